@@ -1,0 +1,1 @@
+"""Reaching people: who is on call, by which way, and what came of each attempt."""
