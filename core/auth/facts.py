@@ -1,0 +1,14 @@
+"""What the journal says about people coming in and what they may do."""
+
+from core.journal import declare
+
+USER_CREATED = declare("user.created", "added a user")
+USER_CHANGED = declare("user.changed", "changed a user")
+USER_DISABLED = declare("user.disabled", "disabled a user")
+USER_ENABLED = declare("user.enabled", "enabled a user again")
+PASSWORD_SET = declare("user.password_set", "set a password")
+SIGNED_IN = declare("session.started", "signed in")
+SIGNED_OUT = declare("session.ended", "signed out")
+SIGN_IN_FAILED = declare("session.refused", "failed to sign in")
+TOKEN_CREATED = declare("token.created", "made an API token")
+TOKEN_REVOKED = declare("token.revoked", "revoked an API token")

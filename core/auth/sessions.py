@@ -1,0 +1,119 @@
+"""Signing in with a password, the server's side of a session, and the throttle against guessing."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from core.actors import SYSTEM, Actor
+from core.auth import facts, users
+from core.auth.models import SignInFailure, User, UserSession
+from core.db import UnitOfWork, database_now, reading, unit_of_work
+from core.errors import TooMany, Unauthenticated
+from core.ids import secret_token, token_digest
+from core.journal import Fact, record
+from core.types import Ref
+
+LIFETIME = timedelta(hours=12)
+IDLE = timedelta(hours=4)
+_SEEN_EVERY = timedelta(minutes=2)
+_FREE_FAILURES = 5
+_FORGET_AFTER = timedelta(hours=1)
+
+
+def sign_in(email: str, password: str, *, address: str | None = None, agent: str | None = None) -> str:
+    """Check a password and start a session; returns the cookie's token.
+
+    Raises Unauthenticated without saying which part was wrong, or TooMany after repeated failures.
+    """
+    keys = [f"user:{email.strip().lower()}", f"from:{address or 'unknown'}"]
+    with reading() as session:
+        _throttle(session, keys)
+        user = users.by_email(session, email)
+    right = users.password_fits(user.password if user else None, password)  # slow: no transaction is open
+    if user is None or not right or user.disabled_at is not None:
+        with unit_of_work() as uow:
+            _count_failure(uow, keys)
+            refs = (Ref("user", str(user.id)),) if user else ()
+            record(uow, SYSTEM, Fact(facts.SIGN_IN_FAILED, refs, {}, {"address": address}))
+        raise Unauthenticated("The address and the password do not fit together.")
+    with unit_of_work() as uow:
+        uow.execute(delete(SignInFailure).where(SignInFailure.key == keys[0]))
+        return start(uow, user, address=address, agent=agent)
+
+
+def start(uow: UnitOfWork, user: User, *, address: str | None = None, agent: str | None = None) -> str:
+    """Start a session for a user who has proved who they are; returns the cookie's token."""
+    token = secret_token()
+    uow.add(
+        UserSession(
+            user_id=user.id, digest=token_digest(token), created_at=uow.now, seen_at=uow.now,
+            expires_at=uow.now + LIFETIME, address=address, agent=(agent or "")[:200] or None,
+        )
+    )  # fmt: skip
+    told = Fact(facts.SIGNED_IN, (Ref("user", str(user.id)),), {}, {"address": address})
+    record(uow, users.actor_of(user), told)
+    return token
+
+
+def user_of(token: str) -> User | None:
+    """The user of a live session, or None; remembers that it was used."""
+    digest = token_digest(token)
+    with reading() as session:
+        at = database_now(session)
+        found = session.execute(
+            select(UserSession, User).join(User, User.id == UserSession.user_id).where(UserSession.digest == digest)
+        ).one_or_none()
+    if found is None:
+        return None
+    held, user = found.tuple()
+    if held.ended_at or held.expires_at <= at or held.seen_at <= at - IDLE or user.disabled_at:
+        return None
+    if held.seen_at <= at - _SEEN_EVERY:
+        _touch(held.id, at)
+    return user
+
+
+def actor_for(token: str) -> Actor | None:
+    """The actor of a live session, or None."""
+    user = user_of(token)
+    return users.actor_of(user) if user else None
+
+
+def sign_out(token: str) -> None:
+    """End a session; an unknown token changes nothing."""
+    with unit_of_work() as uow:
+        held = uow.scalar(select(UserSession).where(UserSession.digest == token_digest(token)))
+        if held is None or held.ended_at is not None:
+            return
+        held.ended_at = uow.now
+        user = users.get(uow, held.user_id)
+        record(uow, users.actor_of(user), Fact(facts.SIGNED_OUT, (Ref("user", str(user.id)),)))
+
+
+def _touch(session_id: UUID, at: datetime) -> None:
+    with unit_of_work() as uow:
+        uow.execute(update(UserSession).where(UserSession.id == session_id).values(seen_at=at))
+
+
+def _throttle(session: Session, keys: list[str]) -> None:
+    at = database_now(session)
+    for row in session.scalars(select(SignInFailure).where(SignInFailure.key.in_(keys))):
+        free = _FREE_FAILURES if row.key.startswith("user:") else _FREE_FAILURES * 4
+        if row.failures < free or row.last_at < at - _FORGET_AFTER:
+            continue
+        wait = min(2 ** (row.failures - free), 900)
+        left = (row.last_at + timedelta(seconds=wait) - at).total_seconds()
+        if left > 0:
+            raise TooMany(f"Too many failed attempts; try again in {int(left) + 1} seconds.", int(left) + 1)
+
+
+def _count_failure(uow: UnitOfWork, keys: list[str]) -> None:
+    for key in keys:
+        row = uow.get(SignInFailure, key, with_for_update=True)
+        if row is None:
+            uow.add(SignInFailure(key=key, failures=1, last_at=uow.now))
+        else:
+            row.failures = 1 if row.last_at < uow.now - _FORGET_AFTER else row.failures + 1
+            row.last_at = uow.now

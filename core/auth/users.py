@@ -1,0 +1,209 @@
+"""Users: adding, changing, disabling them, and setting their passwords."""
+
+import re
+from collections.abc import Sequence
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from core.actors import SYSTEM, Actor, ActorKind
+from core.auth import facts, permissions
+from core.auth.models import User, UserSession
+from core.db import UnitOfWork
+from core.errors import Conflict, Invalid, NotFound, Problem
+from core.journal import Fact, record
+from core.secrets import sign, unsign
+from core.types import Ref
+
+_hasher = PasswordHasher()  # argon2id with the library's current recommendation (RFC 9106 low-memory)
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+_WEEK = 7 * 24 * 3600
+MINIMUM_PASSWORD = 12
+
+
+def create(
+    uow: UnitOfWork, actor: Actor, *, email: str, name: str, roles: Sequence[str], timezone: str = "UTC"
+) -> User:
+    """Add a user without a password (see `start_path`). Raises Invalid or Conflict."""
+    permissions.require(actor, "user.manage")
+    email = email.strip().lower()
+    problems = _check(email, name, roles, timezone)
+    if problems:
+        raise Invalid("The user cannot be added as entered.", problems)
+    if uow.scalar(select(User.id).where(User.email == email)):
+        raise Conflict(f"{email} is already a user.")
+    user = User(email=email, name=name.strip(), roles=sorted(set(roles)), timezone=timezone, created_at=uow.now)
+    uow.add(user)
+    uow.flush()
+    told = Fact(facts.USER_CREATED, (_ref(user),), {"roles": user.roles}, {"email": email, "name": user.name})
+    record(uow, actor, told)
+    return user
+
+
+def change(
+    uow: UnitOfWork,
+    actor: Actor,
+    user_id: UUID,
+    *,
+    name: str | None = None,
+    roles: Sequence[str] | None = None,
+    timezone: str | None = None,
+    locale: str | None = None,
+) -> User:
+    """Change a user; people may change their own name, zone and language, administrators everything."""
+    user = get(uow, user_id)
+    if actor.user_id != user_id or roles is not None:
+        permissions.require(actor, "user.manage")
+    problems = _check(user.email, name or user.name, roles or user.roles, timezone or user.timezone)
+    if problems:
+        raise Invalid("The user cannot be changed as entered.", problems)
+    if roles is not None and "administrator" in user.roles and "administrator" not in roles:
+        _keep_an_administrator(uow, user)
+    before = {"roles": user.roles}
+    user.name = (name or user.name).strip()
+    user.roles = sorted(set(roles)) if roles is not None else user.roles
+    user.timezone, user.locale = timezone or user.timezone, locale or user.locale
+    record(uow, actor, Fact(facts.USER_CHANGED, (_ref(user),), {"before": before, "roles": user.roles}))
+    return user
+
+
+def disable(uow: UnitOfWork, actor: Actor, user_id: UUID) -> User:
+    """Lock a user out and end their sessions."""
+    permissions.require(actor, "user.manage")
+    user = get(uow, user_id)
+    if "administrator" in user.roles:
+        _keep_an_administrator(uow, user)
+    user.disabled_at = uow.now
+    uow.execute(
+        update(UserSession)
+        .where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+        .values(ended_at=uow.now)
+    )
+    record(uow, actor, Fact(facts.USER_DISABLED, (_ref(user),)))
+    return user
+
+
+def enable(uow: UnitOfWork, actor: Actor, user_id: UUID) -> User:
+    """Let a disabled user in again."""
+    permissions.require(actor, "user.manage")
+    user = get(uow, user_id)
+    user.disabled_at = None
+    record(uow, actor, Fact(facts.USER_ENABLED, (_ref(user),)))
+    return user
+
+
+def get(session: Session, user_id: UUID) -> User:
+    """One user. Raises NotFound."""
+    user = session.get(User, user_id)
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user
+
+
+def by_email(session: Session, email: str) -> User | None:
+    """The user with this address, or None."""
+    return session.scalar(select(User).where(User.email == email.strip().lower()))
+
+
+def everyone(session: Session) -> list[User]:
+    """All users, by name; disabled ones too."""
+    return list(session.scalars(select(User).order_by(User.name, User.id)))
+
+
+def names(session: Session) -> dict[UUID, str]:
+    """Every user's name, for showing owners and assignees."""
+    return {row.id: row.name for row in session.execute(select(User.id, User.name))}
+
+
+def with_role(session: Session, role: str) -> list[User]:
+    """The users who can be asked as `role`, in name order; disabled ones left out."""
+    return [user for user in everyone(session) if role in user.roles and user.disabled_at is None]
+
+
+def actor_of(user: User) -> Actor:
+    """The actor that this user is, with the permissions of their roles."""
+    return Actor(ActorKind.person, str(user.id), user.name, permissions.of_roles(user.roles))
+
+
+def nobody_yet(session: Session) -> bool:
+    """True before anybody has set a password: the first start."""
+    return session.scalar(select(func.count()).select_from(User).where(User.password.is_not(None))) == 0
+
+
+def start_path(user: User) -> str:
+    """The path of the page on which this user sets a password; good for a week and for one use."""
+    token = sign("auth.start", {"user": str(user.id), "had": (user.password or "")[-12:]}, _WEEK)
+    return f"/start/{token}"
+
+
+def from_start(session: Session, token: str) -> User:
+    """The user that a start link is for. Raises Invalid when it is altered, expired or used."""
+    payload = unsign("auth.start", token)
+    user = session.get(User, UUID(payload["user"]))
+    if user is None or user.disabled_at is not None or (user.password or "")[-12:] != payload["had"]:
+        raise Invalid("This link has been used already; sign in, or ask an administrator for a new one.")
+    return user
+
+
+def hash_password(password: str) -> str:
+    """Hash a new password; slow on purpose, so call it outside a transaction. Raises Invalid."""
+    if len(password) < MINIMUM_PASSWORD:
+        raise Invalid(f"A password needs at least {MINIMUM_PASSWORD} characters; a sentence is easy to remember.")
+    if len(password) > 1024:
+        raise Invalid("A password may have at most 1,024 characters.")
+    return _hasher.hash(password)
+
+
+def password_fits(hashed: str | None, password: str) -> bool:
+    """Whether the password is right; takes as long when there is none."""
+    try:
+        return _hasher.verify(hashed or _NEVER, password[:1024]) and hashed is not None
+    except (VerifyMismatchError, InvalidHashError):
+        return False
+
+
+def set_password(uow: UnitOfWork, actor: Actor, user_id: UUID, hashed: str) -> User:
+    """Store a hash made by `hash_password` and end the user's other sessions."""
+    if actor.user_id != user_id and actor is not SYSTEM:
+        permissions.require(actor, "user.manage")
+    user = get(uow, user_id)
+    user.password = hashed
+    uow.execute(
+        update(UserSession)
+        .where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+        .values(ended_at=uow.now)
+    )
+    record(uow, actor, Fact(facts.PASSWORD_SET, (_ref(user),)))
+    return user
+
+
+_NEVER = _hasher.hash("no password has been set for this account")
+
+
+def _ref(user: User) -> Ref:
+    return Ref("user", str(user.id))
+
+
+def _keep_an_administrator(session: Session, leaving: User) -> None:
+    others = [u for u in with_role(session, "administrator") if u.id != leaving.id and u.password]
+    if not others:
+        raise Conflict("This is the last administrator who can sign in; make another one first.")
+
+
+def _check(email: str, name: str, roles: Sequence[str], timezone: str) -> list[Problem]:
+    problems = []
+    if not _EMAIL.fullmatch(email):
+        problems.append(Problem("email", "is not an e-mail address"))
+    if not name.strip() or len(name) > 200:
+        problems.append(Problem("name", "needs 1 to 200 characters"))
+    if unknown := sorted(set(roles) - set(permissions.ROLES)):
+        problems.append(Problem("roles", f"{', '.join(unknown)}: choose from {', '.join(permissions.ROLES)}"))
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        problems.append(Problem("timezone", f"{timezone!r} is not a time zone; write one like Europe/Madrid"))
+    return problems

@@ -1,0 +1,221 @@
+"""The database: one way to write (`unit_of_work`), one way to read (`reading`), the only commit there is."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Engine, MetaData, Table, create_engine, event, insert, make_url, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import QueuePool
+
+from core import clock
+from core.errors import Unavailable
+from core.settings import Settings, settings
+from core.types import Instant, from_micros
+
+log = logging.getLogger(__name__)
+
+
+class Base(DeclarativeBase):
+    """Every table's base; names of constraints and indexes follow one convention."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Instant}  # noqa: RUF012 - SQLAlchemy reads it from the class
+
+
+class UnitOfWork(Session):
+    """One transaction that changes things; what must follow the commit is said here and done after it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._after: list[Callable[[], None]] = []
+        self._wakes: dict[str, None] = {}
+        self._rows: dict[Table, list[dict[str, Any]]] = {}
+
+    @cached_property
+    def now(self) -> datetime:
+        """The database's clock, read once in this unit (tests may hold it still)."""
+        return database_now(self)
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Do `act` once the commit has succeeded; it must be quick and may be lost in a crash."""
+        self._after.append(act)
+
+    def write_behind(self, table: Table, row: dict[str, Any]) -> None:
+        """Insert `row` just before the commit, together with the others of its table: for rows nobody reads back here."""
+        self._rows.setdefault(table, []).append(row)
+
+    def write_rows(self) -> None:
+        """Insert what write_behind() collected; called before the commit."""
+        self.flush()
+        for table, rows in self._rows.items():
+            self.execute(insert(table), rows)
+        self._rows.clear()
+
+    def wake(self, work: str) -> None:
+        """Wake the workers of a kind of work after the commit; only latency depends on it."""
+        self._wakes[work] = None
+
+
+class _Connections:
+    """The engines of one process: a writer and a reader."""
+
+    def __init__(self, given: Settings) -> None:
+        url = make_url(given.database_url)
+        self.sqlite = url.get_backend_name() == "sqlite"
+        if self.sqlite:
+            self.writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=4, **_SQLITE)
+            self.reader = create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=24, **_SQLITE)
+            event.listen(self.writer, "connect", _sqlite_connection)
+            event.listen(self.writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+            event.listen(self.reader, "connect", _sqlite_reading_connection)
+            event.listen(self.reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        else:
+            url = url.set(drivername="postgresql+psycopg")
+            self.writer = self.reader = create_engine(
+                url, pool_size=16, max_overflow=16, pool_timeout=10, pool_pre_ping=True, pool_recycle=1800,
+                connect_args={"options": "-c timezone=UTC -c lock_timeout=30s", "connect_timeout": 5},
+            )  # fmt: skip
+        # SQLite has one writer; queueing here instead of in its busy loop keeps p99 low.
+        self.write_lock = threading.Lock() if self.sqlite else None
+
+    def dispose(self) -> None:
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+_SQLITE: dict[str, Any] = {"connect_args": {"timeout": 30, "check_same_thread": False}}
+_lock = threading.Lock()
+_open: list[_Connections] = []
+_inside = threading.local()
+
+
+def configure(new: Settings | None = None) -> None:
+    """Open the database of `new` (or of the process's settings) and close what was open."""
+    with _lock:
+        while _open:
+            _open.pop().dispose()
+        _open.append(_Connections(new or settings()))
+
+
+def dispose() -> None:
+    """Close every connection of this process."""
+    with _lock:
+        while _open:
+            _open.pop().dispose()
+
+
+def _connections() -> _Connections:
+    if not _open:
+        configure()
+    return _open[-1]
+
+
+def engine() -> Engine:
+    """The writing engine, for migrations and bulk loads."""
+    return _connections().writer
+
+
+@contextmanager
+def unit_of_work() -> Iterator[UnitOfWork]:
+    """One transaction: commits when the block ends well, rolls back when it raises.
+
+    On SQLite a process-wide lock and BEGIN IMMEDIATE give writers their turn; keep the block short.
+    Raises Unavailable when the database cannot be reached.
+    """
+    connections = _connections()
+    if getattr(_inside, "unit", False):
+        raise RuntimeError("unit_of_work() inside another: pass the outer `uow` down instead")
+    if connections.write_lock is not None and not connections.write_lock.acquire(timeout=30):
+        raise Unavailable("The database is busy; try again in a moment.")
+    _inside.unit = True
+    try:
+        with UnitOfWork(bind=connections.writer, expire_on_commit=False) as uow:
+            try:
+                yield uow
+                uow.write_rows()
+                uow.commit()
+            except OperationalError as error:
+                uow.rollback()
+                if error.connection_invalidated or _unreachable(error):
+                    raise Unavailable("The database cannot be reached; try again in a moment.") from error
+                raise
+    finally:
+        _inside.unit = False
+        if connections.write_lock is not None:
+            connections.write_lock.release()
+    _follow_up(uow)
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A read-only look at the database."""
+    connections = _connections()
+    with Session(bind=connections.reader, autoflush=False, expire_on_commit=False) as session:
+        if not connections.sqlite:
+            session.connection(execution_options={"postgresql_readonly": True})
+        yield session
+
+
+def is_postgres(session: Session) -> bool:
+    """Whether this session speaks with PostgreSQL (otherwise SQLite)."""
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def database_now(session: Session) -> datetime:
+    """The database's own clock, so that many machines agree on leases and due times."""
+    if clock.held():
+        return clock.now()
+    if is_postgres(session):
+        stamp = session.scalar(text("SELECT clock_timestamp()"))
+        assert isinstance(stamp, datetime)
+        return stamp.astimezone(UTC)
+    return clock.now()  # SQLite runs in this process: its clock is ours
+
+
+def _follow_up(uow: UnitOfWork) -> None:
+    from core import queue  # the queue reads the database, so it imports this module first
+
+    for act in uow._after:
+        act()
+    for work in uow._wakes:
+        queue.wake(work)
+
+
+def _sqlite_connection(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in (
+        "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON",
+        "busy_timeout=30000", "temp_store=MEMORY", "cache_size=-32000", "mmap_size=134217728",
+    ):  # fmt: skip
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_reading_connection(connection: Any, record: object) -> None:
+    _sqlite_connection(connection, record)
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _unreachable(error: OperationalError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    return state is None and type(error.orig).__module__.startswith("psycopg") or state in {"57P01", "57P03", "53300"}
+
+
+__all__ = [
+    "Base", "Connection", "UnitOfWork", "configure", "database_now", "dispose", "engine", "from_micros", "is_postgres",
+    "reading", "unit_of_work",
+]  # fmt: skip

@@ -1,0 +1,280 @@
+"""The journal: who did what to which things, written in the transaction of the change and never altered."""
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import DDL, Index, LargeBinary, Text, Uuid, event, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from core import live
+from core.actors import Actor, ActorKind
+from core.db import Base, UnitOfWork
+from core.ids import new_id
+from core.types import Instant, Ref
+
+
+class JournalEntry(Base):
+    """One sealed line: `body` holds the canonical bytes that the leaf hash covers."""
+
+    __tablename__ = "journal"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    at: Mapped[datetime] = mapped_column(Instant)
+    actor_kind: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[str] = mapped_column(Text)
+    verb: Mapped[str] = mapped_column(Text)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    data_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    __table_args__ = (Index(None, "verb", "id"), Index(None, "actor_id", "id"))
+
+
+class JournalRef(Base):
+    """One subject of an entry: a timeline is a query on these."""
+
+    __tablename__ = "journal_refs"
+
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    ref_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    entry: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+class JournalData(Base):
+    """What an entry tells in free text or of persons: may be redacted; the entry keeps its salted digest."""
+
+    __tablename__ = "journal_data"
+
+    entry: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class JournalPending(Base):
+    """Entries that the sealer has not taken yet."""
+
+    __tablename__ = "journal_pending"
+
+    entry: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+# Which operations each table refuses; redaction may delete a row of journal_data, nothing else.
+REFUSED = {"journal": ("UPDATE", "DELETE"), "journal_refs": ("UPDATE", "DELETE"), "journal_data": ("UPDATE",)}
+
+
+def append_only_ddl(dialect: str) -> list[str]:
+    """The statements that make the database refuse changes of the journal ("sqlite" or "postgresql")."""
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER IF NOT EXISTS {table}_no_{operation.lower()} BEFORE {operation} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+            for table, operations in REFUSED.items()
+            for operation in operations
+        ]
+    statements = [
+        "CREATE OR REPLACE FUNCTION journal_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$"
+    ]
+    for table, operations in REFUSED.items():
+        for operation, level in [*((o, "ROW") for o in operations), ("TRUNCATE", "STATEMENT")]:
+            name = f"{table}_no_{operation.lower()}"
+            statements += [
+                f"DROP TRIGGER IF EXISTS {name} ON {table}",
+                f"CREATE TRIGGER {name} BEFORE {operation} ON {table} "
+                f"FOR EACH {level} EXECUTE FUNCTION journal_is_append_only()",
+                f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
+            ]
+    return statements
+
+
+for _dialect in ("sqlite", "postgresql"):
+    for _statement in append_only_ddl(_dialect):
+        event.listen(
+            Base.metadata, "after_create", DDL(_statement.replace("%", "%%")).execute_if(dialect=_dialect)
+        )
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One word of the closed vocabulary: its name and how a timeline says it ("opened the incident")."""
+
+    name: str
+    says: str
+
+
+_verbs: dict[str, Verb] = {}
+
+
+def declare(name: str, says: str) -> Verb:
+    """Add a verb to the vocabulary; the package that owns it does this once, at import."""
+    if name in _verbs and _verbs[name].says != says:
+        raise ValueError(f"the verb {name} is declared twice")
+    return _verbs.setdefault(name, Verb(name, says))
+
+
+def verbs() -> Mapping[str, Verb]:
+    """The whole vocabulary, by name."""
+    return _verbs
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that happened: `body` is kept for ever (small, no secrets), `data` can be redacted."""
+
+    verb: Verb
+    refs: tuple[Ref, ...]
+    body: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A fact as it is read back; `data` is None when there was none or it has been redacted."""
+
+    id: UUID
+    at: datetime
+    actor_kind: str
+    actor_id: str
+    actor_name: str
+    verb: str
+    says: str
+    refs: tuple[Ref, ...]
+    body: dict[str, Any]
+    data: dict[str, Any] | None
+    redacted: bool = False
+
+    def ref(self, kind: str) -> str | None:
+        """The id of the first subject of that kind."""
+        return next((r.id for r in self.refs if r.kind == kind), None)
+
+    @property
+    def actor(self) -> Actor:
+        """Who did it, without permissions."""
+        return Actor(ActorKind(self.actor_kind), self.actor_id, self.actor_name)
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: the bytes that are hashed and stored."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode(
+        "utf-8", "replace"
+    )
+
+
+def data_digest(salt: bytes, data: bytes) -> bytes:
+    """The salted commitment to an entry's erasable data."""
+    return hmac.digest(salt, data, "sha256")
+
+
+def leaf_hash(body: bytes) -> bytes:
+    """The RFC 9162 leaf hash of an entry."""
+    return hashlib.sha256(b"\x00" + body).digest()
+
+
+def record(uow: UnitOfWork, actor: Actor, fact: Fact) -> UUID:
+    """Write a fact into the journal in this transaction, queue it for its subscribers, tell open pages.
+
+    Returns the entry's id. The entry becomes readable with the commit.
+    """
+    from core import outbox  # the outbox reads journal entries, so it imports this module first
+
+    if fact.verb.name not in _verbs:
+        raise ValueError(f"{fact.verb.name} is not a declared verb")
+    entry, at = new_id(), uow.now
+    digest = None
+    if fact.data is not None:
+        salt, data = os.urandom(16), canonical(fact.data)
+        digest = data_digest(salt, data)
+        uow.write_behind(_table(JournalData), {"entry": entry, "salt": salt, "data": data})
+    body = canonical(
+        {
+            "id": str(entry),
+            "at": at.isoformat(timespec="microseconds"),
+            "actor": {"kind": str(actor.kind), "id": actor.id, "name": actor.name},
+            "verb": fact.verb.name,
+            "refs": sorted({(r.kind, str(r.id)) for r in fact.refs}),
+            "body": fact.body,
+            "data": digest.hex() if digest else None,
+        }
+    )
+    uow.write_behind(
+        _table(JournalEntry),
+        {
+            "id": entry, "at": at, "actor_kind": str(actor.kind), "actor_id": actor.id,
+            "verb": fact.verb.name, "body": body, "data_digest": digest,
+        },
+    )  # fmt: skip
+    for kind, ref_id in {(r.kind, str(r.id)) for r in fact.refs}:
+        uow.write_behind(_table(JournalRef), {"kind": kind, "ref_id": ref_id, "entry": entry})
+    uow.write_behind(_table(JournalPending), {"entry": entry})
+    outbox.enqueue(uow, entry, fact.verb.name)
+    refs = fact.refs
+    uow.after_commit(lambda: live.publish(refs))
+    return entry
+
+
+def entries(
+    session: Session,
+    *,
+    ref: Ref | None = None,
+    verbs: Iterable[str] | None = None,
+    actor_id: str | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> list[Entry]:
+    """Entries newest first, at most `limit`; the next page is `before=` the last entry's id."""
+    query = select(JournalEntry, JournalData.data).outerjoin(JournalData, JournalData.entry == JournalEntry.id)
+    if ref is not None:
+        query = query.join(JournalRef, JournalRef.entry == JournalEntry.id)
+        query = query.where(JournalRef.kind == ref.kind, JournalRef.ref_id == str(ref.id))
+        query = query.order_by(JournalRef.entry.desc())
+        if before is not None:
+            query = query.where(JournalRef.entry < before)
+    else:
+        query = query.order_by(JournalEntry.id.desc())
+        if before is not None:
+            query = query.where(JournalEntry.id < before)
+    if verbs is not None:
+        query = query.where(JournalEntry.verb.in_(list(verbs)))
+    if actor_id is not None:
+        query = query.where(JournalEntry.actor_id == actor_id)
+    return [_decode(row, data) for row, data in session.execute(query.limit(limit))]
+
+
+def by_ids(session: Session, ids: Sequence[UUID]) -> list[Entry]:
+    """The entries with these ids, oldest first."""
+    query = (
+        select(JournalEntry, JournalData.data)
+        .outerjoin(JournalData, JournalData.entry == JournalEntry.id)
+        .where(JournalEntry.id.in_(ids))
+        .order_by(JournalEntry.id)
+    )
+    return [_decode(row, data) for row, data in session.execute(query)]
+
+
+def _decode(row: JournalEntry, data: bytes | None) -> Entry:
+    told = msgspec.json.decode(row.body)
+    verb = _verbs.get(row.verb)
+    return Entry(
+        id=row.id,
+        at=row.at,
+        actor_kind=row.actor_kind,
+        actor_id=row.actor_id,
+        actor_name=told["actor"]["name"],
+        verb=row.verb,
+        says=verb.says if verb else row.verb,
+        refs=tuple(Ref(kind, ref_id) for kind, ref_id in told["refs"]),
+        body=told["body"],
+        data=msgspec.json.decode(data) if data is not None else None,
+        redacted=row.data_digest is not None and data is None,
+    )
+
+
+def _table(model: type[Base]) -> Any:
+    return model.__table__

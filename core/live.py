@@ -1,0 +1,55 @@
+"""Live updates: tells open pages "X changed" and nothing else; what changed they read themselves."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from core.types import Ref
+
+_lock = threading.Lock()
+_listeners: dict[asyncio.Queue[Ref], asyncio.AbstractEventLoop] = {}
+_relay: list[Callable[[tuple[Ref, ...]], None]] = []
+
+
+def publish(refs: Iterable[Ref]) -> None:
+    """Tell every open page of this process, and of the others when a relay is set; never blocks, may be lost."""
+    told = tuple(refs)
+    for relay in _relay:
+        relay(told)
+    deliver(told)
+
+
+def deliver(refs: tuple[Ref, ...]) -> None:
+    """Tell the open pages of this process only."""
+    with _lock:
+        listeners = list(_listeners.items())
+    for queue, loop in listeners:
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is listening any more
+            loop.call_soon_threadsafe(_offer, queue, refs)
+
+
+def relay_through(send: Callable[[tuple[Ref, ...]], None] | None) -> None:
+    """Also hand published references to `send` (Redis, when there are several processes)."""
+    _relay[:] = [send] if send else []
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[asyncio.Queue[Ref]]:
+    """A queue of what changes from now on; a slow reader loses the oldest."""
+    queue: asyncio.Queue[Ref] = asyncio.Queue(maxsize=256)
+    with _lock:
+        _listeners[queue] = asyncio.get_running_loop()
+    try:
+        yield queue
+    finally:
+        with _lock:
+            _listeners.pop(queue, None)
+
+
+def _offer(queue: asyncio.Queue[Ref], refs: tuple[Ref, ...]) -> None:
+    for ref in refs:
+        if queue.full():
+            queue.get_nowait()
+        queue.put_nowait(ref)

@@ -1,0 +1,118 @@
+"""What the operator can set: read once from the environment, with safe defaults."""
+
+import logging
+import os
+import secrets as random_secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from core.errors import Invalid
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one process; `embedded` means one process without Redis."""
+
+    data_dir: Path
+    database_url: str
+    secret_key: bytes = field(repr=False)
+    redis_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    base_url: str = "http://127.0.0.1:8000"
+    smtp_url: str | None = field(default=None, repr=False)
+    smtp_from: str = "tocsin@localhost"
+    playbooks: Path = Path("playbooks.yaml")
+    egress_allow: tuple[str, ...] = ()
+    max_body: int = 1024 * 1024
+    muzzled: bool = False
+    secret_key_generated: bool = False
+
+    @property
+    def embedded(self) -> bool:
+        """True when this installation is one process: no Redis."""
+        return self.redis_url is None
+
+    @classmethod
+    def load(cls, env: Mapping[str, str]) -> Self:
+        """Read `TOCSIN_*`; raises Invalid with the name of the variable that cannot be used.
+
+        TOCSIN_SECRET_KEY, when unset, is generated once into the data directory.
+        """
+        data_dir = Path(env.get("TOCSIN_DATA_DIR", "data")).expanduser()
+        data_dir.mkdir(parents=True, exist_ok=True)
+        host = env.get("TOCSIN_HOST", "127.0.0.1")
+        port = _number(env, "TOCSIN_PORT", 8000)
+        key, generated = _secret_key(env, data_dir)
+        database_url = env.get("TOCSIN_DATABASE_URL") or f"sqlite:///{data_dir.resolve() / 'tocsin.db'}"
+        if urlsplit(database_url).scheme.partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
+            raise Invalid("TOCSIN_DATABASE_URL must begin with sqlite:/// or postgresql://")
+        shown_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - only compared
+        return cls(
+            data_dir=data_dir,
+            database_url=database_url,
+            secret_key=key,
+            secret_key_generated=generated,
+            redis_url=env.get("TOCSIN_REDIS_URL") or None,
+            host=host,
+            port=port,
+            base_url=env.get("TOCSIN_BASE_URL", f"http://{shown_host}:{port}").rstrip("/"),
+            smtp_url=env.get("TOCSIN_SMTP_URL") or None,
+            smtp_from=env.get("TOCSIN_SMTP_FROM", "tocsin@localhost"),
+            playbooks=Path(env.get("TOCSIN_PLAYBOOKS", "playbooks.yaml")),
+            egress_allow=tuple(filter(None, (p.strip() for p in env.get("TOCSIN_EGRESS_ALLOW", "").split(",")))),
+            max_body=_number(env, "TOCSIN_MAX_BODY", 1024 * 1024),
+            muzzled=env.get("TOCSIN_MUZZLED", "") == "1",
+        )
+
+    def with_(self, **changes: Any) -> Self:
+        """A copy with some settings changed."""
+        return replace(self, **changes)
+
+
+_current: list[Settings] = []
+
+
+def settings() -> Settings:
+    """This process's settings; read from the environment at the first call."""
+    if not _current:
+        _current.append(Settings.load(os.environ))
+    return _current[-1]
+
+
+def configure(new: Settings) -> Settings:
+    """Use `new` from now on in this process; returns it."""
+    _current[:] = [new]
+    return new
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    raw = env.get(name, str(default))
+    if not raw.isdecimal():
+        raise Invalid(f"{name} must be a whole number, not {raw!r}")
+    return int(raw)
+
+
+def _secret_key(env: Mapping[str, str], data_dir: Path) -> tuple[bytes, bool]:
+    given = env.get("TOCSIN_SECRET_KEY")
+    if given:
+        if len(given) < 32:
+            raise Invalid("TOCSIN_SECRET_KEY must have at least 32 characters: try `openssl rand -base64 32`")
+        return given.encode(), False
+    path = data_dir / "secret.key"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes().strip(), True
+    with os.fdopen(handle, "wb") as file:
+        file.write(random_secrets.token_urlsafe(48).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    if env.get("TOCSIN_REDIS_URL"):
+        log.warning("TOCSIN_SECRET_KEY is not set: every process needs the same one; generated %s", path)
+    return path.read_bytes().strip(), True

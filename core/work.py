@@ -1,0 +1,296 @@
+"""Durable work: rows say what must be done and when; this claims, leases, finishes, retries and parks them."""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Index, Text, and_, delete, func, or_, select, text, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from core import logs
+from core.actors import Actor
+from core.db import UnitOfWork, database_now, reading, unit_of_work
+from core.errors import NotFound, TocsinError
+from core.types import Instant
+
+log = logs.get(__name__)
+
+
+class LostLease(TocsinError):
+    """Another worker has taken this row over; what was done here must not be written."""
+
+    code, status = "lost-lease", 409
+
+
+class Work:
+    """The columns of a row that is work: it is due when `due_at` has passed and nobody holds its lease."""
+
+    due_at: Mapped[datetime | None] = mapped_column(Instant)
+    lease_until: Mapped[datetime | None] = mapped_column(Instant)
+    fence: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    parked_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+def due_index(table: str) -> Index:
+    """The partial index that finds due rows; goes into the table's `__table_args__`."""
+    where = text("due_at IS NOT NULL")
+    return Index(f"ix_{table}_due", "due_at", postgresql_where=where, sqlite_where=where)
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait before the next attempt: first × factor^n up to cap, ± a fifth."""
+
+    first: timedelta = timedelta(seconds=2)
+    factor: float = 2.0
+    cap: timedelta = timedelta(minutes=5)
+
+    def after(self, attempts: int) -> timedelta:
+        """The wait after `attempts` failed attempts."""
+        exponent = min(max(attempts - 1, 0), 32)
+        wait = min(self.first.total_seconds() * self.factor**exponent, self.cap.total_seconds())
+        return timedelta(seconds=wait * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row that is ours until its lease ends; `attempts` counts this one."""
+
+    id: UUID
+    fence: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class WorkKind:
+    """One kind of durable work: the table, who handles claimed rows, how many, how long, how often."""
+
+    name: str
+    model: Any
+    handle: Callable[[list[Claim]], None]
+    batch: int = 20
+    lease: timedelta = timedelta(seconds=60)
+    max_attempts: int = 8
+    backoff: Backoff = field(default_factory=Backoff)
+    concurrency: int = 2
+    on_park: Callable[[UnitOfWork, UUID, str], None] | None = None
+    keep: bool = True  # False: a finished row is deleted, nobody will ask for it again
+
+
+@dataclass(frozen=True)
+class WorkCount:
+    """How much of a kind waits: due now, leased, parked, and since when the oldest has been due."""
+
+    name: str
+    due: int
+    leased: int
+    parked: int
+    oldest_due: datetime | None
+
+
+_kinds: dict[str, WorkKind] = {}  # filled by register() as packages are imported
+stopping = threading.Event()
+
+
+def register(kind: WorkKind) -> WorkKind:
+    """Make a kind of work known to every worker of this process."""
+    _kinds[kind.name] = kind
+    return kind
+
+
+def kinds() -> dict[str, WorkKind]:
+    """All kinds of work, by name."""
+    return dict(_kinds)
+
+
+def claim(kind: WorkKind, limit: int) -> list[Claim]:
+    """Take up to `limit` due rows, oldest first, each under a lease with a new fencing number."""
+    model = kind.model
+    with reading() as session:  # a look costs no write lock, and mostly there is nothing
+        if session.scalar(select(model.id).where(*_is_due(model, database_now(session))).limit(1)) is None:
+            return []
+    with unit_of_work() as uow:
+        picked = (
+            select(model.id)
+            .where(*_is_due(model, uow.now))
+            .order_by(model.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("picked")
+        )
+        taken = uow.execute(
+            update(model)
+            .where(model.id.in_(select(picked.c.id)))
+            .values(lease_until=uow.now + kind.lease, fence=model.fence + 1, attempts=model.attempts + 1)
+            .returning(model.id, model.fence, model.attempts)
+            .execution_options(synchronize_session=False)
+        ).all()
+    return sorted((Claim(*row) for row in taken), key=lambda c: c.id)
+
+
+def finish(uow: UnitOfWork, kind: WorkKind, claim: Claim) -> None:
+    """The row's work is done: nothing is due any more. Raises LostLease."""
+    finish_all(uow, kind, [claim])
+
+
+def finish_all(uow: UnitOfWork, kind: WorkKind, claims: Sequence[Claim]) -> None:
+    """Finish many rows in one statement; raises LostLease unless every one was still ours."""
+    model = kind.model
+    uow.flush()
+    ours = [model.lease_until.is_not(None), or_(*_ours(model, claims))]
+    change = (
+        update(model).where(*ours).values(due_at=None, lease_until=None, attempts=0, error=None)
+        if kind.keep
+        else delete(model).where(*ours)
+    )
+    done = uow.execute(change.execution_options(synchronize_session=False))
+    assert isinstance(done, CursorResult)
+    if done.rowcount != len(claims):
+        raise LostLease(f"{len(claims) - done.rowcount} rows of {kind.name} were taken over by another worker")
+
+
+def later(uow: UnitOfWork, kind: WorkKind, claim: Claim, at: datetime | None) -> None:
+    """Not a failure: look at the row again at `at` (None: when something makes it due). Raises LostLease."""
+    _write(uow, kind, claim, due_at=at, lease_until=None, attempts=0, error=None)
+
+
+def retry(uow: UnitOfWork, kind: WorkKind, claim: Claim, error: str, at: datetime | None = None) -> bool:
+    """A failed attempt: try again later, or park when the attempts are used up. True if it will be tried again."""
+    if claim.attempts >= kind.max_attempts:
+        park(uow, kind, claim, error)
+        return False
+    due = at or uow.now + kind.backoff.after(claim.attempts)
+    _write(uow, kind, claim, due_at=due, lease_until=None, error=error[:2000])
+    return True
+
+
+def park(uow: UnitOfWork, kind: WorkKind, claim: Claim, error: str) -> None:
+    """Set the row aside for a person to look at; `on_park` of its kind tells somebody. Raises LostLease."""
+    _write(uow, kind, claim, due_at=None, lease_until=None, parked_at=uow.now, error=error[:2000])
+    if kind.on_park:
+        kind.on_park(uow, claim.id, error)
+
+
+def transactional(kind_name: str, do: Callable[[UnitOfWork, Any], None]) -> Callable[[list[Claim]], None]:
+    """A handler for work without outward effects: do it and finish it in one transaction.
+
+    The whole batch shares a transaction; if that fails, each row gets its own, so one bad row stops no other.
+    """
+
+    def one(uow: UnitOfWork, claim: Claim, kind: WorkKind) -> None:
+        row = uow.get(kind.model, claim.id)
+        if row is not None:
+            do(uow, row)
+        uow.flush()
+
+    def handle(claims: list[Claim]) -> None:
+        kind = _kinds[kind_name]
+        try:
+            with unit_of_work() as uow:
+                for claim in claims:
+                    one(uow, claim, kind)
+                finish_all(uow, kind, claims)
+        except Exception as error:  # any row may be the bad one: find it by taking them one at a time
+            if len(claims) == 1:
+                raise
+            log.info("a batch of %s failed and is taken row by row", kind_name, extra={"reason": repr(error)})
+            for claim in claims:
+                _run(kind, [claim])
+
+    return handle
+
+
+def drain(name: str) -> int:
+    """Claim and handle until nothing of this kind is due; returns how many rows were handled."""
+    kind, handled = _kinds[name], 0
+    while not stopping.is_set() and (claims := claim(kind, kind.batch)):
+        handled += len(claims)
+        _run(kind, claims)
+    return handled
+
+
+def due(session: Session) -> list[str]:
+    """The names of the kinds that have something due now."""
+    at = database_now(session)
+    return [
+        kind.name
+        for kind in _kinds.values()
+        if session.scalar(select(kind.model.id).where(*_is_due(kind.model, at)).limit(1)) is not None
+    ]
+
+
+def counts(session: Session) -> list[WorkCount]:
+    """How much of every kind waits, for the Now page and the metrics."""
+    at = database_now(session)
+    result = []
+    for kind in _kinds.values():
+        model = kind.model
+        waiting, oldest = session.execute(
+            select(func.count(), func.min(model.due_at)).where(*_is_due(model, at))
+        ).one()
+        leased = session.scalar(select(func.count()).where(model.due_at.is_not(None), model.lease_until > at))
+        parked = session.scalar(select(func.count()).where(model.parked_at.is_not(None)))
+        result.append(WorkCount(kind.name, waiting, leased or 0, parked or 0, oldest))
+    return result
+
+
+def replay(uow: UnitOfWork, actor: Actor, name: str, row: UUID) -> None:
+    """Try a parked row again from its first attempt; the caller records why."""
+    model = _kinds[name].model
+    done = uow.execute(
+        update(model)
+        .where(model.id == row, model.parked_at.is_not(None))
+        .values(due_at=uow.now, parked_at=None, attempts=0, error=None)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(done, CursorResult)
+    if done.rowcount == 0:
+        raise NotFound(f"No parked {name} with this id: it may have been replayed already.", actor=actor.name)
+    uow.wake(name)
+
+
+def _run(kind: WorkKind, claims: list[Claim]) -> None:
+    try:
+        kind.handle(claims)
+    except LostLease as error:
+        log.warning("lost a lease of %s", kind.name, extra={"reason": error.message})
+    except Exception as error:  # a worker's outermost loop: whatever went wrong is kept on the row
+        log.exception("work of %s failed", kind.name)
+        for held in claims:
+            try:
+                with unit_of_work() as uow:
+                    retry(uow, kind, held, f"{type(error).__name__}: {error}")
+            except LostLease:
+                continue  # this one had been ended before the failure
+
+
+def _write(uow: UnitOfWork, kind: WorkKind, claim: Claim, **values: Any) -> None:
+    model = kind.model
+    uow.flush()
+    done = uow.execute(
+        update(model)
+        .where(model.id == claim.id, model.fence == claim.fence, model.lease_until.is_not(None))
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(done, CursorResult)
+    if done.rowcount != 1:
+        raise LostLease(f"{kind.name} {claim.id} was taken over by another worker")
+
+
+def _is_due(model: Any, at: datetime) -> list[Any]:
+    return [model.due_at.is_not(None), model.due_at <= at, (model.lease_until.is_(None)) | (model.lease_until <= at)]
+
+
+def _ours(model: Any, claims: Sequence[Claim]) -> list[ColumnElement[bool]]:
+    by_fence: dict[int, list[UUID]] = {}
+    for held in claims:
+        by_fence.setdefault(held.fence, []).append(held.id)
+    return [and_(model.fence == fence, model.id.in_(ids)) for fence, ids in by_fence.items()]
