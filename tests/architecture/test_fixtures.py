@@ -9,6 +9,7 @@ import redis
 from directory_server import Directory
 from held_time import HeldClock
 from mail_server import MailServer
+from people_here import People
 from real_servers import Redis
 from sqlalchemy import text
 from tables_ready import Database
@@ -65,3 +66,9 @@ def test_the_vendor_keeps_a_ledger(vendor: Vendor) -> None:
     vendor.answer("POST", "/users", Answer(201, {"id": 7}))
     assert httpx.post(f"{vendor.url}/users", json={"name": "x"}).json() == {"id": 7}
     assert [(call.method, call.path, call.json) for call in vendor.calls] == [("POST", "/users", {"name": "x"})]
+
+
+def test_people_hold_the_permissions_of_their_roles(database: Database, people: People) -> None:
+    assert people.admin.may("user.manage")
+    assert not people.responder.may("user.manage")
+    assert people.auditor.may("journal.read")

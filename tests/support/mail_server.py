@@ -40,7 +40,7 @@ class MailServer:
         wait_until(lambda: len(self.messages) >= count, seconds=seconds, what=f"{count} mails")
         return self.messages
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """Keep the message and answer with a queue id, or refuse it as the test asked."""
         if self.refuse_with is not None:
             return self.refuse_with

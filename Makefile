@@ -1,0 +1,67 @@
+# What one types here. `make run` starts Tocsin, `make demo` shows it, `make test` proves it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# uv installs exactly what uv.lock pins, itself included.
+UV_VERSION := $(shell sed -n '/^name = "uv"$$/{n;s/version = "\(.*\)"/\1/p;}' uv.lock)
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+# Tests run in this many processes at once.
+WORKERS ?= auto
+
+.PHONY: help run demo test check bench screenshots chaos migrate format packages clean
+
+help: ## Show these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+run: $(VENV)/.installed ## Install what is locked, migrate, and start Tocsin on http://127.0.0.1:8000
+	@exec $(BIN)/tocsin serve
+
+demo: $(VENV)/.installed ## Start with its own data and let sample alerts come in; nothing leaves the machine
+	@exec $(BIN)/tocsin demo
+
+migrate: $(VENV)/.installed ## Bring the database to this version
+	@exec $(BIN)/tocsin migrate
+
+test: $(VENV)/.installed-all packages ## Every test, on SQLite and PostgreSQL, with real servers and a browser
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q $(ARGS)
+
+check: $(VENV)/.installed-all ## The quick loop: style, types, layers, templates, and the tests that need no server
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/djlint web/templates --lint --quiet
+	$(BIN)/pytest -n $(WORKERS) -q -m "not servers and not slow" $(ARGS)
+
+format: $(VENV)/.installed-all ## Put every file into the house's format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-all ## Measure on this machine, on SQLite and PostgreSQL; OUT=results.json keeps the figures
+	$(BIN)/python -m bench.run $(if $(OUT),--out $(OUT)) $(ARGS)
+
+screenshots: $(VENV)/.installed-all packages ## Photograph every page with Chromium, phone and desktop, light and dark
+	$(BIN)/python tests/browser/screenshots.py $(ARGS)
+
+chaos: $(VENV)/.installed-all ## Kill Tocsin again and again under load, then compare with an outside ledger; KILLS=200
+	TOCSIN_CHAOS_KILLS=$(or $(KILLS),200) $(BIN)/pytest tests/chaos -q --timeout 7200 $(ARGS)
+
+packages: # what the tests need beside Python: Debian's Chromium and OpenLDAP
+	@sh tests/support/packages.sh
+
+clean: ## Remove the environment and every cache; data/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tocsin needs Python 3.11 or newer; name one: make run PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.installed: uv.lock pyproject.toml | $(BIN)/uv
+	@$(BIN)/uv sync --quiet --locked --inexact --no-default-groups
+	@touch $@
+
+$(VENV)/.installed-all: uv.lock pyproject.toml | $(BIN)/uv
+	@$(BIN)/uv sync --quiet --locked --inexact --all-groups
+	@touch $@ $(VENV)/.installed
