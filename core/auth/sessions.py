@@ -18,8 +18,11 @@ from core.types import Ref
 LIFETIME = timedelta(hours=12)
 IDLE = timedelta(hours=4)
 _SEEN_EVERY = timedelta(minutes=2)
-_FREE_FAILURES = 5
 _FORGET_AFTER = timedelta(hours=1)
+
+# Free failures and the longest wait in seconds, by kind of key. One address guessing at one account is stopped soonest;
+# an account as a whole only slows down, or anybody could keep the person on call out.
+_LIMITS = {"pair": (5, 900), "user": (25, 30), "from": (20, 900)}
 
 
 def sign_in(email: str, password: str, *, address: str | None = None, agent: str | None = None) -> str:
@@ -27,7 +30,7 @@ def sign_in(email: str, password: str, *, address: str | None = None, agent: str
 
     Raises Unauthenticated without saying which part was wrong, or TooMany after repeated failures.
     """
-    keys = [f"user:{email.strip().lower()}", f"from:{address or 'unknown'}"]
+    keys = _throttle_keys(email.strip().lower(), address or "unknown")
     with reading() as session:
         _throttle(session, keys)
         user = users.by_email(session, email)
@@ -39,7 +42,7 @@ def sign_in(email: str, password: str, *, address: str | None = None, agent: str
             record(uow, SYSTEM, Fact(facts.SIGN_IN_FAILED, refs, {}, {"address": address}))
         raise Unauthenticated("The address and the password do not fit together.")
     with unit_of_work() as uow:
-        uow.execute(delete(SignInFailure).where(SignInFailure.key == keys[0]))
+        uow.execute(delete(SignInFailure).where(SignInFailure.key.in_(keys[:2])))
         return start(uow, user, address=address, agent=agent)
 
 
@@ -97,13 +100,17 @@ def _touch(session_id: UUID, at: datetime) -> None:
         uow.execute(update(UserSession).where(UserSession.id == session_id).values(seen_at=at))
 
 
+def _throttle_keys(email: str, address: str) -> list[str]:
+    return [f"pair:{email}|{address}", f"user:{email}", f"from:{address}"]
+
+
 def _throttle(session: Session, keys: list[str]) -> None:
     at = database_now(session)
     for row in session.scalars(select(SignInFailure).where(SignInFailure.key.in_(keys))):
-        free = _FREE_FAILURES if row.key.startswith("user:") else _FREE_FAILURES * 4
+        free, longest = _LIMITS[row.key.partition(":")[0]]
         if row.failures < free or row.last_at < at - _FORGET_AFTER:
             continue
-        wait = min(2 ** (row.failures - free), 900)
+        wait = min(2 ** min(row.failures - free, 16), longest)
         left = (row.last_at + timedelta(seconds=wait) - at).total_seconds()
         if left > 0:
             raise TooMany(f"Too many failed attempts; try again in {int(left) + 1} seconds.", int(left) + 1)

@@ -1,0 +1,1 @@
+"""What operators type: it puts the parts together, starts them, and owns the migrations."""

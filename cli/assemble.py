@@ -1,0 +1,23 @@
+"""Puts Tocsin together: imports every package, so that its tables, verbs, permissions and work are known."""
+
+import importlib
+import pkgutil
+from functools import cache
+
+PACKAGES = ("core", "connectors", "notify", "incidents", "ingest", "playbooks", "reports")
+# Modules that are found by walking a folder or that belong to the web are not imported here.
+_SKIPPED = (".catalog", ".channels", ".steps", ".routes", ".samples")
+
+
+@cache
+def load() -> tuple[str, ...]:
+    """Import every module of every package below the web; returns their names. Doing it again costs nothing."""
+    names: list[str] = []
+    for package in PACKAGES:
+        root = importlib.import_module(package)
+        names.append(package)
+        for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+            if not any(part in module.name for part in _SKIPPED):
+                importlib.import_module(module.name)
+                names.append(module.name)
+    return tuple(names)

@@ -1,0 +1,1 @@
+"""One file a command; `command` in each is what `tocsin <file name>` runs."""

@@ -1,0 +1,23 @@
+"""`tocsin migrate`: brings the database to this version."""
+
+import json
+
+import click
+
+from cli import migrate, serving
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Only say whether it is needed; exit 1 if it is.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(check: bool, as_json: bool) -> None:
+    """Bring the database's schema to this version. Safe to run twice, and while another process runs it."""
+    given = serving.prepare()
+    found, needed = migrate.state()
+    if not check:
+        found = migrate.upgrade()
+        serving.seed(given)
+    told = {"revision": found, "needed": needed, "current": found == needed}
+    click.echo(json.dumps(told) if as_json else f"The database is at {found or '(empty)'}; this version needs {needed}.")
+    if found != needed:
+        raise SystemExit(1)

@@ -1,0 +1,32 @@
+"""`tocsin serve`: everything in one process."""
+
+import click
+
+from cli import serving
+from core.errors import Invalid
+
+
+@click.command()
+def command() -> None:
+    """Start Tocsin: pages, API, ingest and workers in one process, on an embedded SQLite database.
+
+    \b
+    TOCSIN_DATA_DIR       where everything is kept                     ./data
+    TOCSIN_HOST, _PORT    where it listens                             127.0.0.1:8000
+    TOCSIN_BASE_URL       how people and tools reach it                http://127.0.0.1:8000
+    TOCSIN_DATABASE_URL   sqlite:///… or postgresql://…                SQLite in the data directory
+    TOCSIN_SMTP_URL       smtp[s]://user:password@host:port            no mail
+    TOCSIN_SMTP_FROM      the sender of its mail                       tocsin@localhost
+    TOCSIN_PLAYBOOKS      the playbooks' file                          ./playbooks.yaml
+    TOCSIN_SECRET_KEY     seals stored secrets, at least 32 characters generated into the data directory
+    TOCSIN_EGRESS_ALLOW   internal hosts and networks it may speak to  none
+    TOCSIN_REDIS_URL      must be unset here; see `tocsin web`
+    """
+    given = serving.prepare()
+    if not given.embedded:
+        raise Invalid("TOCSIN_REDIS_URL is set: start `tocsin web`, `tocsin worker` and `tocsin beat` instead.")
+    serving.set_up(given)
+    serving.first_start(given)
+    with serving.working(given):
+        click.echo(f"Tocsin is ready on {given.base_url}")
+        serving.serve_web(given)

@@ -1,0 +1,27 @@
+"""`tocsin worker`: does the work of the scaled shape; Celery wakes it, a sweep finds what a wake has missed."""
+
+import click
+
+from cli import migrate, serving
+from core import queue
+from core.errors import Invalid
+
+
+@click.command()
+@click.option("--log-level", default="warning", show_default=True, help="How much Celery itself says.")
+def command(log_level: str) -> None:
+    """Do durable work: read alerts, run playbooks, call products, page people. Start as many as you like.
+
+    Without Redis it still works, half a second later: rows in the database hold the truth.
+    """
+    given = serving.prepare()
+    if given.redis_url is None:
+        raise Invalid("TOCSIN_REDIS_URL is not set: `tocsin worker` belongs to the scaled shape; use `tocsin serve`.")
+    migrate.require_current()
+    app = queue.celery_app(given.redis_url)
+    with serving.publishing(given, listen=False), serving.working(given) as dispatcher:
+        app.task(name="tocsin.drain", ignore_result=True)(dispatcher.wake)
+        app.worker_main(
+            ["worker", "--pool=threads", "--concurrency=2", f"--loglevel={log_level}",
+             "--without-gossip", "--without-mingle", "--without-heartbeat"]
+        )  # fmt: skip

@@ -1,0 +1,54 @@
+"""The `tocsin` command: finds its subcommands by walking cli/commands, and turns errors into sentences."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from core.errors import Invalid, TocsinError
+from core.plugins import module_names
+
+
+class Commands(click.Group):
+    """Loads a subcommand's file only when it is typed, so that `tocsin --help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name.replace("_", "-") for name in module_names("cli.commands")]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        module_name = name.replace("-", "_")
+        if module_name not in module_names("cli.commands"):
+            return None
+        command = importlib.import_module(f"cli.commands.{module_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TocsinError as error:
+            click.echo(f"tocsin: {error.message}", err=True)
+            if isinstance(error, Invalid):
+                for problem in error.problems:
+                    click.echo(f"  {problem.path}: {problem.message}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="tocsin", prog_name="tocsin", version=None)
+def tocsin() -> None:
+    """Tocsin, security incident response: alerts in, people paged, playbooks run, a record that can be proved.
+
+    \b
+    Begin with:   tocsin serve                 start everything on this machine
+                  tocsin demo                  the same with sample data; nothing leaves the machine
+                  tocsin source add wazuh --connector wazuh
+    Settings are environment variables; `tocsin serve --help` lists them.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 when it did what was asked, 1 with a sentence when it could not, 2 for usage."""
+    tocsin.main(args=list(arguments) if arguments is not None else None, prog_name="tocsin")

@@ -1,0 +1,104 @@
+"""Starts and stops the parts of one process: database, workers, live updates, web server."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from cli import assemble, migrate
+from core import db, live, logs, queue
+from core.actors import SYSTEM
+from core.auth import users
+from core.db import reading, unit_of_work
+from core.settings import Settings, settings
+
+log = logs.get(__name__)
+
+
+def prepare() -> Settings:
+    """Logs, settings, database connection and every package: what each command that touches data begins with."""
+    logs.configure()
+    given = settings()
+    db.configure(given)
+    assemble.load()
+    return given
+
+
+@contextmanager
+def working(given: Settings) -> Iterator[queue.Dispatcher]:
+    """Run this process's workers for the length of the block."""
+    dispatcher = queue.Dispatcher()
+    dispatcher.start()
+    queue.wake_through(dispatcher.wake)
+    try:
+        yield dispatcher
+    finally:
+        queue.wake_through()
+        dispatcher.stop()
+
+
+@contextmanager
+def publishing(given: Settings, *, listen: bool) -> Iterator[None]:
+    """In the scaled shape: wake workers and tell open pages over Redis, and hear what others tell."""
+    if given.redis_url is None:
+        yield
+        return
+    publisher = queue.Publisher(given.redis_url)
+    live.relay_through(publisher.changed)
+    stop = threading.Event()
+    if listen:
+        queue.wake_through(publisher.wake)
+        threading.Thread(target=queue.relay_live, args=(stop, given.redis_url), name="live", daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
+        live.relay_through(None)
+        queue.wake_through()
+        publisher.stop()
+
+
+def set_up(given: Settings) -> None:
+    """Bring the embedded default to life: migrate, default rules and feeds, the playbooks of the file."""
+    migrate.upgrade()
+    seed(given)
+
+
+def seed(given: Settings) -> None:
+    """Default rules and the playbooks of the file; what is there already stays as it is."""
+    import incidents.seeding
+    import playbooks.library
+
+    with unit_of_work() as uow:
+        incidents.seeding.seed(uow)
+    if given.playbooks.exists():
+        with unit_of_work() as uow:
+            playbooks.library.apply(uow, SYSTEM, given.playbooks)
+
+
+def first_start(given: Settings) -> None:
+    """Print one link on which the first administrator sets a password, as long as nobody has one."""
+    with reading() as session:
+        if not users.nobody_yet(session):
+            return
+        admin = users.by_email(session, "admin@localhost")
+    if admin is None:
+        with unit_of_work() as uow:
+            admin = users.create(uow, SYSTEM, email="admin@localhost", name="Administrator", roles=["administrator"])
+    click.echo(f"\n  First start: set your password at {given.base_url}{users.start_path(admin)}\n", file=sys.stdout)
+    sys.stdout.flush()
+
+
+def serve_web(given: Settings) -> None:
+    """Serve pages, the API and the ingest door until SIGTERM or SIGINT; open requests get 3 s to end."""
+    import uvicorn
+
+    from web.app import create_app
+
+    config = uvicorn.Config(
+        create_app(), host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=2, limit_concurrency=2000, backlog=2048, proxy_headers=False,
+    )  # fmt: skip
+    uvicorn.Server(config).run()
