@@ -1,0 +1,1 @@
+"""What people read and export: sees everything below, changes nothing."""
