@@ -14,10 +14,10 @@ from core.plugins import module_names
 class Commands(click.Group):
     """Loads a subcommand's file only when it is typed, so that `tocsin --help` answers at once."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return [name.replace("_", "-") for name in module_names("cli.commands")]
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         module_name = name.replace("-", "_")
         if module_name not in module_names("cli.commands"):
             return None
@@ -39,7 +39,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tocsin", prog_name="tocsin", version=None)
 def tocsin() -> None:
-    """Tocsin, security incident response: alerts in, people paged, playbooks run, a record that can be proved.
+    r"""Tocsin, security incident response: alerts in, people paged, playbooks run, a record that can be proved.
 
     \b
     Begin with:   tocsin serve                 start everything on this machine

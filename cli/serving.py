@@ -27,7 +27,7 @@ def prepare() -> Settings:
 
 
 @contextmanager
-def working(given: Settings) -> Iterator[queue.Dispatcher]:
+def working() -> Iterator[queue.Dispatcher]:
     """Run this process's workers for the length of the block."""
     dispatcher = queue.Dispatcher()
     dispatcher.start()
@@ -50,7 +50,9 @@ def publishing(given: Settings, *, listen: bool) -> Iterator[None]:
     stop = threading.Event()
     if listen:
         queue.wake_through(publisher.wake)
-        threading.Thread(target=queue.relay_live, args=(stop, given.redis_url), name="live", daemon=True).start()
+        threading.Thread(
+            target=queue.relay_live, args=(stop, given.redis_url), name="live", daemon=True
+        ).start()
     try:
         yield
     finally:
@@ -86,8 +88,12 @@ def first_start(given: Settings) -> None:
         admin = users.by_email(session, "admin@localhost")
     if admin is None:
         with unit_of_work() as uow:
-            admin = users.create(uow, SYSTEM, email="admin@localhost", name="Administrator", roles=["administrator"])
-    click.echo(f"\n  First start: set your password at {given.base_url}{users.start_path(admin)}\n", file=sys.stdout)
+            admin = users.create(
+                uow, SYSTEM, email="admin@localhost", name="Administrator", roles=["administrator"]
+            )
+    click.echo(
+        f"\n  First start: set your password at {given.base_url}{users.start_path(admin)}\n", file=sys.stdout
+    )
     sys.stdout.flush()
 
 

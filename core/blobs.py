@@ -27,7 +27,9 @@ def put(uow: UnitOfWork, content: bytes, media_type: str) -> str:
     """Store bytes and return their SHA-256 in hex; storing them again changes nothing."""
     digest = hashlib.sha256(content).hexdigest()
     if uow.get(Blob, digest) is None:
-        uow.add(Blob(digest=digest, media_type=media_type, size=len(content), content=content, stored_at=uow.now))
+        uow.add(
+            Blob(digest=digest, media_type=media_type, size=len(content), content=content, stored_at=uow.now)
+        )
         uow.flush()
     return digest
 

@@ -81,7 +81,9 @@ class _Connections:
             self.writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=4, **_SQLITE)
             self.reader = create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=24, **_SQLITE)
             event.listen(self.writer, "connect", _sqlite_connection)
-            event.listen(self.writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+            event.listen(
+                self.writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
+            )
             event.listen(self.reader, "connect", _sqlite_reading_connection)
             event.listen(self.reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         else:
@@ -212,7 +214,11 @@ def _sqlite_reading_connection(connection: Any, record: object) -> None:
 
 def _unreachable(error: OperationalError) -> bool:
     state = getattr(error.orig, "sqlstate", None)
-    return state is None and type(error.orig).__module__.startswith("psycopg") or state in {"57P01", "57P03", "53300"}
+    return (state is None and type(error.orig).__module__.startswith("psycopg")) or state in {
+        "57P01",
+        "57P03",
+        "53300",
+    }
 
 
 __all__ = [

@@ -13,7 +13,7 @@ _last = 0
 
 def new_id() -> UUID:
     """A UUIDv7 (RFC 9562), strictly increasing within this process."""
-    global _last
+    global _last  # noqa: PLW0603 - one counter for the process, under its lock
     with _lock:
         # 48 bits of milliseconds and 12 bits of sub-millisecond count make one growing number.
         stamp = (time.time_ns() * 4096) // 1_000_000

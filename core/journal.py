@@ -73,8 +73,10 @@ def append_only_ddl(dialect: str) -> list[str]:
     """The statements that make the database refuse changes of the journal ("sqlite" or "postgresql")."""
     if dialect == "sqlite":
         return [
-            f"CREATE TRIGGER IF NOT EXISTS {table}_no_{operation.lower()} BEFORE {operation} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+            (
+                f"CREATE TRIGGER IF NOT EXISTS {table}_no_{operation.lower()} BEFORE {operation} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+            )
             for table, operations in REFUSED.items()
             for operation in operations
         ]
@@ -87,8 +89,10 @@ def append_only_ddl(dialect: str) -> list[str]:
             name = f"{table}_no_{operation.lower()}"
             statements += [
                 f"DROP TRIGGER IF EXISTS {name} ON {table}",
-                f"CREATE TRIGGER {name} BEFORE {operation} ON {table} "
-                f"FOR EACH {level} EXECUTE FUNCTION journal_is_append_only()",
+                (
+                    f"CREATE TRIGGER {name} BEFORE {operation} ON {table} "
+                    f"FOR EACH {level} EXECUTE FUNCTION journal_is_append_only()"
+                ),
                 f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
             ]
     return statements
@@ -229,7 +233,9 @@ def entries(
     limit: int = 50,
 ) -> list[Entry]:
     """Entries newest first, at most `limit`; the next page is `before=` the last entry's id."""
-    query = select(JournalEntry, JournalData.data).outerjoin(JournalData, JournalData.entry == JournalEntry.id)
+    query = select(JournalEntry, JournalData.data).outerjoin(
+        JournalData, JournalData.entry == JournalEntry.id
+    )
     if ref is not None:
         query = query.join(JournalRef, JournalRef.entry == JournalEntry.id)
         query = query.where(JournalRef.kind == ref.kind, JournalRef.ref_id == str(ref.id))

@@ -10,7 +10,11 @@ from typing import Any, TextIO
 correlation: ContextVar[str | None] = ContextVar("correlation", default=None)
 """The id that ties log lines of one delivery, request or run together."""
 
-_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
+_STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
+    "message",
+    "asctime",
+    "taskName",
+}
 
 
 class JsonLines(logging.Formatter):

@@ -49,7 +49,7 @@ class Marks:
         return self._lines.get(parts, 1)
 
     def at(self, path: Sequence[str | int]) -> str:
-        """ "file:line" of a part, for error sentences."""
+        """The "file:line" of a part, for error sentences."""
         return f"{self.file}:{self.line(path)}"
 
 
@@ -95,18 +95,22 @@ def _build(
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, child, (*path, n), lines, file) for n, child in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
+        result: dict[str | int, Any] = {}
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node)  # type: ignore[no-untyped-call]  # PyYAML is untyped here
+            key = loader.construct_object(key_node)
             if not isinstance(key, (str, int, float)) or isinstance(key, bool):
-                raise _unreadable(f"{file}:{key_node.start_mark.line + 1}", "a key must be a word or a number")
-            if key in result:
-                raise _unreadable(f"{file}:{key_node.start_mark.line + 1}", f"the key {key!r} stands here twice")
+                raise _unreadable(
+                    f"{file}:{key_node.start_mark.line + 1}", "a key must be a word or a number"
+                )
+            if (key if isinstance(key, (str, int)) else str(key)) in result:
+                raise _unreadable(
+                    f"{file}:{key_node.start_mark.line + 1}", f"the key {key!r} stands here twice"
+                )
             part = key if isinstance(key, (str, int)) else str(key)
-            result[key] = _build(loader, value_node, (*path, part), lines, file)  # type: ignore[index]  # floats stay keys
+            result[part] = _build(loader, value_node, (*path, part), lines, file)
             lines[(*path, part)] = key_node.start_mark.line + 1
         return result
-    return loader.construct_object(node)  # type: ignore[no-untyped-call]  # PyYAML is untyped here
+    return loader.construct_object(node)
 
 
 def _unreadable(where: str, why: str) -> Invalid:

@@ -4,12 +4,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from core import live, logs, work
 from core.db import reading
 from core.errors import TocsinError
 from core.settings import settings
 from core.types import Ref
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 log = logs.get(__name__)
 
@@ -78,9 +82,7 @@ class Publisher:
     """Tells other processes over Redis from one background thread; bounded, and drops rather than blocks."""
 
     def __init__(self, redis_url: str) -> None:
-        from celery import Celery  # only the scaled shape pays for this import
-
-        self.app: Celery = celery_app(redis_url)
+        self.app = celery_app(redis_url)
         self._ready = threading.Condition()
         self._names: dict[str, None] = {}
         self._refs: dict[Ref, None] = {}
@@ -126,17 +128,19 @@ class Publisher:
                 self._refs.clear()
             try:
                 for name in names:
-                    self.app.send_task("tocsin.drain", args=[name], ignore_result=True, expires=30, retry=False)
+                    self.app.send_task(
+                        "tocsin.drain", args=[name], ignore_result=True, expires=30, retry=False
+                    )
                 if refs:
                     client.publish(LIVE_CHANNEL, msgspec.json.encode(refs))
-            except Exception as error:  # Redis away or hung: wakes are droppable, the sweepers find the rows
+            except Exception as error:  # noqa: BLE001 - Redis away or hung: wakes are droppable, the sweepers find the rows
                 log.warning("could not wake other processes", extra={"reason": type(error).__name__})
 
 
 LIVE_CHANNEL = "tocsin:live"
 
 
-def celery_app(redis_url: str) -> "Celery":  # noqa: F821 - imported lazily
+def celery_app(redis_url: str) -> "Celery":
     """The Celery application: names of work kinds travel through it, nothing else."""
     from celery import Celery
 
@@ -203,7 +207,7 @@ def _wake_due(send: Callable[[str], None]) -> None:
     except (TocsinError, OSError) as error:
         log.warning("the sweep could not read the database", extra={"reason": repr(error)})
         return
-    except Exception as error:  # the sweeper must outlive any database trouble
+    except Exception as error:  # noqa: BLE001 - the sweeper must outlive any database trouble
         log.warning("the sweep failed", extra={"reason": repr(error)})
         return
     for name in names:

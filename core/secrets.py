@@ -58,7 +58,9 @@ def _key(master: bytes, purpose: str) -> bytes:
 def seal(plaintext: str, purpose: str) -> str:
     """Encrypt (AES-256-GCM) for storage; `purpose` must be the same when it is opened."""
     nonce = secret_token(9).encode()[:12]
-    sealed = AESGCM(_key(settings().secret_key, "seal:" + purpose)).encrypt(nonce, plaintext.encode(), purpose.encode())
+    sealed = AESGCM(_key(settings().secret_key, "seal:" + purpose)).encrypt(
+        nonce, plaintext.encode(), purpose.encode()
+    )
     return "v1." + base64.urlsafe_b64encode(nonce + sealed).decode()
 
 
@@ -66,7 +68,9 @@ def unseal(sealed: str, purpose: str) -> str:
     """Open what `seal` made. Raises Unsealable."""
     try:
         raw = base64.urlsafe_b64decode(sealed.removeprefix("v1."))
-        opened = AESGCM(_key(settings().secret_key, "seal:" + purpose)).decrypt(raw[:12], raw[12:], purpose.encode())
+        opened = AESGCM(_key(settings().secret_key, "seal:" + purpose)).decrypt(
+            raw[:12], raw[12:], purpose.encode()
+        )
     except (InvalidTag, ValueError) as error:
         raise Unsealable(
             "A stored secret cannot be opened: TOCSIN_SECRET_KEY is not the key it was stored with. "
@@ -87,7 +91,9 @@ def unsign(purpose: str, token: str) -> dict[str, Any]:
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         mac, body = raw[:20], raw[20:]
-        if not hmac.compare_digest(mac, hmac.digest(_key(settings().secret_key, "sign:" + purpose), body, "sha256")[:20]):
+        if not hmac.compare_digest(
+            mac, hmac.digest(_key(settings().secret_key, "sign:" + purpose), body, "sha256")[:20]
+        ):
             raise ValueError("altered")
         payload: dict[str, Any] = msgspec.json.decode(body)
     except (ValueError, msgspec.MsgspecError) as error:

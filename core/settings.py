@@ -65,7 +65,9 @@ class Settings:
             smtp_url=env.get("TOCSIN_SMTP_URL") or None,
             smtp_from=env.get("TOCSIN_SMTP_FROM", "tocsin@localhost"),
             playbooks=Path(env.get("TOCSIN_PLAYBOOKS", "playbooks.yaml")),
-            egress_allow=tuple(filter(None, (p.strip() for p in env.get("TOCSIN_EGRESS_ALLOW", "").split(",")))),
+            egress_allow=tuple(
+                filter(None, (p.strip() for p in env.get("TOCSIN_EGRESS_ALLOW", "").split(",")))
+            ),
             max_body=_number(env, "TOCSIN_MAX_BODY", 1024 * 1024),
             muzzled=env.get("TOCSIN_MUZZLED", "") == "1",
         )
@@ -79,7 +81,7 @@ _current: list[Settings] = []
 
 
 def settings() -> Settings:
-    """This process's settings; read from the environment at the first call."""
+    """Settings of the running process; read from the environment at the first call."""
     if not _current:
         _current.append(Settings.load(os.environ))
     return _current[-1]

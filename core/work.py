@@ -153,7 +153,9 @@ def finish_all(uow: UnitOfWork, kind: WorkKind, claims: Sequence[Claim]) -> None
     done = uow.execute(change.execution_options(synchronize_session=False))
     assert isinstance(done, CursorResult)
     if done.rowcount != len(claims):
-        raise LostLease(f"{len(claims) - done.rowcount} rows of {kind.name} were taken over by another worker")
+        raise LostLease(
+            f"{len(claims) - done.rowcount} rows of {kind.name} were taken over by another worker"
+        )
 
 
 def later(uow: UnitOfWork, kind: WorkKind, claim: Claim, at: datetime | None) -> None:
@@ -286,7 +288,11 @@ def _write(uow: UnitOfWork, kind: WorkKind, claim: Claim, **values: Any) -> None
 
 
 def _is_due(model: Any, at: datetime) -> list[Any]:
-    return [model.due_at.is_not(None), model.due_at <= at, (model.lease_until.is_(None)) | (model.lease_until <= at)]
+    return [
+        model.due_at.is_not(None),
+        model.due_at <= at,
+        (model.lease_until.is_(None)) | (model.lease_until <= at),
+    ]
 
 
 def _ours(model: Any, claims: Sequence[Claim]) -> list[ColumnElement[bool]]:

@@ -16,7 +16,9 @@ def command() -> None:
     """Wake workers for work that has become due (scaled shape). Several at once are harmless; none costs latency."""
     given = serving.prepare()
     if given.redis_url is None:
-        raise Invalid("TOCSIN_REDIS_URL is not set: `tocsin beat` belongs to the scaled shape; use `tocsin serve`.")
+        raise Invalid(
+            "TOCSIN_REDIS_URL is not set: `tocsin beat` belongs to the scaled shape; use `tocsin serve`."
+        )
     migrate.require_current()
     stop = threading.Event()
 

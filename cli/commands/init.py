@@ -14,7 +14,9 @@ from core.errors import Conflict
 @click.command()
 @click.option("--email", required=True, help="The administrator's address: what they sign in with.")
 @click.option("--name", default=None, help="Their name; the part before the @ when left out.")
-@click.option("--password", default=None, help="Their password, at least 12 characters; asked for when left out.")
+@click.option(
+    "--password", default=None, help="Their password, at least 12 characters; asked for when left out."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(email: str, name: str | None, password: str | None, as_json: bool) -> None:
     """Set up the database and the first administrator without the start link."""
@@ -28,7 +30,11 @@ def command(email: str, name: str | None, password: str | None, as_json: bool) -
     hashed = users.hash_password(secret)
     with unit_of_work() as uow:
         user = users.create(
-            uow, SYSTEM, email=email, name=name or email.partition("@")[0], roles=["administrator", "responder"]
+            uow,
+            SYSTEM,
+            email=email,
+            name=name or email.partition("@")[0],
+            roles=["administrator", "responder"],
         )
         users.set_password(uow, SYSTEM, user.id, hashed)
     told = {"id": str(user.id), "email": user.email}

@@ -18,6 +18,10 @@ def command(check: bool, as_json: bool) -> None:
         found = migrate.upgrade()
         serving.seed(given)
     told = {"revision": found, "needed": needed, "current": found == needed}
-    click.echo(json.dumps(told) if as_json else f"The database is at {found or '(empty)'}; this version needs {needed}.")
+    click.echo(
+        json.dumps(told)
+        if as_json
+        else f"The database is at {found or '(empty)'}; this version needs {needed}."
+    )
     if found != needed:
         raise SystemExit(1)

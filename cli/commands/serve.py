@@ -8,7 +8,7 @@ from core.errors import Invalid
 
 @click.command()
 def command() -> None:
-    """Start Tocsin: pages, API, ingest and workers in one process, on an embedded SQLite database.
+    r"""Start Tocsin: pages, API, ingest and workers in one process, on an embedded SQLite database.
 
     \b
     TOCSIN_DATA_DIR       where everything is kept                     ./data
@@ -24,9 +24,11 @@ def command() -> None:
     """
     given = serving.prepare()
     if not given.embedded:
-        raise Invalid("TOCSIN_REDIS_URL is set: start `tocsin web`, `tocsin worker` and `tocsin beat` instead.")
+        raise Invalid(
+            "TOCSIN_REDIS_URL is set: start `tocsin web`, `tocsin worker` and `tocsin beat` instead."
+        )
     serving.set_up(given)
     serving.first_start(given)
-    with serving.working(given):
+    with serving.working():
         click.echo(f"Tocsin is ready on {given.base_url}")
         serving.serve_web(given)

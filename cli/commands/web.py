@@ -14,7 +14,9 @@ def command() -> None:
     """
     given = serving.prepare()
     if given.embedded:
-        raise Invalid("TOCSIN_REDIS_URL is not set: `tocsin web` needs workers; `tocsin serve` is all in one process.")
+        raise Invalid(
+            "TOCSIN_REDIS_URL is not set: `tocsin web` needs workers; `tocsin serve` is all in one process."
+        )
     migrate.require_current()
     serving.first_start(given)
     with serving.publishing(given, listen=True):

@@ -16,10 +16,12 @@ def command(log_level: str) -> None:
     """
     given = serving.prepare()
     if given.redis_url is None:
-        raise Invalid("TOCSIN_REDIS_URL is not set: `tocsin worker` belongs to the scaled shape; use `tocsin serve`.")
+        raise Invalid(
+            "TOCSIN_REDIS_URL is not set: `tocsin worker` belongs to the scaled shape; use `tocsin serve`."
+        )
     migrate.require_current()
     app = queue.celery_app(given.redis_url)
-    with serving.publishing(given, listen=False), serving.working(given) as dispatcher:
+    with serving.publishing(given, listen=False), serving.working() as dispatcher:
         app.task(name="tocsin.drain", ignore_result=True)(dispatcher.wake)
         app.worker_main(
             ["worker", "--pool=threads", "--concurrency=2", f"--loglevel={log_level}",

@@ -66,11 +66,13 @@ def user_of(token: str) -> User | None:
     with reading() as session:
         at = database_now(session)
         found = session.execute(
-            select(UserSession, User).join(User, User.id == UserSession.user_id).where(UserSession.digest == digest)
+            select(UserSession, User)
+            .join(User, User.id == UserSession.user_id)
+            .where(UserSession.digest == digest)
         ).one_or_none()
     if found is None:
         return None
-    held, user = found.tuple()
+    held, user = found
     if held.ended_at or held.expires_at <= at or held.seen_at <= at - IDLE or user.disabled_at:
         return None
     if held.seen_at <= at - _SEEN_EVERY:

@@ -48,7 +48,9 @@ def create(
     )  # fmt: skip
     uow.add(row)
     uow.flush()
-    told = Fact(facts.TOKEN_CREATED, (Ref("token", str(row.id)),), {"name": row.name, "permissions": row.permissions})
+    told = Fact(
+        facts.TOKEN_CREATED, (Ref("token", str(row.id)),), {"name": row.name, "permissions": row.permissions}
+    )
     record(uow, actor, told)
     return row, token
 

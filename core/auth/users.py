@@ -36,7 +36,9 @@ def create(
         raise Invalid("The user cannot be added as entered.", problems)
     if uow.scalar(select(User.id).where(User.email == email)):
         raise Conflict(f"{email} is already a user.")
-    user = User(email=email, name=name.strip(), roles=sorted(set(roles)), timezone=timezone, created_at=uow.now)
+    user = User(
+        email=email, name=name.strip(), roles=sorted(set(roles)), timezone=timezone, created_at=uow.now
+    )
     uow.add(user)
     uow.flush()
     told = Fact(facts.USER_CREATED, (_ref(user),), {"roles": user.roles}, {"email": email, "name": user.name})
@@ -152,7 +154,9 @@ def from_start(session: Session, token: str) -> User:
 def hash_password(password: str) -> str:
     """Hash a new password; slow on purpose, so call it outside a transaction. Raises Invalid."""
     if len(password) < MINIMUM_PASSWORD:
-        raise Invalid(f"A password needs at least {MINIMUM_PASSWORD} characters; a sentence is easy to remember.")
+        raise Invalid(
+            f"A password needs at least {MINIMUM_PASSWORD} characters; a sentence is easy to remember."
+        )
     if len(password) > 1024:
         raise Invalid("A password may have at most 1,024 characters.")
     return _hasher.hash(password)
@@ -161,9 +165,10 @@ def hash_password(password: str) -> str:
 def password_fits(hashed: str | None, password: str) -> bool:
     """Whether the password is right; takes as long when there is none."""
     try:
-        return _hasher.verify(hashed or _NEVER, password[:1024]) and hashed is not None
+        _hasher.verify(hashed or _NEVER, password[:1024])
     except (VerifyMismatchError, InvalidHashError):
         return False
+    return hashed is not None
 
 
 def set_password(uow: UnitOfWork, actor: Actor, user_id: UUID, hashed: str) -> User:

@@ -1,0 +1,97 @@
+"""The functions a CEL expression may call: which arguments they take, and ours in Python."""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.expressions.schema import ANY, BOOL, DURATION, FLOAT, INT, STR, TIMESTAMP, Type
+
+STRINGS = Type("list", item=STR)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How a function is called: what it is called on (None: nothing), its arguments, what comes out.
+
+    Each place holds the kinds it accepts.
+    """
+
+    on: tuple[str, ...] | None
+    arguments: tuple[tuple[str, ...], ...]
+    gives: Type
+    literal: bool = False  # the arguments must be written out, not computed
+
+
+_TEXT = ("str",)
+_NUMBERS = ("int", "float")
+_TIMES = ("timestamp", "duration")
+
+METHODS: dict[str, Signature] = {
+    "contains": Signature(_TEXT, (_TEXT,), BOOL),
+    "startsWith": Signature(_TEXT, (_TEXT,), BOOL),
+    "endsWith": Signature(_TEXT, (_TEXT,), BOOL),
+    "matches": Signature(_TEXT, (_TEXT,), BOOL, literal=True),
+    "lowerAscii": Signature(_TEXT, (), STR),
+    "upperAscii": Signature(_TEXT, (), STR),
+    "trim": Signature(_TEXT, (), STR),
+    "size": Signature(("str", "list", "map", "object", "bytes"), (), INT),
+    "getFullYear": Signature(("timestamp",), (), INT),
+    "getMonth": Signature(("timestamp",), (), INT),
+    "getDate": Signature(("timestamp",), (), INT),
+    "getDayOfMonth": Signature(("timestamp",), (), INT),
+    "getDayOfWeek": Signature(("timestamp",), (), INT),
+    "getDayOfYear": Signature(("timestamp",), (), INT),
+    "getHours": Signature(_TIMES, (), INT),
+    "getMinutes": Signature(_TIMES, (), INT),
+    "getSeconds": Signature(_TIMES, (), INT),
+    "getMilliseconds": Signature(_TIMES, (), INT),
+}
+FUNCTIONS: dict[str, Signature] = {
+    "size": Signature(None, (("str", "list", "map", "object", "bytes"),), INT),
+    "int": Signature(None, (("int", "float", "str"),), INT),
+    "double": Signature(None, (("int", "float", "str"),), FLOAT),
+    "string": Signature(None, (("int", "float", "str", "timestamp", "duration", "bytes"),), STR),
+    "timestamp": Signature(None, (("str", "timestamp"),), TIMESTAMP),
+    "duration": Signature(None, (("str", "duration"),), DURATION),
+    "type": Signature(None, (("any",),), Type("type")),
+    "dyn": Signature(None, (("any",),), ANY),
+    "inNetwork": Signature(None, (_TEXT, _TEXT), BOOL),
+}
+MACROS = ("exists", "all", "exists_one", "map", "filter")
+RESHAPING = ("map", "filter")
+
+
+def in_network(address: str, network: str) -> bool:
+    """Is the address inside the network? What is no address is in no network.
+
+    IPv4 addresses written as IPv6 (::ffff:10.0.0.1) count as IPv4.
+    """
+    try:
+        inside = ipaddress.ip_network(network, strict=False)
+        value = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(value, ipaddress.IPv6Address) and value.ipv4_mapped is not None:
+        value = value.ipv4_mapped
+    return value in inside
+
+
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+def _upper(text: str) -> str:
+    return text.upper()
+
+
+def _trim(text: str) -> str:
+    return text.strip()
+
+
+PROVIDED: Mapping[str, Callable[..., Any]] = {
+    "inNetwork": in_network,
+    "lowerAscii": _lower,
+    "upperAscii": _upper,
+    "trim": _trim,
+}

@@ -1,0 +1,150 @@
+"""Coming in: passwords, sessions, start links, tokens, and the throttle against guessing."""
+
+from datetime import timedelta
+
+import pytest
+from held_time import HeldClock
+
+from core.actors import SYSTEM, Actor
+from core.auth import permissions, sessions, tokens, users
+from core.auth.models import User
+from core.db import reading, unit_of_work
+from core.errors import Conflict, Forbidden, Invalid, TooMany, Unauthenticated
+
+PASSWORD = "correct horse battery staple"
+HASHED = users.hash_password(PASSWORD)
+
+
+def someone(email: str = "ana@example.org", roles: tuple[str, ...] = ("responder",)) -> User:
+    with unit_of_work() as uow:
+        user = users.create(uow, SYSTEM, email=email, name="Ana", roles=roles)
+        users.set_password(uow, SYSTEM, user.id, HASHED)
+    return user
+
+
+def test_the_right_password_starts_a_session_that_can_be_ended(database: object) -> None:
+    user = someone("Ana@Example.org")
+    token = sessions.sign_in("ana@example.ORG ", PASSWORD, address="192.0.2.1", agent="Firefox")
+    actor = sessions.actor_for(token)
+    assert actor is not None
+    assert actor.user_id == user.id
+    sessions.sign_out(token)
+    assert sessions.actor_for(token) is None
+    sessions.sign_out(token)
+    assert sessions.actor_for("unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("email", "password"), [("ana@example.org", "wrong"), ("nobody@example.org", PASSWORD)]
+)
+def test_a_refusal_does_not_say_which_part_was_wrong(
+    sqlite_database: object, email: str, password: str
+) -> None:
+    someone()
+    with pytest.raises(Unauthenticated, match="do not fit together"):
+        sessions.sign_in(email, password)
+
+
+def test_sessions_end_by_idleness_age_disabling_and_a_new_password(
+    sqlite_database: object, clock: HeldClock
+) -> None:
+    someone("boss@example.org", ("administrator",))
+    user = someone()
+    idle = sessions.sign_in(user.email, PASSWORD)
+    clock.advance(sessions.IDLE + timedelta(minutes=1))
+    assert sessions.actor_for(idle) is None
+    used = sessions.sign_in(user.email, PASSWORD)
+    for _ in range(3):
+        clock.advance(hours=3)
+        assert sessions.actor_for(used) is not None
+    clock.advance(hours=3)
+    assert sessions.actor_for(used) is None
+    changed = sessions.sign_in(user.email, PASSWORD)
+    with unit_of_work() as uow:
+        users.set_password(uow, SYSTEM, user.id, HASHED)
+    assert sessions.actor_for(changed) is None
+    out = sessions.sign_in(user.email, PASSWORD)
+    with unit_of_work() as uow:
+        users.disable(uow, SYSTEM, user.id)
+    assert sessions.actor_for(out) is None
+    with pytest.raises(Unauthenticated):
+        sessions.sign_in(user.email, PASSWORD)
+
+
+def test_guessing_is_slowed_down_but_keeps_nobody_out(sqlite_database: object, clock: HeldClock) -> None:
+    user = someone()
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            sessions.sign_in(user.email, "guess", address="203.0.113.9")
+    with pytest.raises(TooMany) as refused:
+        sessions.sign_in(user.email, PASSWORD, address="203.0.113.9")
+    assert refused.value.retry_after >= 1
+    assert sessions.sign_in(user.email, PASSWORD, address="192.0.2.7")
+    clock.advance(minutes=16)
+    assert sessions.sign_in(user.email, PASSWORD, address="203.0.113.9")
+
+
+def test_a_start_link_works_once_and_for_a_week(sqlite_database: object) -> None:
+    with unit_of_work() as uow:
+        user = users.create(uow, SYSTEM, email="new@example.org", name="New", roles=["responder"])
+    token = users.start_path(user).removeprefix("/start/")
+    with reading() as session:
+        assert users.from_start(session, token).id == user.id
+        assert users.nobody_yet(session)
+        with pytest.raises(Invalid):
+            users.from_start(session, token[:-2] + "xx")
+    with unit_of_work() as uow:
+        users.set_password(uow, SYSTEM, user.id, HASHED)
+    with reading() as session:
+        assert not users.nobody_yet(session)
+        with pytest.raises(Invalid, match="used already"):
+            users.from_start(session, token)
+
+
+def test_the_last_administrator_stays(sqlite_database: object) -> None:
+    admin = someone("admin@example.org", ("administrator",))
+    with pytest.raises(Conflict, match="last administrator"), unit_of_work() as uow:
+        users.disable(uow, SYSTEM, admin.id)
+    with pytest.raises(Conflict), unit_of_work() as uow:
+        users.change(uow, SYSTEM, admin.id, roles=["auditor"])
+    someone("second@example.org", ("administrator",))
+    with unit_of_work() as uow:
+        users.disable(uow, SYSTEM, admin.id)
+
+
+def test_people_change_their_own_name_but_not_their_roles(sqlite_database: object) -> None:
+    user = someone()
+    me = users.actor_of(user)
+    with unit_of_work() as uow:
+        users.change(uow, me, user.id, name="Ana M.", timezone="Europe/Madrid")
+    with pytest.raises(Forbidden, match="Manage users"), unit_of_work() as uow:
+        users.change(uow, me, user.id, roles=["administrator"])
+    with pytest.raises(Invalid) as refused, unit_of_work() as uow:
+        users.change(uow, me, user.id, timezone="Madrid")
+    assert [p.path for p in refused.value.problems] == ["timezone"]
+
+
+def test_a_token_holds_what_it_names_until_it_ends(sqlite_database: object, clock: HeldClock) -> None:
+    with unit_of_work() as uow:
+        row, token = tokens.create(
+            uow, SYSTEM, name="ci", scopes=["work.manage"], expires_at=uow.now + timedelta(days=1)
+        )
+    actor = tokens.actor_for(token)
+    assert actor is not None
+    assert actor.permissions == {"work.manage"}
+    assert tokens.actor_for(token + "x") is None
+    clock.advance(days=1)
+    assert tokens.actor_for(token) is None
+    with unit_of_work() as uow:
+        row, token = tokens.create(uow, SYSTEM, name="bot", scopes=["role:manager"])
+        tokens.revoke(uow, SYSTEM, row.id)
+    assert tokens.actor_for(token) is None
+    with pytest.raises(Invalid), unit_of_work() as uow:
+        tokens.create(uow, SYSTEM, name="", scopes=["role:king", "no.such"])
+
+
+def test_permissions_come_with_roles() -> None:
+    assert "user.manage" in permissions.of_roles(["administrator"])
+    assert "user.manage" not in permissions.of_roles(["responder", "manager", "auditor"])
+    with pytest.raises(Forbidden, match="administrator"):
+        permissions.require(Actor(SYSTEM.kind.__class__.token, "x", "x"), "user.manage")

@@ -1,0 +1,78 @@
+"""A unit of work commits or rolls back as a whole, and nothing else writes."""
+
+import threading
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from core import blobs
+from core.blobs import Blob
+from core.db import reading, unit_of_work
+from core.errors import NotFound
+
+
+def fail_after(_done: object) -> None:
+    """What goes wrong in the middle of a unit of work."""
+    raise ValueError("not bytes")
+
+
+def test_what_raises_leaves_nothing_behind(database: object) -> None:
+    with pytest.raises(ValueError, match="not bytes"), unit_of_work() as uow:
+        fail_after(blobs.put(uow, b"half", "text/plain"))
+    with reading() as session:
+        assert session.scalars(select(Blob)).all() == []
+
+
+def test_what_ends_well_is_there(database: object) -> None:
+    with unit_of_work() as uow:
+        digest = blobs.put(uow, b"whole", "text/plain")
+        assert blobs.put(uow, b"whole", "text/plain") == digest
+    with reading() as session:
+        assert blobs.get(session, digest) == b"whole"
+        with pytest.raises(NotFound):
+            blobs.get(session, "0" * 64)
+
+
+def test_reading_cannot_write(database: object) -> None:
+    with reading() as session, pytest.raises(DBAPIError):
+        session.execute(text("DELETE FROM blobs"))
+
+
+def test_a_unit_inside_another_is_refused(database: object) -> None:
+    with unit_of_work(), pytest.raises(RuntimeError, match="inside another"), unit_of_work():
+        pass
+
+
+def test_after_commit_runs_only_after_a_commit(database: object) -> None:
+    told: list[str] = []
+    with unit_of_work() as uow:
+        uow.after_commit(lambda: told.append("kept"))
+        assert told == []
+    with pytest.raises(ValueError, match="not bytes"), unit_of_work() as uow:
+        fail_after(uow.after_commit(lambda: told.append("lost")))
+    assert told == ["kept"]
+
+
+def test_many_writers_wait_their_turn(database: object) -> None:
+    def write(n: int) -> None:
+        for m in range(20):
+            with unit_of_work() as uow:
+                blobs.put(uow, f"{n}-{m}".encode(), "text/plain")
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with reading() as session:
+        assert len(session.scalars(select(Blob.digest)).all()) == 160
+
+
+def test_the_database_keeps_microseconds_in_utc(database: object) -> None:
+    with unit_of_work() as uow:
+        digest, now = blobs.put(uow, b"when", "text/plain"), uow.now
+    with reading() as session:
+        stored = session.get_one(Blob, digest).stored_at
+    assert stored == now
+    assert stored.utcoffset() is not None

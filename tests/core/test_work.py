@@ -1,0 +1,161 @@
+"""Durable work: claimed once, fenced, retried with back-off, parked, replayed; facts reach subscribers exactly once."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from held_time import HeldClock
+from sqlalchemy import select, update
+
+from core import outbox, work
+from core.actors import SYSTEM
+from core.db import UnitOfWork, reading, unit_of_work
+from core.errors import NotFound
+from core.ids import new_id
+from core.journal import Entry, Fact, declare, record
+from core.outbox import OutboxRow
+from core.types import Ref
+
+HAPPENED = declare("test.happened", "happened")
+CASE = Ref("incident", "1")
+
+
+@pytest.fixture
+def told() -> Iterator[list[Entry]]:
+    """What the subscriber `test.listener` was handed."""
+    heard: list[Entry] = []
+
+    @outbox.subscriber("test.listener", verbs=["test.happened"])
+    def listen(_uow: UnitOfWork, entry: Entry) -> None:
+        if entry.body.get("poison"):
+            raise RuntimeError("cannot be handled")
+        heard.append(entry)
+
+    yield heard
+    outbox._handlers.pop("test.listener")
+    outbox._by_verb["test.happened"].remove("test.listener")
+
+
+def happen(**body: Any) -> None:
+    with unit_of_work() as uow:
+        record(uow, SYSTEM, Fact(HAPPENED, (CASE,), body))
+
+
+def rows() -> list[OutboxRow]:
+    with reading() as session:
+        return list(session.scalars(select(OutboxRow)))
+
+
+def test_a_fact_reaches_its_subscriber_once(
+    database: object, told: list[Entry], drain: Callable[..., int]
+) -> None:
+    happen(n=1)
+    happen(n=2)
+    assert drain("core.outbox") == 2
+    assert drain("core.outbox") == 0
+    assert [e.body["n"] for e in told] == [1, 2]
+    assert rows() == []
+
+
+def test_a_poisoned_fact_is_retried_then_parked_and_stops_no_other(
+    database: object, told: list[Entry], clock: HeldClock
+) -> None:
+    happen(poison=True)
+    happen(n=2)
+    work.drain("core.outbox")
+    assert [e.body for e in told] == [{"n": 2}]
+    (row,) = rows()
+    assert row.error is not None
+    assert "cannot be handled" in row.error
+    assert row.due_at is not None
+    assert row.due_at > clock.now
+    for _ in range(10):
+        clock.advance(minutes=10)
+        work.drain("core.outbox")
+    (row,) = rows()
+    assert row.parked_at is not None
+    assert row.due_at is None
+    with reading() as session:
+        (count,) = [c for c in work.counts(session) if c.name == "core.outbox"]
+    assert (count.due, count.leased, count.parked) == (0, 0, 1)
+
+
+def test_a_parked_row_can_be_replayed(database: object, told: list[Entry], clock: HeldClock) -> None:
+    happen(poison=True)
+    for _ in range(10):
+        work.drain("core.outbox")
+        clock.advance(minutes=10)
+    (row,) = rows()
+    with unit_of_work() as uow:
+        work.replay(uow, SYSTEM, "core.outbox", row.id)
+    assert rows()[0].due_at == clock.now
+    with pytest.raises(NotFound), unit_of_work() as uow:
+        work.replay(uow, SYSTEM, "core.outbox", row.id)
+
+
+def test_a_lease_that_ends_is_taken_over_and_the_first_holder_is_fenced_off(
+    database: object, told: list[Entry], clock: HeldClock
+) -> None:
+    happen(n=1)
+    (first,) = work.claim(outbox.KIND, 10)
+    assert work.claim(outbox.KIND, 10) == []
+    clock.advance(seconds=61)
+    (second,) = work.claim(outbox.KIND, 10)
+    assert (second.id, second.fence, second.attempts) == (first.id, first.fence + 1, 2)
+    with pytest.raises(work.LostLease), unit_of_work() as uow:
+        work.finish(uow, outbox.KIND, first)
+    with pytest.raises(work.LostLease), unit_of_work() as uow:
+        work.retry(uow, outbox.KIND, first, "too late")
+    with unit_of_work() as uow:
+        work.finish(uow, outbox.KIND, second)
+    with pytest.raises(work.LostLease), unit_of_work() as uow:
+        work.finish(uow, outbox.KIND, second)
+
+
+def test_later_is_no_failure(database: object, told: list[Entry], clock: HeldClock) -> None:
+    happen(n=1)
+    (claim,) = work.claim(outbox.KIND, 10)
+    with unit_of_work() as uow:
+        work.later(uow, outbox.KIND, claim, uow.now + timedelta(hours=1))
+    assert work.claim(outbox.KIND, 10) == []
+    clock.advance(hours=1)
+    (again,) = work.claim(outbox.KIND, 10)
+    assert again.attempts == 1
+
+
+def test_backoff_grows_to_its_cap() -> None:
+    backoff = work.Backoff(first=timedelta(seconds=2), cap=timedelta(seconds=60))
+    waits = [backoff.after(n).total_seconds() for n in range(1, 12)]
+    for n, wait in enumerate(waits):
+        nominal = min(2 * 2**n, 60)
+        assert nominal * 0.79 <= wait <= nominal * 1.21
+
+
+def test_two_claimers_share_the_rows(database: object, told: list[Entry]) -> None:
+    for n in range(30):
+        happen(n=n)
+    taken: list[UUID] = []
+    while claims := work.claim(outbox.KIND, 7):
+        taken += [c.id for c in claims]
+    assert len(taken) == len(set(taken)) == 30
+
+
+def test_the_subscriber_and_the_delivery_are_one_transaction(
+    database: object, told: list[Entry], clock: HeldClock
+) -> None:
+    entry_id = new_id()
+
+    @outbox.subscriber("test.listener", verbs=["test.happened"])
+    def steal_own_lease(uow: UnitOfWork, entry: Entry) -> None:
+        told.append(entry)
+        record(uow, SYSTEM, Fact(HAPPENED, (Ref("incident", str(entry_id)),)))
+        uow.execute(update(OutboxRow).values(fence=OutboxRow.fence + 1))
+
+    happen(n=1)
+    work.drain("core.outbox")
+    with reading() as session:
+        from core.journal import entries
+
+        assert entries(session, ref=Ref("incident", str(entry_id))) == []
