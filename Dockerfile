@@ -1,0 +1,23 @@
+# Tocsin's image: what uv.lock pins, nothing else; runs as nobody in particular; only /data is written to.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /app
+ENV UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+COPY pyproject.toml uv.lock ./
+RUN python -m venv /uv \
+    && /uv/bin/pip install --no-cache-dir "uv==$(sed -n '/^name = "uv"$/{n;s/version = "\(.*\)"/\1/p;}' uv.lock)" \
+    && /uv/bin/uv sync --locked --no-default-groups --no-install-project
+COPY . .
+RUN /uv/bin/uv sync --locked --no-default-groups
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /data tocsin && install -d -o tocsin -g tocsin /data
+WORKDIR /app
+COPY --from=build /app /app
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 TOCSIN_HOST=0.0.0.0 TOCSIN_PORT=8000 TOCSIN_DATA_DIR=/data
+USER tocsin
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+ENTRYPOINT ["tocsin"]
+CMD ["serve"]

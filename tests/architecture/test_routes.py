@@ -1,0 +1,74 @@
+"""Every route says who may use it: changes name their permission, readers are signed in or expressly anyone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from cli import assemble
+from core.auth import permissions
+from web.app import pages_app
+
+# Reading these needs no session, because:
+ANYONE_READS = {
+    "/healthz": "load balancers ask it",
+    "/readyz": "load balancers ask it",
+    "/metrics": "Prometheus asks it; it holds counts only",
+}
+
+
+def _routes() -> Iterator[APIRoute]:
+    assemble.load()
+    app: FastAPI = pages_app()
+    yield from (route for route in app.routes if isinstance(route, APIRoute))
+
+
+def _calls(dependant: Dependant) -> Iterator[Any]:
+    for dependency in dependant.dependencies:
+        yield dependency.call
+        yield from _calls(dependency)
+
+
+def _permission(route: APIRoute) -> str | None:
+    return next((call.permission for call in _calls(route.dependant) if hasattr(call, "permission")), None)
+
+
+def _open_because(route: APIRoute) -> str | None:
+    return next((call.reason for call in _calls(route.dependant) if hasattr(call, "reason")), None)
+
+
+def test_there_are_routes() -> None:
+    assert len(list(_routes())) > 30
+
+
+def test_every_changing_route_declares_its_permission() -> None:
+    bare = [
+        f"{', '.join(sorted(route.methods))} {route.path}"
+        for route in _routes()
+        if route.methods - {"GET", "HEAD", "OPTIONS"} and not (_permission(route) or _open_because(route))
+    ]
+    assert not bare, "say allowed(…) or open_to_all(why):\n" + "\n".join(bare)
+
+
+def test_every_permission_of_a_route_exists() -> None:
+    declared = permissions.declared()
+    assert [p for route in _routes() if (p := _permission(route)) and p not in declared] == []
+
+
+def test_every_reading_route_knows_its_reader() -> None:
+    unknown = [
+        route.path
+        for route in _routes()
+        if "GET" in route.methods
+        and route.path not in ANYONE_READS
+        and not (_permission(route) or _open_because(route))
+        and not any(getattr(call, "__name__", "") in {"signed_in", "caller"} for call in _calls(route.dependant))
+    ]
+    assert not unknown, "anyone can read:\n" + "\n".join(unknown)
+
+
+def test_get_and_change_never_share_a_handler() -> None:
+    mixed = [route.path for route in _routes() if "GET" in route.methods and route.methods - {"GET", "HEAD"}]
+    assert not mixed
