@@ -10,7 +10,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Tests run in this many processes at once.
 WORKERS ?= auto
 
-.PHONY: help run demo test check bench screenshots chaos migrate format packages clean
+.PHONY: help run demo test check bench screenshots chaos migrate format assets packages clean
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -46,6 +46,9 @@ screenshots: $(VENV)/.installed-all packages ## Photograph every page with Chrom
 
 chaos: $(VENV)/.installed-all ## Kill Tocsin again and again under load, then compare with an outside ledger; KILLS=200
 	TOCSIN_CHAOS_KILLS=$(or $(KILLS),200) $(BIN)/pytest tests/chaos -q --timeout 7200 $(ARGS)
+
+assets: ## Fetch the browser assets by version again and keep what the templates use (needs node)
+	cd web/assets && npm ci --no-audit --no-fund --ignore-scripts && node build.mjs
 
 packages: # what the tests need beside Python: Debian's Chromium and OpenLDAP
 	@sh tests/support/packages.sh

@@ -1,0 +1,55 @@
+"""Live updates: one server-sent stream a visible page, saying only "X changed".
+
+A page asks for topics, `/live?topics=incident:0198…,page`. The stream answers with events `changed` whose data is the
+topics that changed; the page then fetches its own fragments again, through the same visibility as always.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+
+from core import live
+from web.security import Signed
+
+router = APIRouter()
+
+HEARTBEAT = 20.0  # seconds; proxies drop silent connections after 30 to 60
+GATHER = 0.15  # seconds in which changes are told together
+
+
+@router.get("/live", include_in_schema=False)
+async def stream(_actor: Signed, topics: str = "") -> StreamingResponse:
+    """Server-sent events (WHATWG HTML §9.2) for the topics a page shows; a kind alone means any of that kind."""
+    wanted = frozenset(topic for topic in topics.split(",")[:50] if topic)
+    return StreamingResponse(
+        events(wanted),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+def matching(wanted: frozenset[str], kind: str, ident: str) -> set[str]:
+    """The topics that a change of kind:ident answers."""
+    return {topic for topic in (kind, f"{kind}:{ident}") if topic in wanted}
+
+
+async def events(wanted: frozenset[str]) -> AsyncIterator[str]:
+    """The stream's text: a greeting, then changes gathered for a moment, and a heartbeat when quiet."""
+    async with live.listening() as changes:
+        yield "retry: 2000\n\n"
+        while True:  # until the browser leaves, which cancels this
+            try:
+                ref = await asyncio.wait_for(changes.get(), HEARTBEAT)
+            except TimeoutError:
+                yield ": still here\n\n"
+                continue
+            changed = matching(wanted, ref.kind, ref.id)
+            if not changed:
+                continue
+            await asyncio.sleep(GATHER)
+            while not changes.empty():
+                more = changes.get_nowait()
+                changed |= matching(wanted, more.kind, more.id)
+            yield f"event: changed\ndata: {' '.join(sorted(changed))}\n\n"

@@ -1,0 +1,122 @@
+"""Pages: a declared context goes in, HTML comes out; a live request gets only the block it asked for.
+
+A page is a dataclass that names its template:
+
+    @dataclass(kw_only=True)
+    class LoginPage(Page, template="login.html"):
+        problem: str | None
+
+and a route ends with `return show(request, LoginPage(problem=None))`. Templates run under StrictUndefined, and a test
+compares each template's names with its page's fields.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from core import clock
+from web import languages, wording
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+# What every page may use besides its own fields.
+FRAME_NAMES = frozenset({"frame", "csrf", "request_path", "request_query"})
+
+
+class Page:
+    """The base of every page's declared context; subclasses are dataclasses."""
+
+    template: ClassVar[str]
+    # Which item of the left rail is lit: now, incidents, alerts, playbooks, oncall, reports, journal, settings, or "".
+    rail: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, template: str, rail: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.template = template
+        cls.rail = rail
+        PAGES[template] = cls
+
+
+PAGES: dict[str, type[Page]] = {}
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a static file, with a digest of its bytes so that browsers may keep it for ever."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+@cache
+def environment() -> Environment:
+    """The one Jinja environment: strict, autoescaping, with our words and macros as globals."""
+    env = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=bool(os.environ.get("TOCSIN_RELOAD")),
+        extensions=["jinja2.ext.i18n", "jinja2.ext.loopcontrols"],
+    )
+    env.install_gettext_callables(languages.gettext, languages.ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by the i18n extension
+    env.globals["asset"] = asset
+    env.globals["now"] = clock.now
+    env.globals["lang"] = languages.current
+    env.filters.update(wording.FILTERS)
+    env.globals["ui"] = env.get_template("macros.html").module
+    return env
+
+
+def context_of(page: Page) -> dict[str, Any]:
+    """The names a page's template sees, apart from the frame's."""
+    return {field.name: getattr(page, field.name) for field in fields(page)}  # type: ignore[arg-type]  # pages are dataclasses
+
+
+def _render(template: Template, context: Mapping[str, Any], block: str | None) -> str:
+    if block is not None and block in template.blocks:
+        return "".join(template.blocks[block](template.new_context(dict(context))))
+    return template.render(context)
+
+
+def show(request: Request, page: Page, *, status: int = 200) -> HTMLResponse:
+    """Render a page. With `HX-Target: x` and a block `live_x` in the template (dashes as underscores), only that block."""
+    from web.frame import frame_of  # the frame reads every package below; pages stay importable without it
+
+    env = environment()
+    template = env.get_template(page.template)
+    context = context_of(page)
+    context.update(
+        frame=frame_of(request, page.rail),
+        csrf=getattr(request.state, "csrf", ""),
+        request_path=request.url.path,
+        request_query=request.url.query,
+    )
+    block = None
+    if request.headers.get("HX-Request") == "true" and request.method == "GET":
+        block = "live_" + request.headers.get("HX-Target", "").replace("-", "_")
+    response = HTMLResponse(_render(template, context, block), status_code=status)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "HX-Request, HX-Target, Cookie, Accept-Language"
+    return response
+
+
+def fragment(template: str, **context: Any) -> Markup:
+    """A small template rendered on its own, to be placed in a page."""
+    return Markup(environment().get_template(template).render(context))  # noqa: S704  # our own autoescaped template
+
+
+def local_input(at: datetime) -> str:
+    """The value of an <input type=datetime-local> in UTC."""
+    return at.strftime("%Y-%m-%dT%H:%M")
