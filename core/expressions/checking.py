@@ -13,8 +13,16 @@ _LITERALS = {
     "NULL_LIT": NULL,
 }  # fmt: skip
 _NUMBERS = ("int", "float")
-_ADDED = {("timestamp", "duration"): TIMESTAMP, ("duration", "timestamp"): TIMESTAMP, ("duration", "duration"): DURATION}
-_TAKEN = {("timestamp", "duration"): TIMESTAMP, ("timestamp", "timestamp"): DURATION, ("duration", "duration"): DURATION}
+_ADDED = {
+    ("timestamp", "duration"): TIMESTAMP,
+    ("duration", "timestamp"): TIMESTAMP,
+    ("duration", "duration"): DURATION,
+}
+_TAKEN = {
+    ("timestamp", "duration"): TIMESTAMP,
+    ("timestamp", "timestamp"): DURATION,
+    ("duration", "duration"): DURATION,
+}
 
 
 def check(source: str, schema: Schema, *, routing: bool = False) -> Type:
@@ -79,16 +87,22 @@ class _Checker:
             case "list":
                 if len(node.children) > LIST_LIMIT:
                     self.fault(node, f"a list may hold {LIST_LIMIT:,} items")
-                return Type("list", item=_joined([self.visit(child, bound, depth) for child in node.children]))
+                return Type(
+                    "list", item=_joined([self.visit(child, bound, depth) for child in node.children])
+                )
             case "map":
                 kinds = [self.visit(child, bound, depth) for child in node.children]
                 return Type("map", item=_joined(kinds[1::2]))
             case "or" | "and":
                 for child in node.children:
-                    self._expect(child, self.visit(child, bound, depth), "bool", f"{node.text} joins true/false values")
+                    self._expect(
+                        child, self.visit(child, bound, depth), "bool", f"{node.text} joins true/false values"
+                    )
                 return BOOL
             case "not":
-                self._expect(node.children[0], self.visit(node.children[0], bound, depth), "bool", "! turns true/false")
+                self._expect(
+                    node.children[0], self.visit(node.children[0], bound, depth), "bool", "! turns true/false"
+                )
                 return BOOL
             case "negative":
                 kind = self.visit(node.children[0], bound, depth)
@@ -114,7 +128,9 @@ class _Checker:
             return self.schema.roots[node.text]
         if node.text in ("int", "string", "double", "bool", "bytes", "list", "map", "null_type"):
             return Type("type")
-        return self.fault(node, f'there is no "{node.text}"{did_you_mean(node.text, [*self.schema.roots, *bound])}')
+        return self.fault(
+            node, f'there is no "{node.text}"{did_you_mean(node.text, [*self.schema.roots, *bound])}'
+        )
 
     def _field(self, node: Node, base: Type) -> Type:
         shown = _shown(node.children[0])
@@ -127,7 +143,9 @@ class _Checker:
         if base.kind == "any":
             return ANY
         if base.kind == "list":
-            return self.fault(node, f"{shown} is a list: write {shown}[0].{node.text} or {shown}.exists(x, x.{node.text} …)")
+            return self.fault(
+                node, f"{shown} is a list: write {shown}[0].{node.text} or {shown}.exists(x, x.{node.text} …)"
+            )
         return self.fault(node, f'{shown} is {base} and has no "{node.text}"')
 
     def _index(self, node: Node, base: Type, index: Type) -> Type:
@@ -157,11 +175,18 @@ class _Checker:
         kinds = [self.visit(argument, bound, depth) for argument in arguments]
         signature = METHODS.get(node.text)
         if signature is None:
-            return self.fault(node, f'there is no function ".{node.text}()"{did_you_mean(node.text, [*METHODS, *MACROS])}')
+            return self.fault(
+                node, f'there is no function ".{node.text}()"{did_you_mean(node.text, [*METHODS, *MACROS])}'
+            )
         assert signature.on is not None
         if on.kind == "list" and node.text == "contains":
-            return self.fault(node, f"{_shown(target)} is a list: write {_shown(arguments[0]) if arguments else '…'} in {_shown(target)}")
-        self._expect(target, on, signature.on, f".{node.text}() works on {' or '.join(map(_plain, signature.on))}")
+            return self.fault(
+                node,
+                f"{_shown(target)} is a list: write {_shown(arguments[0]) if arguments else '…'} in {_shown(target)}",
+            )
+        self._expect(
+            target, on, signature.on, f".{node.text}() works on {' or '.join(map(_plain, signature.on))}"
+        )
         return self._arguments(node, signature, arguments, kinds)
 
     def _call(self, node: Node, bound: dict[str, Type], depth: int) -> Type:
@@ -178,10 +203,14 @@ class _Checker:
 
     def _arguments(self, node: Node, signature: Signature, arguments: list[Node], kinds: list[Type]) -> Type:
         if len(arguments) != len(signature.arguments):
-            return self.fault(node, f"{node.text}() takes {len(signature.arguments)} argument(s), not {len(arguments)}")
+            return self.fault(
+                node, f"{node.text}() takes {len(signature.arguments)} argument(s), not {len(arguments)}"
+            )
         for argument, found, wanted in zip(arguments, kinds, signature.arguments, strict=True):
             if "any" not in wanted:
-                self._expect(argument, found, wanted, f"{node.text}() needs {' or '.join(map(_plain, wanted))}")
+                self._expect(
+                    argument, found, wanted, f"{node.text}() needs {' or '.join(map(_plain, wanted))}"
+                )
         if signature.literal:
             self._pattern(node, arguments[0])
         return signature.gives
@@ -204,7 +233,10 @@ class _Checker:
         base = self.visit(target.children[0], bound, depth)
         self._field(target, base)
         if base.kind == "object" and target.text in base.fields:
-            self.fault(node, f"has({_shown(target)}) is always true, every field is present; write {_shown(target)} != null")
+            self.fault(
+                node,
+                f"has({_shown(target)}) is always true, every field is present; write {_shown(target)} != null",
+            )
         return BOOL
 
     def _macro(self, node: Node, bound: dict[str, Type], depth: int) -> Type:
@@ -218,7 +250,9 @@ class _Checker:
         if depth >= 1:
             return self.fault(node, f".{node.text}() inside another one takes too long; use one level")
         if self.routing and node.text in RESHAPING:
-            return self.fault(node, f".{node.text}() is not for rules that run on every alert; use exists() or all()")
+            return self.fault(
+                node, f".{node.text}() is not for rules that run on every alert; use exists() or all()"
+            )
         if rest[0].text in self.schema.roots:
             self.fault(rest[0], f'"{rest[0].text}" already has a meaning here; choose another name')
         item = STR if base.kind == "map" else base.element
@@ -244,7 +278,9 @@ class _Checker:
         pair = (left.kind, right.kind)
         if left.kind == right.kind and left.kind in _NUMBERS and (operator != "%" or left.kind == "int"):
             return left
-        if operator == "+" and (pair in _ADDED or (left.kind == right.kind and left.kind in ("str", "list", "bytes"))):
+        if operator == "+" and (
+            pair in _ADDED or (left.kind == right.kind and left.kind in ("str", "list", "bytes"))
+        ):
             return _ADDED.get(pair, left if left.kind == "list" else Type(left.kind))
         if operator == "-" and pair in _TAKEN:
             return _TAKEN[pair]
@@ -259,7 +295,9 @@ class _Checker:
         first, second = node.children
         if not _can_equal(left, right):
             hint = _literal_hint(first, left, second, right) or _literal_hint(second, right, first, left)
-            self.fault(node, f"{_shown(first)} is {left} and {_shown(second)} is {right}: they are never equal{hint}")
+            self.fault(
+                node, f"{_shown(first)} is {left} and {_shown(second)} is {right}: they are never equal{hint}"
+            )
             return
         for kind, literal, other in ((left, second, first), (right, first, second)):
             text = literal_text(literal)
@@ -269,10 +307,14 @@ class _Checker:
     def _in(self, node: Node, left: Type, right: Type) -> Type:
         first, second = node.children
         if right.kind == "str":
-            return self.fault(node, f"{_shown(second)} is text: write {_shown(second)}.contains({_shown(first)})")
+            return self.fault(
+                node, f"{_shown(second)} is text: write {_shown(second)}.contains({_shown(first)})"
+            )
         self._expect(second, right, ("list", "map", "object"), "in needs a list after it")
         if right.kind == "list" and not _can_equal(left, right.element):
-            self.fault(node, f"{_shown(first)} is {left} and {_shown(second)} holds {right.element}: never found")
+            self.fault(
+                node, f"{_shown(first)} is {left} and {_shown(second)} holds {right.element}: never found"
+            )
         for literal in second.children if second.kind == "list" and left.values else ():
             text = literal_text(literal)
             if text is not None and text not in left.values:
@@ -284,7 +326,9 @@ class _Checker:
             if kind.values:
                 shown = _shown(child)
                 choice = ", ".join(f'"{value}"' for value in kind.values[-2:])
-                return self.fault(node, f"{node.text} would compare {shown} by alphabet; write {shown} in [{choice}]")
+                return self.fault(
+                    node, f"{node.text} would compare {shown} by alphabet; write {shown} in [{choice}]"
+                )
         if "any" in (left.kind, right.kind):
             return BOOL
         same = left.kind == right.kind and left.kind in ("int", "float", "str", "timestamp", "duration")

@@ -115,7 +115,9 @@ def evaluate(source: str, context: Context, schema: Schema) -> Any:
 def _condition(source: str, schema: Schema, routing: bool) -> Condition:
     found = check(source, schema, routing=routing)
     if found.kind not in ("bool", "any"):
-        raise ExpressionError(source, [Fault(1, 1, f"a condition must be true or false, but this is {found}")])
+        raise ExpressionError(
+            source, [Fault(1, 1, f"a condition must be true or false, but this is {found}")]
+        )
     return Condition(source)
 
 

@@ -38,7 +38,10 @@ def parse(source: str) -> Node:
         raise ExpressionError(source, [Fault(1, 1, "the expression is empty")])
     if len(source.encode("utf-8", "replace")) > SOURCE_LIMIT:
         raise ExpressionError(source, [Fault(1, 1, "the expression is longer than 4 KB; split it")])
-    from celpy.celparser import CELParseError, CELParser  # half a second, and only those who save a rule need it
+    from celpy.celparser import (
+        CELParseError,
+        CELParser,
+    )  # half a second, and only those who save a rule need it
 
     try:
         tree = CELParser().parse(source)
@@ -58,7 +61,7 @@ def _syntax(source: str, line: int, column: int) -> Fault:
         hint = "; equality is written =="
     elif rest.split(" ")[0] in ("and", "or", "not", "is"):
         hint = "; CEL writes && for and, || for or, ! for not, == for is"
-    elif rest.startswith(".?"):
+    elif rest.startswith("?") and lines[line - 1][: column - 1].endswith((".", "[")):
         hint = "; optional fields (.?) are not supported: every field is present, test it against null"
     elif rest[:1] in ("'", '"'):
         hint = "; is a quote missing?"
@@ -83,7 +86,9 @@ def _shorten(source: str, tree: Any) -> Node:
         if single or node.kind in ("or", "and", "operator", "several"):
             depth -= 1
         if depth > DEPTH_LIMIT:
-            raise ExpressionError(source, [Fault(node.line, node.column, "this is nested too deeply; split it")])
+            raise ExpressionError(
+                source, [Fault(node.line, node.column, "this is nested too deeply; split it")]
+            )
         built[id(current)] = (node, depth)
     return built[id(tree)][0]
 

@@ -19,7 +19,14 @@ _SAID = {
     "object": "an object",
     "any": "anything",
 }
-_ALIASES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "datetime": "timestamp", "dict": "map"}
+_ALIASES = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "datetime": "timestamp",
+    "dict": "map",
+}
 
 
 @dataclass(frozen=True)

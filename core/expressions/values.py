@@ -56,7 +56,9 @@ def _scalar(value: Any, cut: list[str], path: str, depth: int) -> Any:
         return value
     if isinstance(value, bool | int | float):
         return safe(float(value) if isinstance(value, float) else int(value), cut, path, depth + 1)
-    raise TypeError(f"{path.lstrip('.') or 'the value'} is a {type(value).__name__}, which no expression can read")
+    raise TypeError(
+        f"{path.lstrip('.') or 'the value'} is a {type(value).__name__}, which no expression can read"
+    )
 
 
 def _far(value: int) -> float:
