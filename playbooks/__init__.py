@@ -1,0 +1,1 @@
+"""The response: playbooks, what they decide next, and the runs that carry them out."""

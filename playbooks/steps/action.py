@@ -1,0 +1,225 @@
+"""An action of a product, or a neutral verb that some product carries out."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from playbooks.asking import agreed, ask, ask_again, must_ask, nobody_answered, refusal
+from playbooks.contract import (
+    Blocked,
+    Body,
+    Done,
+    EnterLoop,
+    Event,
+    Failed,
+    Outcome,
+    Perform,
+    Refused,
+    Skipped,
+    StepKind,
+    View,
+    WaitDraft,
+)
+
+_NETWORK_VERBS = ("network.", "firewall.", "dns.", "proxy.", "blocklist.", "mail.")
+_URGENT = frozenset({"disruptive", "destructive"})
+
+
+def parse(body: Body) -> dict[str, Any]:
+    """`action: name` with `with`, `instance`, `reason`, `ask`, `instructions`, `undo_after`, `review_after`."""
+    reader = body.reader
+    name = reader.text("action", required=True) or ""
+    inputs = reader.mapping("with")
+    info = body.action(name)
+    undo_after, review_after = reader.duration("undo_after"), reader.duration("review_after")
+    effect = info.effect if info else "disruptive"
+    if info and info.inputs is not None:
+        for word in inputs:
+            if word not in info.inputs:
+                from_list = ", ".join(sorted(info.inputs)) or "none"
+                reader.wrong(f'"{name}" has no input "{word}"; it has: {from_list}', "with")
+        for word, required in info.inputs.items():
+            if required and word not in inputs:
+                reader.wrong(f'"{name}" needs the input "{word}"', "with" if reader.has("with") else "action")
+    if undo_after is not None and not (info and (info.verb or info.name).startswith(_NETWORK_VERBS)):
+        reader.wrong(
+            '"undo_after" is only for blocked addresses, domains and URLs: an account or a host given back by a '
+            'timer may be given back to the attacker; use "review_after", which asks a person',
+            "undo_after",
+        )
+    if undo_after is not None and effect == "read":
+        reader.wrong(f'"{name}" only reads; there is nothing to undo', "undo_after")
+    return {
+        "action": name,
+        "with": inputs,
+        "effect": effect,
+        "instance": reader.text("instance"),
+        "reason": reader.text("reason"),
+        "instructions": reader.text("instructions"),
+        "from": reader.texts("ask"),
+        "undo_after": undo_after,
+        "review_after": review_after,
+    }
+
+
+def _title(view: View) -> str:
+    title = view.render(view.step.name)
+    return str(title)
+
+
+def _request(view: View, inputs: Mapping[str, Any], by: tuple[str, ...]) -> Perform:
+    spec = view.step.spec
+    return Perform(
+        "call",
+        {
+            "action": spec["action"],
+            "inputs": dict(inputs),
+            "instance": spec.get("instance"),
+            "reason": view.render(spec["reason"]) if spec.get("reason") else _title(view),
+            "approved_by": list(by),
+            "undo_after": spec.get("undo_after"),
+        },
+        detail={"inputs": dict(inputs), "approved_by": list(by), "stage": "requested"},
+    )
+
+
+def _manual(view: View, inputs: Any, note: str) -> Perform:
+    """The same work as a task for a person."""
+    spec = view.step.spec
+    urgent = spec["effect"] in _URGENT
+    lines = [view.render(spec["instructions"]) if spec.get("instructions") else f"Do by hand: {spec['action']}.", note]
+    checklist = [_one_line(one) for one in inputs] if isinstance(inputs, list) else []
+    if isinstance(inputs, Mapping) and inputs:
+        lines.append(_one_line(inputs))
+    return Perform(
+        "task",
+        {
+            "title": _title(view),
+            "instructions": "\n\n".join(str(line) for line in lines),
+            "assign": "owner" if urgent else "role:responder",
+            "checklist": checklist,
+            "form": None,
+            "due": 1800.0 if urgent else None,
+            "urgent": urgent,
+        },
+        detail={"stage": "manual", "inputs": inputs},
+    )
+
+
+def _one_line(inputs: Any) -> str:
+    if not isinstance(inputs, Mapping):
+        return str(inputs)
+    return ", ".join(f"{key}: {value}" for key, value in inputs.items())
+
+
+def _asked(view: View, why: str, what: list[dict[str, Any]], detail: dict[str, Any]) -> Blocked:
+    spec = view.step.spec
+    return ask(view, f"{_title(view)}?", {"from": spec.get("from"), "what": what, "why": why}, detail=detail)
+
+
+def _what(view: View, inputs: Any) -> dict[str, Any]:
+    return {"action": view.step.spec["action"], "effect": view.step.spec["effect"], "inputs": inputs}
+
+
+def begin(view: View) -> Outcome:
+    """Ask first where the mode or the incident says so; otherwise request the call."""
+    spec = view.step.spec
+    inputs = view.render(spec["with"])
+    if view.mode == "watch":
+        return Skipped("watch mode: recorded only", would=_what(view, inputs))
+    if not view.is_bound(spec["action"]):
+        return _manual(view, inputs, "No connected product can do this.")
+    why = must_ask(view, spec["effect"])
+    if why:
+        return _asked(view, why, [_what(view, inputs)], {"stage": "asking", "inputs": inputs})
+    return _request(view, inputs, view.approved_by)
+
+
+def begin_loop(view: View) -> Outcome:
+    """One question, or one manual task, for the whole list."""
+    spec = view.step.spec
+    if view.mode == "watch" or not view.items:
+        return EnterLoop()
+    if not view.is_bound(spec["action"]):
+        return _manual(view, view.render_each(spec["with"]), "No connected product can do this; here is the list.")
+    why = must_ask(view, spec["effect"])
+    if why:
+        return _asked(view, why, [_what(view, one) for one in view.render_each(spec["with"])], {"stage": "asking_loop"})
+    return EnterLoop()
+
+
+def on_event(view: View, event: Event) -> Outcome:
+    """Go on when people answered, the door answered, or the product answered."""
+    stage = view.detail.get("stage")
+    if event.name == "approval":
+        return _answered(view, event, stage)
+    if event.name == "performed":
+        return _performed(view, event, stage)
+    if event.name == "call":
+        return _called(view, event)
+    if event.name == "task":
+        output = {"by_hand": True, "form": event.data.get("form") or {}}
+        return Done(output, form=event.data.get("form") or {}, by=tuple(event.data.get("by", ())), note="done by hand")
+    if event.name == "due" and stage in ("asking", "asking_loop"):
+        return nobody_answered(view)
+    if event.name == "due" and stage == "unknown":
+        return Failed("nobody could say whether it happened", retry=False)
+    return Failed("it took longer than its timeout allows")
+
+
+def _answered(view: View, event: Event, stage: Any) -> Outcome:
+    by = agreed(event)
+    if stage == "unknown":
+        if by is not None:
+            return Done({"confirmed_by": list(by)}, by=by, note="a person confirmed that it happened")
+        return Failed("a person said that it did not happen")
+    if by is None:
+        return refusal(view, event)
+    if stage == "asking_loop":
+        return EnterLoop(detail={"approved_by": list(by), "stage": "loop"})
+    return _request(view, view.detail["inputs"], by)
+
+
+def _performed(view: View, event: Event, stage: Any) -> Outcome:
+    spec = view.step.spec
+    if stage in ("asking", "asking_loop"):
+        return ask_again(view)
+    if stage == "manual":
+        return Blocked((WaitDraft(kind="task", ref=event.data["ref"]),), detail={"task": event.data["ref"]})
+    state = event.data.get("state")
+    if state == "refused":
+        return Refused(str(event.data.get("reason") or "a guard rail refused it"))
+    if state == "dry_run":
+        return Done(event.data.get("output"), note="dry run: nothing was sent")
+    if state == "unbound":
+        return _manual(view, view.detail.get("inputs", {}), "No connected product can do this.")
+    due = view.now + timedelta(seconds=view.step.timeout) if view.step.timeout and state != "held" else None
+    note = {"held": str(event.data.get("reason") or "all automation is on hold")} if state == "held" else {}
+    wait = WaitDraft(kind="call", ref=event.data["ref"], due_at=due, detail={"action": spec["action"], **note})
+    return Blocked((wait,), detail={"call": event.data["ref"], **note})
+
+
+def _called(view: View, event: Event) -> Outcome:
+    state = event.data.get("state")
+    if state == "succeeded":
+        return Done(event.data.get("output"), by=tuple(view.detail.get("approved_by", ())))
+    if state == "unknown":
+        question = f'Did "{_title(view)}" happen? The product did not answer; look there, then say.'
+        blocked = ask(view, question, {"from": view.step.spec.get("from"), "question": "unknown"}, {"stage": "unknown"})
+        return Blocked((*blocked.waits, WaitDraft(kind="call", ref=view.detail.get("call"))), detail=blocked.detail)
+    if state in ("refused", "cancelled"):
+        return Refused(str(event.data.get("error") or "a guard rail refused it"))
+    return Failed(str(event.data.get("error") or "the product refused"))
+
+
+KIND = StepKind(
+    name="action",
+    says="Call a product",
+    schema={"type": "string", "description": "An action (okta.suspend_user) or a neutral verb (identity.disable_user)"},
+    parse=parse,
+    begin=begin,
+    on_event=on_event,
+    begin_loop=begin_loop,
+    extra_keys=("with", "instance", "reason", "instructions", "ask", "undo_after", "review_after"),
+    literal=frozenset({"action", "effect", "from", "instance"}),
+)

@@ -1,0 +1,85 @@
+"""A question to people before something is done: who must agree, how many, by when."""
+
+from typing import Any
+
+from playbooks.asking import agreed, ask, ask_again, nobody_answered, refusal, wrong_people
+from playbooks.contract import Body, Done, Enter, Event, Outcome, Skipped, StepKind, View
+
+
+def parse(body: Body) -> dict[str, Any]:
+    """`approve: {ask, from, quorum, four_eyes, expires, on_expire, escalate_to, steps}`."""
+    table = body.table()
+    if table is None:
+        return {"ask": "", "from": [], "guards": False}
+    question = table.text("ask", required=True) or ""
+    who = table.texts("from") or ["role:responder"]
+    for one in wrong_people(who):
+        table.wrong(f'"from" holds "{one}"; write owner, role:…, user:… or on_call:…', "from")
+    spec = {
+        "ask": question,
+        "from": who,
+        "quorum": table.whole("quorum", 1, 1, 20),
+        "four_eyes": table.flag("four_eyes"),
+        "expires": table.duration("expires"),
+        "on_expire": table.choice("on_expire", ("deny", "escalate", "fail"), "deny"),
+        "escalate_to": table.text("escalate_to"),
+        "guards": table.has("steps"),
+    }
+    if table.has("steps"):
+        body.block("steps", table.value("steps"), "steps")
+    table.close()
+    return spec
+
+
+def begin(view: View) -> Outcome:
+    """Put the question."""
+    spec = view.step.spec
+    question = str(view.render(spec["ask"]))
+    if view.mode == "watch":
+        if spec["guards"]:
+            return Enter(("steps",), detail={"would": {"ask": question}})
+        return Skipped("watch mode: recorded only", would={"ask": question})
+    return ask(view, question, spec)
+
+
+def on_event(view: View, event: Event) -> Outcome:
+    """Agreed: on, with the guarded steps. Refused or no answer: they stay undone."""
+    if event.name == "performed":
+        return ask_again(view)
+    if event.name == "due":
+        return nobody_answered(view)
+    if event.name == "children":
+        by = tuple(view.detail.get("approved_by", ()))
+        return Done({"approved": bool(by)}, by=by)
+    by_whom = agreed(event)
+    if by_whom is None:
+        return refusal(view, event)
+    if view.step.spec["guards"]:
+        return Enter(("steps",), detail={"approved_by": list(by_whom)})
+    return Done({"approved": True, "reason": event.data.get("reason")}, by=by_whom)
+
+
+KIND = StepKind(
+    name="approve",
+    says="Ask for agreement",
+    schema={
+        "type": "object",
+        "required": ["ask"],
+        "additionalProperties": False,
+        "properties": {
+            "ask": {"type": "string"},
+            "from": {"$ref": "#/$defs/people"},
+            "quorum": {"type": "integer", "minimum": 1, "maximum": 20},
+            "four_eyes": {"type": "boolean"},
+            "expires": {"$ref": "#/$defs/duration"},
+            "on_expire": {"enum": ["deny", "escalate", "fail"]},
+            "escalate_to": {"type": "string"},
+            "steps": {"$ref": "#/$defs/steps"},
+        },
+    },
+    parse=parse,
+    begin=begin,
+    on_event=on_event,
+    literal=frozenset({"from", "on_expire", "escalate_to"}),
+    needs_person=True,
+)

@@ -1,0 +1,53 @@
+"""Tells somebody, without waking anybody."""
+
+from typing import Any
+
+from playbooks.contract import Body, Done, Event, Outcome, Perform, Skipped, StepKind, View
+
+
+def parse(body: Body) -> dict[str, Any]:
+    """`message: {channel, to, title, text}`."""
+    table = body.table()
+    if table is None:
+        return {"channel": "", "to": None, "title": None, "text": ""}
+    spec = {
+        "channel": table.text("channel", "inbox"),
+        "to": table.text("to"),
+        "title": table.text("title"),
+        "text": table.text("text", required=True) or "",
+    }
+    table.close()
+    return spec
+
+
+def begin(view: View) -> Outcome:
+    """Hand the message to delivery."""
+    told = view.render(view.step.spec)
+    if view.mode == "watch":
+        return Skipped("watch mode: recorded only", would={"message": told["text"]})
+    return Perform("message", {**told, "title": told["title"] or str(view.render(view.step.name))})
+
+
+def on_event(_view: View, event: Event) -> Outcome:
+    """The message is written down; delivering it is not the run's business."""
+    return Done({"message": event.data.get("ref")})
+
+
+KIND = StepKind(
+    name="message",
+    says="Tell",
+    schema={
+        "type": "object",
+        "required": ["text"],
+        "additionalProperties": False,
+        "properties": {
+            "channel": {"type": "string"},
+            "to": {"type": "string"},
+            "title": {"type": "string"},
+            "text": {"type": "string"},
+        },
+    },
+    parse=parse,
+    begin=begin,
+    on_event=on_event,
+)

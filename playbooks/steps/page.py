@@ -1,0 +1,63 @@
+"""Wakes whoever is on call."""
+
+from typing import Any
+
+from playbooks.asking import agreed, ask, ask_again, nobody_answered, refusal
+from playbooks.contract import Body, Done, Event, Outcome, Perform, Skipped, StepKind, View
+
+
+def parse(body: Body) -> dict[str, Any]:
+    """`page: {policy, message}`."""
+    table = body.table()
+    if table is None:
+        return {"policy": "", "message": ""}
+    spec = {"policy": table.text("policy", required=True) or "", "message": table.text("message", required=True) or ""}
+    table.close()
+    return spec
+
+
+def _page(view: View) -> Perform:
+    spec = view.step.spec
+    return Perform(
+        "page",
+        {"policy": str(view.render(spec["policy"])), "message": str(view.render(spec["message"]))},
+        detail={"stage": "paging"},
+    )
+
+
+def begin(view: View) -> Outcome:
+    """Page; an incident of old alerts wakes nobody without a person's word."""
+    spec = view.step.spec
+    if view.mode == "watch":
+        return Skipped("watch mode: recorded only", would={"page": view.render(spec["message"])})
+    if view.late and not view.approved_by:
+        why = "the alerts behind this incident are old, so nobody is woken by itself"
+        what = [{"action": "page", "effect": "write", "inputs": {"policy": spec["policy"]}}]
+        return ask(view, f"Page {spec['policy']}: {view.render(spec['message'])}", {"what": what, "why": why})
+    return _page(view)
+
+
+def on_event(view: View, event: Event) -> Outcome:
+    """The page is written down; delivering it is not the run's business."""
+    if event.name == "performed" and view.detail.get("stage") != "paging":
+        return ask_again(view)
+    if event.name == "performed":
+        return Done({"page": event.data.get("ref")})
+    if event.name == "due":
+        return nobody_answered(view)
+    return _page(view) if agreed(event) is not None else refusal(view, event)
+
+
+KIND = StepKind(
+    name="page",
+    says="Page",
+    schema={
+        "type": "object",
+        "required": ["policy", "message"],
+        "additionalProperties": False,
+        "properties": {"policy": {"type": "string"}, "message": {"type": "string"}},
+    },
+    parse=parse,
+    begin=begin,
+    on_event=on_event,
+)

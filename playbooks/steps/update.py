@@ -1,0 +1,63 @@
+"""Changes the incident: severity, category, stage, tags."""
+
+from typing import Any
+
+from playbooks.contract import Body, Done, Event, Failed, Outcome, Perform, Skipped, StepKind, View
+
+_STAGES = ("triage", "investigate", "contain", "eradicate", "recover", "review")
+_SEVERITIES = ("info", "low", "medium", "high", "critical")
+_CONFIRMATIONS = ("suspected", "declared")
+
+
+def parse(body: Body) -> dict[str, Any]:
+    """`update: {severity, category, stage, confirmation, tags_add, reason}`."""
+    table = body.table()
+    if table is None:
+        return {}
+    spec: dict[str, Any] = {"reason": table.text("reason"), "tags_add": table.texts("tags_add")}
+    for key, options in (("severity", _SEVERITIES), ("stage", _STAGES), ("confirmation", _CONFIRMATIONS)):
+        value = table.text(key)
+        if value is not None and "{{" not in value:
+            value = table.choice(key, options, options[0])
+        spec[key] = value
+    spec["category"] = table.text("category")
+    table.close()
+    if not any(value for key, value in spec.items() if key != "reason"):
+        table.wrong('"update" changes nothing; give severity, category, stage, confirmation or tags_add')
+    return spec
+
+
+def begin(view: View) -> Outcome:
+    """Ask the incident's owner package to change it."""
+    changes = {key: value for key, value in view.render(view.step.spec).items() if value}
+    if view.mode == "watch":
+        return Skipped("watch mode: recorded only", would={"update": changes})
+    return Perform("update", changes, detail={"changes": changes})
+
+
+def on_event(view: View, event: Event) -> Outcome:
+    """Changed, or why it could not be."""
+    if event.data.get("error"):
+        return Failed(str(event.data["error"]), retry=False)
+    return Done(dict(view.detail.get("changes", {})))
+
+
+KIND = StepKind(
+    name="update",
+    says="Change the incident",
+    schema={
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "severity": {"type": "string"},
+            "category": {"type": "string"},
+            "stage": {"type": "string"},
+            "confirmation": {"type": "string"},
+            "tags_add": {"type": "array", "items": {"type": "string"}},
+            "reason": {"type": "string"},
+        },
+    },
+    parse=parse,
+    begin=begin,
+    on_event=on_event,
+)
