@@ -1,0 +1,1 @@
+"""One file a format; `format` in each turns a report into bytes."""
