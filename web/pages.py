@@ -18,9 +18,10 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote, unquote
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
@@ -31,7 +32,9 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 # What every page may use besides its own fields.
-FRAME_NAMES = frozenset({"frame", "csrf", "request_path", "request_query"})
+FRAME_NAMES = frozenset({"frame", "csrf", "request_path", "request_query", "said"})
+
+SAID_COOKIE = "tocsin_said"
 
 
 class Page:
@@ -102,13 +105,24 @@ def show(request: Request, page: Page, *, status: int = 200) -> HTMLResponse:
         csrf=getattr(request.state, "csrf", ""),
         request_path=request.url.path,
         request_query=request.url.query,
+        said=unquote(request.cookies.get(SAID_COOKIE, ""))[:300],
     )
     block = None
     if request.headers.get("HX-Request") == "true" and request.method == "GET":
         block = "live_" + request.headers.get("HX-Target", "").replace("-", "_")
     response = HTMLResponse(_render(template, context, block), status_code=status)
+    if SAID_COOKIE in request.cookies and block is None:
+        response.delete_cookie(SAID_COOKIE)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "HX-Request, HX-Target, Cookie, Accept-Language"
+    return response
+
+
+def then(path: str, said: str = "") -> RedirectResponse:
+    """After a change: go on to a page of ours, which says the sentence once."""
+    response = RedirectResponse(path, 303)
+    if said:
+        response.set_cookie(SAID_COOKIE, quote(said[:300]), max_age=30, samesite="lax", httponly=True)
     return response
 
 

@@ -1,5 +1,6 @@
 """How values read on a page: times, durations, counts and hostile text."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,11 @@ def plural(value: int, singular: str, many: str) -> str:
     return ngettext(singular, many, value) % {"num": number(value)}
 
 
+def pretty(value: Any) -> str:
+    """A structure as indented JSON, nothing hidden in it."""
+    return visible(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "visible": visible,
     "defanged": defanged,
@@ -112,4 +118,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "count": count,
     "words": words,
     "initials": initials,
+    "pretty": pretty,
+    "first_word": lambda text: text.split(" ")[0],
 }

@@ -1,0 +1,161 @@
+"""Alerts: what tools said, as a list and one by one with the raw delivery beside what was understood."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import func, select
+
+from core import clock
+from core.actors import Actor
+from core.db import reading
+from core.errors import NotFound
+from core.journal import entries
+from core.types import Ref, Severity
+from incidents.alert_models import Alert, AlertDelivery
+from incidents.models import Incident
+from incidents.visibility import alerts_visible_to
+from ingest.models import QUARANTINED, Delivery
+from web import keyset
+from web.languages import gettext as _
+from web.pages import Page, show
+from web.security import allowed
+from web.telling import Told, tell_all
+
+router = APIRouter(include_in_schema=False)
+
+SHOWN_BYTES = 65_536
+
+
+@dataclass(kw_only=True)
+class AlertsPage(Page, template="alerts.html", rail="alerts"):
+    """A page of the list of alerts."""
+
+    alerts: list[Alert]
+    keys: dict[UUID, str]
+    total: int
+    day: int
+    quarantined: int
+    chips: list[tuple[str, list[tuple[str, str, bool]]]]
+    filtered: bool
+    any_source: bool
+    next: str | None
+    first: str | None
+
+
+@dataclass(kw_only=True)
+class AlertPage(Page, template="alert.html", rail="alerts"):
+    """One alert: raw left, understood right."""
+
+    alert: Alert
+    incident: Incident | None
+    deliveries: list[tuple[UUID, str]]
+    raw: str | None
+    raw_cut: bool
+    raw_type: str
+    raw_at: object
+    may_read_raw: bool
+    story: list[Told]
+
+
+@router.get("/alerts")
+def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
+    """Alerts newest first, filtered by what the address says."""
+    given = request.query_params
+    severity, state, source, after = (given.get(name, "") for name in ("severity", "state", "source", "after"))
+    query = select(Alert).where(alerts_visible_to(actor))
+    if severity in set(Severity):
+        query = query.where(Alert.severity == severity)
+    if state == "ended":
+        query = query.where(Alert.ended_at.is_not(None))
+    elif state != "all":
+        query = query.where(Alert.ended_at.is_(None))
+    if source:
+        query = query.where(Alert.source == source)
+    if given.get("loose"):
+        query = query.where(Alert.incident_id.is_(None))
+    if text := given.get("rule"):
+        query = query.where(Alert.rule_id == text)
+    query = keyset.newest_first(query, Alert.created_at, Alert.id, after)
+    with reading() as session:
+        rows, more = keyset.cut(session.scalars(query).all())
+        ids = {row.incident_id for row in rows if row.incident_id}
+        keys = {row.id: row.key for row in session.execute(select(Incident.id, Incident.key).where(Incident.id.in_(ids)))}
+        total = session.scalar(select(func.count()).select_from(Alert).where(Alert.ended_at.is_(None), alerts_visible_to(actor))) or 0
+        since = clock.now() - timedelta(days=1)
+        day = session.scalar(select(func.count()).select_from(Alert).where(Alert.created_at > since, alerts_visible_to(actor))) or 0
+        aside = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == QUARANTINED)) or 0
+        names = list(session.scalars(select(Alert.source).where(alerts_visible_to(actor)).distinct().order_by(Alert.source).limit(12)))
+
+    def chip(name: str, value: str, word: str) -> tuple[str, str, bool]:
+        on = given.get(name, "") == value
+        return (keyset.address("/alerts", given, **{name: None if on and value else value}), word, on)
+
+    words = {s.value: w for s, w in zip(reversed(Severity), (_("Critical"), _("High"), _("Medium"), _("Low"), _("Info"), _("Unknown")), strict=True)}
+    chips = [
+        (_("State"), [chip("state", "", _("Firing")), chip("state", "ended", _("Ended")), chip("state", "all", _("All"))]),
+        (_("Severity"), [chip("severity", value, word) for value, word in words.items()]),
+        (_("Where"), [chip("loose", "1", _("Without incident"))]),
+    ]
+    if len(names) > 1:
+        chips.append((_("Source"), [chip("source", name, name) for name in names]))
+    last = rows[-1] if rows else None
+    page = AlertsPage(
+        alerts=rows,
+        keys=keys,
+        total=total,
+        day=day,
+        quarantined=aside,
+        chips=chips,
+        filtered=any(given.get(name) for name in ("severity", "state", "source", "loose", "rule")),
+        any_source=bool(names),
+        next=keyset.address("/alerts", given, after=keyset.cursor_of(last.created_at, last.id)) if more and last else None,
+        first=keyset.address("/alerts", given) if after else None,
+    )
+    return show(request, page)
+
+
+@router.get("/alerts/{alert_id}")
+def one(request: Request, alert_id: UUID, actor: Actor = allowed("incident.read")) -> Response:
+    """One alert: what was sent, and what we understood."""
+    may_read_raw = actor.may("delivery.read")
+    with reading() as session:
+        alert = session.scalar(select(Alert).where(Alert.id == alert_id, alerts_visible_to(actor)))
+        if alert is None:
+            raise NotFound(_("There is no such alert, or you may not see it."))
+        incident = session.get(Incident, alert.incident_id) if alert.incident_id else None
+        linked = session.execute(
+            select(AlertDelivery.delivery_id, AlertDelivery.received_at)
+            .where(AlertDelivery.alert_id == alert.id)
+            .order_by(AlertDelivery.received_at.desc())
+            .limit(20)
+        ).all()
+        chosen = next((row for row in linked if str(row.delivery_id) == request.query_params.get("delivery")), None)
+        chosen = chosen or (linked[0] if linked else None)
+        delivery = session.get(Delivery, chosen.delivery_id) if chosen and may_read_raw else None
+        story = tell_all(entries(session, ref=Ref("alert", str(alert.id)), limit=30))
+    page = AlertPage(
+        alert=alert,
+        incident=incident,
+        deliveries=[(row.delivery_id, row.received_at) for row in linked],
+        raw=readable(delivery.body, delivery.content_type) if delivery else None,
+        raw_cut=bool(delivery and delivery.size > SHOWN_BYTES),
+        raw_type=delivery.content_type if delivery else "",
+        raw_at=delivery.received_at if delivery else None,
+        may_read_raw=may_read_raw,
+        story=story,
+    )
+    return show(request, page)
+
+
+def readable(body: bytes, content_type: str) -> str:
+    """A body for reading: JSON indented, anything else as text, cut at 64 KiB."""
+    text = body[:SHOWN_BYTES].decode("utf-8", "replace")
+    if len(body) <= SHOWN_BYTES and ("json" in content_type or text.lstrip()[:1] in "{["):
+        try:
+            return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        except ValueError:
+            return text
+    return text

@@ -1,0 +1,225 @@
+"""Sources: where alerts come from; adding one, its address and secret shown once, rotating, disabling."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import func, select
+
+from connectors import registry
+from connectors.contract import Connector
+from core.actors import Actor
+from core.db import reading, unit_of_work
+from core.errors import Invalid, Problem, TocsinError
+from ingest import sources
+from ingest.models import QUARANTINED, Delivery, Source
+from web.languages import gettext as _
+from web.markdown import to_page
+from web.pages import Page, show, then
+from web.security import Form, allowed
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(kw_only=True)
+class SourcesPage(Page, template="sources.html", rail="settings"):
+    """Every source, how it is doing, and the products one can be added for."""
+
+    sources: list[Source]
+    titles: dict[str, str]
+    quarantined: dict[str, int]
+    products: list[Connector]
+    may_manage: bool
+
+
+@dataclass(kw_only=True)
+class NewSourcePage(Page, template="source_new.html", rail="settings"):
+    """The form for a source of one product."""
+
+    product: Connector
+    proofs: list[tuple[str, str]]
+    entered: dict[str, str]
+    problems: list[Problem]
+
+
+@dataclass(kw_only=True)
+class SourcePage(Page, template="source.html", rail="settings"):
+    """One source: how to point the product here, what it sent lately, its secret when it was just made."""
+
+    source: Source
+    product: Connector
+    url: str
+    secret: str | None
+    setup: str
+    deliveries: list[Any]
+    config: str
+    may_manage: bool
+    problems: list[Problem]
+
+
+def proof_words() -> dict[str, str]:
+    """What each proof of origin means."""
+    return {
+        "bearer": _("A token in the Authorization header"),
+        "url_token": _("A token in the address (weak: it is seen in logs)"),
+        "hmac": _("A signature over the body (HMAC-SHA256)"),
+        "sns": _("Amazon SNS's own signature"),
+        "routing_key": _("A routing key in the body (PagerDuty's form)"),
+    }
+
+
+@router.get("/settings/sources")
+def everything(request: Request, actor: Actor = allowed("source.read")) -> Response:
+    """All sources."""
+    with reading() as session:
+        rows = list(session.scalars(select(Source).order_by(Source.name)))
+        counted = session.execute(
+            select(Delivery.source_id, func.count()).where(Delivery.state == QUARANTINED).group_by(Delivery.source_id)
+        )
+        waiting = {str(source): number for source, number in counted}
+    products = registry.sources()
+    page = SourcesPage(
+        sources=rows,
+        titles={product.name: product.title for product in products},
+        quarantined=waiting,
+        products=products,
+        may_manage=actor.may("source.manage"),
+    )
+    return show(request, page)
+
+
+@router.get("/settings/sources/new/{connector}")
+def new(request: Request, connector: str, actor: Actor = allowed("source.manage")) -> Response:
+    """The form for a source of this product."""
+    del actor
+    return _form(request, registry.get(connector), {}, [])
+
+
+def _form(request: Request, product: Connector, entered: dict[str, str], problems: list[Problem]) -> Response:
+    words = proof_words()
+    proofs = [(name, words.get(name, name)) for name in product.proofs]
+    page = NewSourcePage(product=product, proofs=proofs, entered=entered, problems=problems)
+    return show(request, page, status=422 if problems else 200)
+
+
+@router.post("/settings/sources/new/{connector}")
+def create(request: Request, form: Form, connector: str, actor: Actor = allowed("source.manage")) -> Response:
+    """Add the source and show its address and secret, this once."""
+    product = registry.get(connector)
+    entered = {name: form.get(name) for name in ("name", "proof", "trust", "config")}
+    try:
+        config = _config(entered["config"])
+        with unit_of_work() as uow:
+            source, secret = sources.create(
+                uow,
+                actor,
+                name=entered["name"],
+                connector=product.name,
+                proof=entered["proof"] or None,
+                trust=entered["trust"] or None,
+                config=config,
+            )
+    except TocsinError as error:
+        return _form(request, product, entered, getattr(error, "problems", None) or [Problem("", error.message)])
+    return _one(request, actor, source, secret)
+
+
+@router.get("/settings/sources/{name}")
+def one(request: Request, name: str, actor: Actor = allowed("source.read")) -> Response:
+    """One source."""
+    with reading() as session:
+        source = sources.get(session, name)
+    return _one(request, actor, source, None)
+
+
+@router.post("/settings/sources/{name}/rotate")
+def rotate(request: Request, name: str, actor: Actor = allowed("source.manage")) -> Response:
+    """A second secret beside the present one."""
+    with unit_of_work() as uow:
+        source = sources.get(uow, name)
+        secret = sources.rotate(uow, actor, source.id)
+    return _one(request, actor, source, secret)
+
+
+@router.post("/settings/sources/{name}/retire")
+def retire(name: str, actor: Actor = allowed("source.manage")) -> Response:
+    """Stop the older secrets."""
+    with unit_of_work() as uow:
+        sources.retire_older(uow, actor, sources.get(uow, name).id)
+    return then(f"/settings/sources/{name}", _("Only the newest secret works now."))
+
+
+@router.post("/settings/sources/{name}/config")
+def configure(request: Request, form: Form, name: str, actor: Actor = allowed("source.manage")) -> Response:
+    """Change the mapping and settings of a source."""
+    try:
+        config = _config(form.get("config"))
+        with unit_of_work() as uow:
+            sources.change(uow, actor, sources.get(uow, name).id, config=config)
+    except Invalid as error:
+        with reading() as session:
+            source = sources.get(session, name)
+        return _one(request, actor, source, None, error.problems or [Problem("config", error.message)])
+    return then(f"/settings/sources/{name}", _("Saved; the next delivery is read this way."))
+
+
+@router.post("/settings/sources/{name}/disable")
+def disable(name: str, actor: Actor = allowed("source.manage")) -> Response:
+    """Refuse what this source sends."""
+    with unit_of_work() as uow:
+        sources.disable(uow, actor, sources.get(uow, name).id)
+    return then("/settings/sources", _("%(name)s is refused from now on.") % {"name": name})
+
+
+@router.post("/settings/sources/{name}/enable")
+def enable(name: str, actor: Actor = allowed("source.manage")) -> Response:
+    """Listen to this source again."""
+    with unit_of_work() as uow:
+        sources.enable(uow, actor, sources.get(uow, name).id)
+    return then("/settings/sources", _("%(name)s is listened to again.") % {"name": name})
+
+
+def _config(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        read = json.loads(text)
+    except ValueError as error:
+        message = _("This is not JSON: %(why)s") % {"why": str(error)}
+        raise Invalid(message, [Problem("config", message)]) from error
+    if not isinstance(read, dict):
+        message = _("The settings are an object: {…}")
+        raise Invalid(message, [Problem("config", message)])
+    return read
+
+
+def _one(
+    request: Request, actor: Actor, source: Source, secret: str | None, problems: list[Problem] | None = None
+) -> Response:
+    product = registry.get(source.connector)
+    url = sources.url_of(source, secret)
+    token = secret or "<token>"
+    with reading() as session:
+        rows = session.execute(
+            select(Delivery.id, Delivery.received_at, Delivery.state, Delivery.size, Delivery.alerts, Delivery.reason)
+            .where(Delivery.source_id == source.id)
+            .order_by(Delivery.id.desc())
+            .limit(15)
+        ).all()
+    setup = product.setup.replace("{{ url }}", url).replace("{{ token }}", token)
+    page = SourcePage(
+        source=source,
+        product=product,
+        url=url,
+        secret=secret,
+        setup=to_page(setup) if setup else "",
+        deliveries=list(rows),
+        config=json.dumps(source.config, indent=2, ensure_ascii=False) if source.config else "",
+        may_manage=actor.may("source.manage"),
+        problems=problems or [],
+    )
+    response = show(request, page, status=422 if problems else 200)
+    return response
+
+
