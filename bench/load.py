@@ -43,11 +43,12 @@ class Sent:
         return self.accepted / self.seconds
 
 
-def alert(name: str) -> bytes:
-    """One alert of about 1 KiB, as a monitoring tool would send it to the generic connector."""
+def alert(name: str, serial: str = "") -> bytes:
+    """One alert of about 1 KiB; the same `name` is the same alert, `serial` tells deliveries apart."""
     return json.dumps(
         {
             "id": name,
+            "serial": serial,
             "title": f"Unusual outbound connection {name}",
             "severity": "low",
             "host": f"host-{name[-2:]}.example.org",
@@ -79,7 +80,7 @@ function request()
   n = n + 1
   local name
   if (n %% 100) < %(duplicates)d then name = "dup-" .. (n %% 100) else name = "%(seed)d-" .. id .. "-" .. n end
-  return wrk.format(nil, nil, nil, (body:gsub("NAME", name)))
+  return wrk.format(nil, nil, nil, (body:gsub("NAME", name):gsub("SERIAL", "%(seed)d-" .. id .. "-" .. n)))
 end
 function done(summary, latency)
   local bad = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
@@ -91,7 +92,7 @@ end
 
 def _wrk(load: Load) -> Sent:
     values = {
-        "body": alert("NAME").decode(), "token": load.token, "duplicates": load.duplicates, "seed": load.seed
+        "body": alert("NAME", "SERIAL").decode(), "token": load.token, "duplicates": load.duplicates, "seed": load.seed
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "alerts.lua")
@@ -115,7 +116,7 @@ async def _client(load: Load, number: int, state: dict[str, int], times: list[fl
         n = state["next"]
         state["next"] += 1
         name = f"dup-{n % 100}" if n % 100 < load.duplicates else f"{load.seed}-{number}-{n}"
-        body = alert(name)
+        body = alert(name, f"{load.seed}-{n}")
         started = time.perf_counter()
         writer.write(
             f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {load.token}\r\n"

@@ -63,11 +63,12 @@ def handover(kind: str, _repeat: int, seconds: float) -> Iterator[Figure]:
 
 
 def _source(made: Installation) -> Any:
-    return made.json("source", "add", "bench", "--connector", "generic")
+    mapping = str(installation.ROOT / "bench" / "mapping.yaml")
+    return made.json("source", "add", "bench", "--connector", "generic_json", "--mapping", mapping)
 
 
 def _url(made: Installation, source: Any) -> str:
-    return f"{made.url}/ingest/{source['id']}"
+    return f"{made.url}/ingest/{source['name']}"
 
 
 def _accepting(made: Installation, source: Any, number: int, seconds: float) -> Sent:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
@@ -16,13 +16,22 @@ ANYONE_READS = {
     "/healthz": "load balancers ask it",
     "/readyz": "load balancers ask it",
     "/metrics": "Prometheus asks it; it holds counts only",
+    "/login": "it is how a session begins",
+    "/start/{token}": "the signed link is the proof",
 }
 
 
 def _routes() -> Iterator[APIRoute]:
     assemble.load()
-    app: FastAPI = pages_app()
-    yield from (route for route in app.routes if isinstance(route, APIRoute))
+    yield from _below(pages_app())
+
+
+def _below(router: FastAPI | APIRouter) -> Iterator[APIRoute]:
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif hasattr(route, "original_router"):
+            yield from _below(route.original_router)
 
 
 def _calls(dependant: Dependant) -> Iterator[Any]:

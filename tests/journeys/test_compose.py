@@ -8,6 +8,7 @@ import pytest
 import yaml
 from free_ports import wait_until
 from real_servers import Redis
+from ringing import Bell
 from running_tocsin import Tocsin
 from tables_ready import ROOT
 
@@ -66,12 +67,9 @@ def test_its_commands_take_an_alert_to_an_incident(
 
     with scaled.client() as client:
         assert client.get("/healthz").status_code == 200
-        source = scaled.json("source", "add", "gate", "--connector", "generic")
+        bell = Bell(scaled)
         token = scaled.json("token", "create", "--name", "test")["token"]
-        alert = {"title": "Beacon from finance-7", "severity": "critical", "id": "a-1"}
-        answer = client.post(
-            f"/ingest/{source['id']}", json=alert, headers={"Authorization": f"Bearer {source['token']}"}
-        )
+        answer = bell.ring(client, title="Beacon from finance-7", severity="critical")
         assert answer.status_code == 202, answer.text
 
         def incidents() -> list[dict[str, Any]]:
@@ -81,5 +79,5 @@ def test_its_commands_take_an_alert_to_an_incident(
             return items
 
         wait_until(incidents, seconds=20, what="the incident")
-        assert incidents()[0]["title"] == alert["title"]
+        assert incidents()[0]["title"] == "Beacon from finance-7"
     assert scaled.stop() < 10

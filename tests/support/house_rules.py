@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from tables_ready import PACKAGES, ROOT
 
@@ -69,12 +68,18 @@ def one_commit(source: Source) -> Iterator[str]:
 
 
 def caught_with_reason(source: Source) -> Iterator[str]:
-    """`except Exception` needs its reason beside it."""
-    for number, line in source.lines:
-        if re.match(r"\s*except\b.*\b(Base)?Exception\b", line) and not re.search(r"#.*\w{3}", line):
-            yield f"{source.path}:{number}: catches everything and does not say why"
-        if re.match(r"\s*except\s*:", line):
-            yield f"{source.path}:{number}: a bare except"
+    """Catching everything needs its reason beside it, unless it is raised again at the end."""
+    lines = source.text.splitlines()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ExceptHandler) and _catches_everything(node):
+            raised_again = isinstance(node.body[-1], ast.Raise)
+            if not raised_again and not re.search(r"#.*\w{3}", lines[node.lineno - 1]):
+                yield f"{source.path}:{node.lineno}: catches everything and does not say why"
+
+
+def _catches_everything(handler: ast.ExceptHandler) -> bool:
+    names = {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)} if handler.type else set()
+    return handler.type is None or bool(names & {"Exception", "BaseException"})
 
 
 def silenced_with_reason(source: Source) -> Iterator[str]:
@@ -142,7 +147,7 @@ def permissions_asked(source: Source) -> Iterator[tuple[str, str]]:
 RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
     # rule → the folders it holds in (empty: everywhere)
     "caption": (caption, ()),
-    "length": (length, ()),
+    "length": (length, (*PACKAGES, "bench")),
     "one commit": (one_commit, PACKAGES),
     "caught with reason": (caught_with_reason, ()),
     "silenced with reason": (silenced_with_reason, ()),

@@ -1,7 +1,6 @@
 """The `people` of a test: real users in its database, as actors, one for each role."""
 
 import importlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -45,7 +44,7 @@ _ROLES = {"ana": "administrator", "rita": "responder", "raul": "responder", "mar
 
 
 @pytest.fixture
-def people(request: pytest.FixtureRequest) -> Iterator[People]:
+def people(request: pytest.FixtureRequest) -> People:
     """Five users in the test's database (`database`, or the one-engine fixture that the test asks for)."""
     chosen = [name for name in ("sqlite_database", "postgresql_database") if name in request.fixturenames]
     request.getfixturevalue(chosen[0] if chosen else "database")
@@ -61,4 +60,4 @@ def people(request: pytest.FixtureRequest) -> Iterator[People]:
             for name, role in _ROLES.items()
         }
         actors = {name: users.actor_of(user) for name, user in made.items()}
-    yield People(**actors)
+    return People(**actors)
