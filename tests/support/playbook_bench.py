@@ -25,9 +25,9 @@ class Actions:
         info.name: info
         for info in (
             ActionInfo("intel.look_up", "read", inputs={"value": True}),
-            ActionInfo("network.block_ip", "disruptive", inputs={"ip": True}, is_verb=True),
-            ActionInfo("identity.disable_user", "disruptive", inputs={"user": True}, is_verb=True),
-            ActionInfo("edr.isolate_host", "disruptive", inputs={"host": True}, is_verb=True),
+            ActionInfo("network.block_ip", "disruptive", inputs={"ip": True}, verb="network.block_ip", by_hand="Block {{ inputs.ip }}."),
+            ActionInfo("identity.disable_user", "disruptive", inputs={"user": True}),
+            ActionInfo("edr.isolate_host", "disruptive", inputs={"host": True}),
             ActionInfo("chat.post", "write", inputs={"text": True}),
         )
     }
