@@ -1,1 +1,1 @@
-"""The front door: deliveries are proven, kept verbatim, acknowledged after commit, and read."""
+"""The front door: proves who sent a delivery, keeps it, and hands its alerts to the record."""

@@ -1,0 +1,154 @@
+"""What surrounds an alert on the wire: content codings, headers, form fields and the vendor's number of a delivery."""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from core.errors import Invalid, TocsinError, TooLarge
+
+_GZIP, _ZLIB = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
+_DROPPED = frozenset(
+    [
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+_SECRET_WORDS = ("token", "secret", "password", "api-key", "apikey", "auth")
+_MOST_HEADER = 2_000
+# Printable and free of NUL: PostgreSQL keeps neither NUL nor lone surrogates in text.
+_UNPRINTABLE = dict.fromkeys((*range(32), 127))
+
+
+class UnknownCoding(TocsinError):
+    """The body is compressed in a way that is not understood here."""
+
+    code, status = "unknown-coding", 415
+
+
+def undo_coding(wire: bytes, coding: str | None, most: int) -> bytes:
+    """The body behind its Content-Encoding (gzip, deflate, identity).
+
+    Never makes more than `most` bytes, however well the sender has packed them. Raises TooLarge, UnknownCoding, Invalid.
+    """
+    body = wire
+    for name in reversed([part.strip().lower() for part in (coding or "").split(",") if part.strip()]):
+        if name in ("gzip", "x-gzip"):
+            body = _inflate(body, _GZIP, most)
+        elif name == "deflate":
+            body = _inflate(body, _ZLIB, most)
+        elif name != "identity":
+            raise UnknownCoding(
+                f"Content-Encoding {name[:40]} is not understood; send gzip, or no compression."
+            )
+    return body
+
+
+def _inflate(packed: bytes, window: int, most: int) -> bytes:
+    parts: list[bytes] = []
+    made = 0
+    try:
+        while packed:  # gzip files may be strung together
+            unpacker = zlib.decompressobj(window)
+            part = unpacker.decompress(packed, most - made + 1)
+            made += len(part)
+            if made > most or unpacker.unconsumed_tail:
+                raise TooLarge(
+                    f"Unpacked, this body has more than {most} bytes; send smaller batches.", limit=most
+                )
+            if not unpacker.eof:
+                raise Invalid("The compressed body ends too early; send it again whole.")
+            parts.append(part)
+            packed = unpacker.unused_data.lstrip(b"\0")
+    except zlib.error:
+        raise Invalid(
+            "The body is not compressed as its Content-Encoding says; correct the header or the body."
+        ) from None
+    return b"".join(parts)
+
+
+def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] = ()) -> dict[str, str]:
+    """The headers worth keeping as evidence, without credentials, printable and bounded."""
+    hidden = [secret for secret in secrets if secret]
+    kept: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name = raw_name.decode("latin-1").lower().translate(_UNPRINTABLE)
+        if name in _DROPPED or any(word in name for word in _SECRET_WORDS):
+            continue
+        value = raw_value.decode("utf-8", "replace").translate(_UNPRINTABLE)[:_MOST_HEADER]
+        for secret in hidden:
+            value = value.replace(secret, "••••")
+        kept[name] = f"{kept[name]}, {value}" if name in kept else value
+    return kept
+
+
+def clean_text(value: str) -> str:
+    """One line of text that any database can hold."""
+    return value.translate(_UNPRINTABLE).encode("utf-8", "replace").decode("utf-8")[:_MOST_HEADER]
+
+
+def without(body: bytes, secret: str) -> bytes:
+    """The body with every occurrence of a secret overwritten by stars, its length unchanged."""
+    return body.replace(secret.encode(), b"*" * len(secret.encode())) if secret else body
+
+
+def vendor_id(declared: str | None, headers: Mapping[str, str], body: bytes) -> str | None:
+    """The vendor's own number of this delivery: a header's value, or a top-level member of a JSON object.
+
+    An SNS envelope is numbered whatever product it carries.
+    """
+    if (notification := headers.get("x-amz-sns-message-id")) is not None:
+        return f"sns:{notification}"
+    if not declared:
+        return None
+    if (value := headers.get(declared.lower())) is not None:
+        return value or None
+    if "-" in declared and declared.lower().startswith("x-"):
+        return None  # a header that did not come
+    try:
+        found: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    for part in declared.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return (
+        str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) and found != "" else None
+    )
+
+
+def form_payload(body: bytes, content_type: str) -> bytes | None:
+    """The JSON document inside a form (`payload=…`, as GitHub and Slack send it), or None when it is no such form."""
+    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        return None
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=200)
+    except ValueError:
+        return None
+    for name in ("payload", "data", "message"):
+        if name in fields and fields[name][0].lstrip()[:1] in ("{", "["):
+            return fields[name][0].encode("utf-8", "replace")
+    return None
+
+
+def looks_like_json(body: bytes) -> bool:
+    """Whether the body is JSON, as far as that can be told quickly."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""Amazon SNS: checks that a message is Amazon's own and from a topic we know, and confirms topics when a person says so."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+
+from core import clock, logs
+from core.actors import Actor
+from core.auth import permissions
+from core.db import UnitOfWork, reading
+from core.errors import Conflict, Forbidden, NotFound, TocsinError, Unauthenticated, Unavailable
+from core.journal import Fact, record
+from core.net import http
+from core.types import Ref
+from ingest import facts, known
+from ingest.known import KnownSource
+from ingest.models import Source, Subscription
+from ingest.permissions import MANAGE_SOURCES
+from ingest.verify import MENDING, ProofKind, sns_signature_problem, sns_url_problem
+
+log = logs.get(__name__)
+
+_ENVELOPES = ("Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation")
+_MOST_CERTIFICATES = 100
+_certificates: dict[str, bytes] = {}
+
+
+@dataclass(frozen=True)
+class SubscriptionDraft:
+    """A topic's wish to be confirmed, as it stood in a delivery."""
+
+    topic: str
+    url: str
+
+
+def envelope_in(body: bytes) -> dict[str, Any] | None:
+    """The SNS message that a body is, or None."""
+    if b'"TopicArn"' not in body:
+        return None
+    try:
+        found: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and found.get("Type") in _ENVELOPES else None
+
+
+def subscription_in(body: bytes) -> SubscriptionDraft | None:
+    """The request for confirmation that a body is, or None. Its address is not judged here, and never fetched unasked."""
+    message = envelope_in(body)
+    if message is None or message["Type"] != "SubscriptionConfirmation":
+        return None
+    return SubscriptionDraft(
+        str(message.get("TopicArn", ""))[:500], str(message.get("SubscribeURL", ""))[:4000]
+    )
+
+
+def prove(source: KnownSource, body: bytes) -> None:
+    """Check Amazon's signature and that the topic is one of this source's. Blocks: may fetch a certificate once.
+
+    Anybody can have Amazon sign a message of a topic of their own, so the topic counts as much as the signature:
+    `topics` in the source's settings, filled by confirming a subscription. Raises Unauthenticated, Forbidden.
+    """
+    message = envelope_in(body)
+    if message is None:
+        raise Unauthenticated(f"This is not a message of Amazon SNS. {MENDING[ProofKind.SNS]}")
+    problem = sns_url_problem(message.get("SigningCertURL"), certificate=True)
+    if problem is None:
+        problem = sns_signature_problem(message, _certificate(message["SigningCertURL"]), clock.now())
+    if problem is not None:
+        raise Unauthenticated(f"Amazon's signature does not hold: {problem}.")
+    topics = source.config.get("topics") or []
+    if message["Type"] == "Notification" and message.get("TopicArn") not in topics:
+        raise Forbidden(
+            f"The topic {str(message.get('TopicArn'))[:200]} is not confirmed for the source {source.name}: confirm its "
+            "subscription on the source's page, or add it to the source's `topics`."
+        )
+
+
+def _certificate(url: str) -> bytes:
+    held = _certificates.get(url)
+    if held is not None:
+        return held
+    try:
+        answer = http.send(http.Request(url=url, timeout=http.Timeout(total=5), max_response=64 * 1024))
+    except TocsinError as error:
+        raise Unavailable(
+            f"Amazon's signing certificate could not be fetched: {error.message}", retry_after=30
+        ) from error
+    if answer.status != 200:
+        raise Unavailable(
+            f"Amazon's signing certificate could not be fetched: status {answer.status}.", retry_after=30
+        )
+    if len(_certificates) >= _MOST_CERTIFICATES:
+        _certificates.clear()
+    _certificates[url] = answer.content
+    return answer.content
+
+
+def keep(uow: UnitOfWork, source: Source, delivery_id: UUID, draft: SubscriptionDraft) -> None:
+    """Note that a topic wants to be confirmed, once per topic; shown on the source's page."""
+    there = uow.scalar(
+        select(Subscription).where(Subscription.source_id == source.id, Subscription.topic == draft.topic)
+    )
+    if there is None:
+        there = Subscription(source_id=source.id, topic=draft.topic, created_at=uow.now)
+        uow.add(there)
+    there.url, there.delivery_id, there.signed = draft.url, delivery_id, source.proof == ProofKind.SNS
+    there.confirmed_at = None
+
+
+def confirm(actor: Actor, subscription_id: UUID) -> str:
+    """Visit the topic's confirmation address, at Amazon's own host only; returns the topic. Blocks; no transaction open.
+
+    Follow with `confirmed()` in a unit of work. Raises Conflict when the address is not Amazon's or does not agree.
+    """
+    permissions.require(actor, MANAGE_SOURCES.name)
+    with reading() as session:
+        row = session.get(Subscription, subscription_id)
+    if row is None:
+        raise NotFound(
+            "There is no such request for confirmation; the topic may have been asked again since."
+        )
+    problem = sns_url_problem(row.url, certificate=False) or _action_problem(row.url)
+    if problem is not None:
+        raise Conflict(f"This confirmation address is not visited: {problem}.")
+    answer = http.send(http.Request(url=row.url, timeout=http.Timeout(total=10)))
+    if answer.status != 200:
+        raise Conflict(
+            f"Amazon did not confirm the subscription: status {answer.status}. Ask the topic to send it again."
+        )
+    return row.topic
+
+
+def confirmed(uow: UnitOfWork, actor: Actor, subscription_id: UUID) -> None:
+    """Note that the subscription was confirmed, and let the topic send to its source."""
+    row = uow.get(Subscription, subscription_id)
+    source = uow.get(Source, row.source_id) if row is not None else None
+    if row is None or source is None:
+        raise NotFound("There is no such request for confirmation.")
+    row.confirmed_at = uow.now
+    topics: list[str] = list(source.config.get("topics") or [])
+    if row.topic not in topics:
+        source.config = {**source.config, "topics": [*topics, row.topic]}
+    refs = (Ref("source", str(source.id)),)
+    record(uow, actor, Fact(facts.SUBSCRIPTION_CONFIRMED, refs, {"source": source.name, "topic": row.topic}))
+    uow.after_commit(known.forget)
+
+
+def _action_problem(url: str) -> str | None:
+    return (
+        None if "Action=ConfirmSubscription" in urlsplit(url).query else "it does something else than confirm"
+    )
