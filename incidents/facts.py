@@ -1,0 +1,39 @@
+"""The verbs of the record: what can happen to alerts, incidents, comments and tasks."""
+
+from core.journal import declare
+
+ALERT_OPENED = declare("alert.opened", "received the alert")
+ALERT_ENDED = declare("alert.ended", "ended the alert")
+ALERT_RECURRED = declare("alert.recurred", "saw the alert again after its incident was closed")
+ALERT_ESCALATED = declare("alert.escalated", "saw the alert get worse")
+CONTAINMENT_DOUBTED = declare("alert.containment_doubted", "saw an alert about something under a countermeasure")
+
+INCIDENT_OPENED = declare("incident.opened", "opened the incident")
+ALERT_ATTACHED = declare("incident.alert_attached", "attached alerts")
+SEVERITY_RAISED = declare("incident.severity_raised", "raised the severity")
+INCIDENT_BECAME_LIVE = declare("incident.became_live", "received fresh alerts for a late incident")
+INCIDENT_CHANGED = declare("incident.changed", "changed the incident")
+STAGE_CHANGED = declare("incident.stage_changed", "moved the incident to another stage")
+OWNER_CHANGED = declare("incident.owner_changed", "changed the owner")
+CONFIRMATION_CHANGED = declare("incident.confirmation_changed", "said whether this is an incident")
+WAITING_CHANGED = declare("incident.waiting_changed", "said whom the incident waits for")
+INCIDENT_CLOSED = declare("incident.closed", "closed the incident")
+INCIDENT_REOPENED = declare("incident.reopened", "reopened the incident")
+INCIDENT_RESTRICTED = declare("incident.restricted", "changed who may see the incident")
+MILESTONE_SET = declare("incident.milestone_set", "set a milestone")
+
+OBSERVABLE_ADDED = declare("observable.added", "added an observable")
+OBSERVABLE_REMOVED = declare("observable.removed", "removed an observable")
+
+COMMENT_ADDED = declare("comment.added", "commented")
+COMMENT_EDITED = declare("comment.edited", "edited a comment")
+
+TASK_CREATED = declare("task.created", "created a task")
+TASK_CHANGED = declare("task.changed", "changed a task")
+TASK_TICKED = declare("task.ticked", "ticked an item of a task")
+TASK_ASSIGNED = declare("task.assigned", "assigned a task")
+TASK_COMPLETED = declare("task.completed", "completed a task")
+TASK_SKIPPED = declare("task.skipped", "skipped a task")
+
+RULE_CHANGED = declare("grouping_rule.changed", "changed a grouping rule")
+RULE_FAILED = declare("grouping_rule.failed", "could not apply a grouping rule")

@@ -1,0 +1,13 @@
+"""Who may do what with alerts and incidents."""
+
+from core.auth.permissions import declare
+
+READ = declare("incident.read", "See incidents and alerts", ("responder", "manager", "auditor"))
+OPEN = declare("incident.open", "Open incidents", ("responder", "manager"))
+EDIT = declare("incident.edit", "Work on incidents", ("responder", "manager"))
+COMMENT = declare("incident.comment", "Comment on incidents", ("responder", "manager"))
+CLOSE = declare("incident.close", "Close and reopen incidents", ("responder", "manager"))
+DECLARE = declare("incident.declare", "Declare incidents", ("responder", "manager"))
+RESTRICT = declare("incident.restrict", "Change who may see an incident", ("manager",))
+WORK_TASKS = declare("task.work", "Do tasks", ("responder", "manager"))
+EDIT_RULES = declare("grouping_rule.edit", "Change grouping rules", ())
