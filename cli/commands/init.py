@@ -4,7 +4,7 @@ import json
 
 import click
 
-from cli import migrate, serving
+from cli import first_steps, migrate, serving
 from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
@@ -37,5 +37,6 @@ def command(email: str, name: str | None, password: str | None, as_json: bool) -
             roles=["administrator", "responder"],
         )
         users.set_password(uow, SYSTEM, user.id, hashed)
+        first_steps.on_call(uow, [user])
     told = {"id": str(user.id), "email": user.email}
     click.echo(json.dumps(told) if as_json else f"{user.email} can sign in at {given.base_url}")

@@ -26,8 +26,12 @@ def command() -> None:
 @command.command()
 @click.argument("name")
 @click.option("--connector", default=None, help="The product that sends; NAME itself when left out.")
-@click.option("--proof", type=click.Choice([str(p) for p in ProofKind]), default=None, help="How it proves its origin.")
-@click.option("--trust", type=click.Choice(["low", "normal", "high"]), default=None, help="Lower than its proof allows.")
+@click.option(
+    "--proof", type=click.Choice([str(p) for p in ProofKind]), default=None, help="How it proves its origin."
+)
+@click.option(
+    "--trust", type=click.Choice(["low", "normal", "high"]), default=None, help="Lower than its proof allows."
+)
 @click.option(
     "--quiet-after", type=click.IntRange(min=60), default=None, metavar="SECONDS",
     help="An alert without a repeat for so long has ended.",
@@ -36,7 +40,9 @@ def command() -> None:
     "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
     help="A YAML or JSON file with the connector's configuration; for generic_json, the mapping.",
 )  # fmt: skip
-@click.option("--secret", default=None, help="A secret that the product dictates; made by Tocsin when left out.")
+@click.option(
+    "--secret", default=None, help="A secret that the product dictates; made by Tocsin when left out."
+)
 @click.option("--json", "as_json", is_flag=True, help='Print {"id", "url", "token", …} as JSON.')
 def add(
     name: str, connector: str | None, proof: str | None, trust: str | None, quiet_after: int | None,
@@ -67,17 +73,25 @@ def list_(as_json: bool) -> None:
         click.echo(json.dumps([_told(row) for row in rows]))
         return
     if not rows:
-        click.echo("No sources yet. Add one:  tocsin source add wazuh   (tocsin source add --help lists the products)")
+        click.echo(
+            "No sources yet. Add one:  tocsin source add wazuh   (tocsin source add --help lists the products)"
+        )
     for row in rows:
         heard = row.last_seen_at.isoformat(timespec="seconds") if row.last_seen_at else "never heard"
         off = "  disabled" if row.disabled_at else ""
-        click.echo(f"{row.name:24} {row.connector:20} {row.proof:12} {row.trust:7} {heard}{off}  {sources.url_of(row)}")
+        click.echo(
+            f"{row.name:24} {row.connector:20} {row.proof:12} {row.trust:7} {heard}{off}  {sources.url_of(row)}"
+        )
 
 
 @command.command()
 @click.argument("name")
-@click.option("--secret", default=None, help="A secret that the product dictates; made by Tocsin when left out.")
-@click.option("--finish", is_flag=True, help="Stop the older secret, once the product sends with the new one.")
+@click.option(
+    "--secret", default=None, help="A secret that the product dictates; made by Tocsin when left out."
+)
+@click.option(
+    "--finish", is_flag=True, help="Stop the older secret, once the product sends with the new one."
+)
 @click.option("--json", "as_json", is_flag=True, help='Print {"id", "url", "token", …} as JSON.')
 def rotate(name: str, secret: str | None, finish: bool, as_json: bool) -> None:
     """Give a source a second live secret; `--finish` later retires the older one."""
@@ -98,7 +112,11 @@ def products(as_json: bool) -> None:
     """Show the products whose alerts Tocsin reads."""
     known = [c for c in registry.every() if c.alerts is not None]
     if as_json:
-        click.echo(json.dumps([{"name": c.name, "title": c.title, "docs": c.docs, "proofs": list(c.proofs)} for c in known]))
+        click.echo(
+            json.dumps(
+                [{"name": c.name, "title": c.title, "docs": c.docs, "proofs": list(c.proofs)} for c in known]
+            )
+        )
         return
     for product in known:
         click.echo(f"{product.name:22} {product.title:38} {', '.join(product.proofs):24} {product.docs}")

@@ -1,0 +1,46 @@
+"""`tocsin demo`: Tocsin with something going on."""
+
+import os
+import threading
+from pathlib import Path
+
+import click
+
+from cli import demonstration, serving
+from core.errors import Invalid
+from core.settings import Settings, configure
+
+
+@click.command()
+@click.option(
+    "--fresh/--go-on", default=True, show_default=True, help="Begin anew, or go on where the last demo was."
+)
+def command(fresh: bool) -> None:
+    """Start Tocsin with its own data and people, and let tools send it alerts over HTTP.
+
+    Everything is real but nothing leaves this machine: channels and products are not called. Its data is in
+    ./demo-data (or $TOCSIN_DATA_DIR/demo); your own installation is not touched.
+    """
+    own = os.environ.get("TOCSIN_DATA_DIR")
+    folder = Path(own) / "demo" if own else Path("demo-data")
+    if fresh:
+        demonstration.clear(folder)
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("TOCSIN_HOST", "TOCSIN_PORT", "TOCSIN_BASE_URL")
+    }
+    given = configure(Settings.load({**env, "TOCSIN_DATA_DIR": str(folder)}).with_(
+        muzzled=True, egress_allow=("127.0.0.0/8", "::1/128"),
+        playbooks=Path(os.environ.get("TOCSIN_PLAYBOOKS", "playbooks.yaml")),
+    ))  # fmt: skip
+    if not given.playbooks.exists():
+        raise Invalid(
+            f"There is no {given.playbooks} here: start the demo in Tocsin's folder, or set TOCSIN_PLAYBOOKS."
+        )
+    serving.prepare()
+    serving.set_up(given)
+    stage = demonstration.people()
+    with serving.working():
+        threading.Thread(target=demonstration.play, args=(given, stage), name="demo", daemon=True).start()
+        serving.serve_web(given)

@@ -1,0 +1,252 @@
+"""What happens in the demo: a small team, and tools that send our own sample alerts over HTTP."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+from sqlalchemy import select
+
+from cli import first_steps, posting
+from cli.sample_times import moved_to
+from core import logs
+from core.actors import SYSTEM, Actor
+from core.auth import users
+from core.auth.models import User
+from core.db import UnitOfWork, reading, unit_of_work
+from core.errors import TocsinError
+from core.ids import secret_token
+from core.net import http
+from core.settings import Settings
+from incidents import closing, comments, lifecycle, tasks
+from incidents.models import Incident, Task
+from ingest import sources
+from notify import delivery
+from notify.models import Page
+
+log = logs.get(__name__)
+SAMPLES = Path(__file__).parents[1] / "connectors" / "samples"
+TEAM = (
+    ("ana@demo.example", "Ana Ruiz", ["administrator", "responder"]),
+    ("luis@demo.example", "Luis Ortega", ["responder"]),
+    ("marta@demo.example", "Marta Gil", ["manager", "auditor"]),
+)
+SOURCES = ("wazuh", "okta", "github", "alertmanager", "suricata", "crowdstrike", "falco", "zabbix")
+
+
+@dataclass
+class Stage:
+    """Who plays, with which password, and the address and secret of each tool."""
+
+    password: str
+    team: dict[str, User]
+    tools: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # name -> url, proof, secret
+
+    def actor(self, name: str) -> Actor:
+        """One of the team, as the doors see them."""
+        return users.actor_of(self.team[name])
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier demo left, and nothing that is not a demo's."""
+    if (folder / "demo").exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "demo").touch()
+
+
+def people() -> Stage:
+    """Make the team, put it on call, and give each tool an address."""
+    password = secret_token(9)
+    hashed = users.hash_password(password)
+    with unit_of_work() as uow:
+        team = {}
+        for email, name, roles in TEAM:
+            user = users.by_email(uow, email) or users.create(
+                uow, SYSTEM, email=email, name=name, roles=roles
+            )
+            users.set_password(uow, SYSTEM, user.id, hashed)
+            team[name] = user
+        first_steps.on_call(uow, [team["Ana Ruiz"], team["Luis Ortega"]])
+        stage = Stage(password, team)
+        for name in SOURCES:
+            try:
+                source = sources.get(uow, name)
+                secret = sources.rotate(uow, SYSTEM, source.id)
+            except TocsinError:
+                source, secret = sources.create(uow, SYSTEM, name=name, connector=name)
+            stage.tools[name] = (sources.url_of(source, secret), source.proof, secret)
+    return stage
+
+
+def play(given: Settings, stage: Stage) -> None:
+    """Send the alerts, let the team answer some of them, and print where to look. Runs beside the server."""
+    try:
+        if not _until(lambda: _answers(given), 20):
+            return
+        _print_welcome(given, stage)
+        _noise(stage)
+        _post(stage, "alertmanager", "service-down.json")
+        outage = _incident("availability")
+        _post(stage, "alertmanager", "service-up.json")
+        _finished(stage, outage)
+        _post(stage, "wazuh", "ssh-success-after-failures.json")
+        _under_way(stage, _incident("login"))
+        _post(stage, "github", "secret-leaked.json", {"X-GitHub-Event": "secret_scanning_alert"})
+        _post(stage, "crowdstrike", "ransomware-behaviour.json")
+        _until(lambda: _incident_or_none("malware") is not None, 15)
+        _until(lambda: bool(_open_pages()), 15)
+        _print_links(given)
+    except TocsinError as error:
+        log.warning("the demo stopped early", extra={"reason": error.message})
+
+
+# ---------------------------------------------------------------------------------------------- what tools send
+
+
+def _post(stage: Stage, tool: str, sample: str, headers: dict[str, str] | None = None) -> None:
+    url, proof, secret = stage.tools[tool]
+    body = (SAMPLES / tool / sample).read_bytes()
+    answer = posting.post(
+        url, proof, secret, moved_to(body, datetime.now(UTC) - timedelta(seconds=3)), headers or {}
+    )
+    if answer.status != 202:
+        log.warning(
+            "the demo's %s was refused", tool, extra={"status": answer.status, "answer": answer.text[:300]}
+        )
+
+
+def _noise(stage: Stage) -> None:
+    """What is not worth an incident stays an alert: the everyday majority."""
+    for tool, sample in (
+        ("suricata", "mixed.ndjson"),
+        ("falco", "write-below-etc.json"),
+        ("zabbix", "problem.json"),
+    ):
+        _post(stage, tool, sample)
+
+
+# ---------------------------------------------------------------------------------------------- what the team does
+
+
+def _finished(stage: Stage, incident: UUID | None) -> None:
+    """One incident that is over: worked through, closed, with a report to read."""
+    if incident is None:
+        return
+    ana = stage.actor("Ana Ruiz")
+    _do(lambda uow: lifecycle.assign(uow, ana, incident, ana.user_id))
+    for page in _open_pages(incident):
+        _do(lambda uow, page=page: delivery.acknowledge(uow, ana, page, "page"))
+    said = "Confirmed from my phone: the shop does not open. Last change: certificate renewal at 02:50."
+    _do(lambda uow: comments.add(uow, ana, incident, said))
+    for stage_name in ("investigate", "recover"):
+        _do(lambda uow, to=stage_name: lifecycle.move(uow, ana, incident, to))
+    time.sleep(1)
+    with reading() as session:
+        waiting = list(
+            session.scalars(select(Task.id).where(Task.incident_id == incident, Task.status == "open"))
+        )
+    for task in waiting:
+        _do(
+            lambda uow, task=task: tasks.skip(
+                uow, ana, task, "Done by phone with the owner before the step came up."
+            )
+        )
+    _do(
+        lambda uow: closing.close(
+            uow, ana, incident,
+            closing.Closing(
+                disposition="operational_error",
+                root_cause="The renewed certificate was not loaded: the reload hook failed.",
+                summary="The web shop was down for the time shown. Reloading brought it back; the hook now alerts.",
+            ),
+        )
+    )  # fmt: skip
+
+
+def _under_way(stage: Stage, incident: UUID | None) -> None:
+    """One incident that somebody works on."""
+    if incident is None:
+        return
+    luis = stage.actor("Luis Ortega")
+    _do(lambda uow: lifecycle.assign(uow, luis, incident, luis.user_id))
+    _do(lambda uow: lifecycle.move(uow, luis, incident, "investigate"))
+    _do(lambda uow: comments.add(uow, luis, incident, "Calling the user on the number from the directory."))
+
+
+def _do(change: Callable[[UnitOfWork], Any]) -> None:
+    try:
+        with unit_of_work() as uow:
+            change(uow)
+    except TocsinError as error:
+        log.warning("the demo could not do a step", extra={"reason": error.message})
+
+
+# ---------------------------------------------------------------------------------------------- where to look
+
+
+def _print_welcome(given: Settings, stage: Stage) -> None:
+    click.echo(
+        f"\n  Tocsin's demo is on {given.base_url}   sign in as {TEAM[0][0]}   password {stage.password}"
+    )
+    click.echo("  Tools are sending alerts now; nothing leaves this machine. Ctrl-C stops it.\n")
+
+
+def _print_links(given: Settings) -> None:
+    with reading() as session:
+        incidents = list(session.scalars(select(Incident).order_by(Incident.created_at)))
+    for incident in incidents:
+        click.echo(f"  {incident.stage:12} {given.base_url}/incidents/{incident.key}   {incident.title[:70]}")
+    for page in _open_pages()[:1]:
+        click.echo(f"  a page waits {given.base_url}/pages/{page}")
+    closed = next((i for i in incidents if i.closed_at), None)
+    if closed:
+        click.echo(f"  a report     {given.base_url}/incidents/{closed.key}/report")
+    click.echo("")
+
+
+def _open_pages(incident: UUID | None = None) -> list[UUID]:
+    with reading() as session:
+        query = select(Page.id).where(Page.closed_at.is_(None), Page.acknowledged_at.is_(None))
+        if incident is not None:
+            query = query.where(Page.subject_kind == "incident", Page.subject_id == str(incident))
+        return list(session.scalars(query.order_by(Page.created_at.desc())))
+
+
+def _incident(category: str) -> UUID | None:
+    _until(lambda: _incident_or_none(category) is not None, 15)
+    time.sleep(1)  # its playbook begins
+    return _incident_or_none(category)
+
+
+def _incident_or_none(category: str) -> UUID | None:
+    with reading() as session:
+        return session.scalar(
+            select(Incident.id)
+            .where(Incident.category == category)
+            .order_by(Incident.created_at.desc())
+            .limit(1)
+        )
+
+
+def _answers(given: Settings) -> bool:
+    try:
+        return http.send(http.Request(url=f"{given.base_url}/readyz"), egress=posting.OURSELVES).status == 200
+    except TocsinError:
+        return False
+
+
+def _until(reached: Callable[[], bool], seconds: float) -> bool:
+    """Whether `reached` became true within so many seconds."""
+    pause, end = threading.Event(), time.monotonic() + seconds
+    while time.monotonic() < end:
+        if reached():
+            return True
+        pause.wait(0.2)
+    return False
