@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from connectors.contract import Unreadable
-from connectors.picking import walk
+from connectors.paths import Steps, walk
 
 MAX_EVENTS = 5_000
 MAX_DEPTH = 64
@@ -25,7 +25,7 @@ def decode_json(data: bytes | str) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
         try:
-            return json.loads(text, parse_constant=lambda name: None)
+            return json.loads(text, parse_constant=lambda _name: None)
         except RecursionError:
             raise ValueError("it is nested too deeply") from None
 
@@ -50,7 +50,9 @@ def events_of_json(body: bytes) -> tuple[list[Any], list[str]]:
         if not (line := line.strip()):
             continue
         if len(values) >= MAX_EVENTS:
-            problems.append(f"Only the first {MAX_EVENTS} events of a delivery are read; the rest is kept, unread.")
+            problems.append(
+                f"Only the first {MAX_EVENTS} events of a delivery are read; the rest is kept, unread."
+            )
             break
         try:
             values.append(_decode_line(line))
@@ -78,7 +80,7 @@ def _why(error: Exception) -> str:
 
 
 def events_of_lines(body: bytes, parse: LineParser) -> tuple[list[Any], list[str]]:
-    """The events in lines of text; a JSON list or object of strings under `message` is taken apart first."""
+    """The events in lines of text, with a sentence for each line that is none; raises Unreadable when all are none."""
     text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     values: list[Any] = []
     problems: list[str] = []
@@ -86,7 +88,9 @@ def events_of_lines(body: bytes, parse: LineParser) -> tuple[list[Any], list[str
         if not line.strip():
             continue
         if len(values) >= MAX_EVENTS:
-            problems.append(f"Only the first {MAX_EVENTS} events of a delivery are read; the rest is kept, unread.")
+            problems.append(
+                f"Only the first {MAX_EVENTS} events of a delivery are read; the rest is kept, unread."
+            )
             break
         event = parse(line)
         if event is None:
@@ -98,7 +102,7 @@ def events_of_lines(body: bytes, parse: LineParser) -> tuple[list[Any], list[str
     return values, problems
 
 
-def unwrap(value: Any, wrappers: list[list[str | int | None]], depth: int = 0) -> Iterator[tuple[Any, Any]]:
+def unwrap(value: Any, wrappers: list[Steps], depth: int = 0) -> Iterator[tuple[Any, Any]]:
     """The events inside a top-level value, each with the body it came in (`^` in paths).
 
     A wrapper is a path to an object, a list, or JSON in a string; wrappers are taken off until none is left.
@@ -111,7 +115,7 @@ def unwrap(value: Any, wrappers: list[list[str | int | None]], depth: int = 0) -
         yield inner, value
 
 
-def _peel(value: Any, wrappers: list[list[str | int | None]], depth: int) -> Iterator[Any]:
+def _peel(value: Any, wrappers: list[Steps], depth: int) -> Iterator[Any]:
     if isinstance(value, list):
         for entry in value[:MAX_EVENTS]:
             yield from _peel(entry, wrappers, depth + 1)
@@ -124,7 +128,9 @@ def _peel(value: Any, wrappers: list[list[str | int | None]], depth: int) -> Ite
                     inner = decode_json(inner)
                 except ValueError:
                     continue
-            if isinstance(inner, dict) or (isinstance(inner, list) and (not inner or isinstance(inner[0], (dict, str)))):
+            if isinstance(inner, dict) or (
+                isinstance(inner, list) and (not inner or isinstance(inner[0], (dict, str)))
+            ):
                 yield from _peel(inner, wrappers, depth + 1)
                 return
     yield value

@@ -88,7 +88,9 @@ class Unreadable(TocsinError):
 class AlertReader(Protocol):
     """Turns the bytes of a delivery into alerts; raises nothing but `Unreadable`."""
 
-    def read(self, body: bytes, content_type: str, headers: Mapping[str, str], config: Mapping[str, Any]) -> Reading: ...
+    def read(
+        self, body: bytes, content_type: str, headers: Mapping[str, str], config: Mapping[str, Any]
+    ) -> Reading: ...
 
 
 # ---------------------------------------------------------------------------------------------- what is configured
@@ -152,7 +154,8 @@ class Effect(StrEnum):
 @dataclass(frozen=True)
 class Request:
     """One HTTP request, as templates. A parameter, header or JSON member whose template is exactly one `{{ }}` of an
-    absent optional input is left out; a member `{$when: CEL, $value: X}` is X, or left out. Path values are quoted."""
+    absent optional input is left out; a member `{$when: CEL, $value: X}` is X, or left out. Path values are quoted.
+    """
 
     method: str
     path: str  # joined to settings.base_url, or a whole https URL
@@ -219,7 +222,9 @@ class ActionFailed(TocsinError):
     code = "action_failed"
     status = 502
 
-    def __init__(self, message: str, *, done: bool | None = False, retryable: bool = False, **fields: Any) -> None:
+    def __init__(
+        self, message: str, *, done: bool | None = False, retryable: bool = False, **fields: Any
+    ) -> None:
         super().__init__(message, **fields)
         self.done = done
         self.retryable = retryable
@@ -244,7 +249,9 @@ class Action:
     request: Request | None = None
     run: Callable[[ActionContext, Mapping[str, Any]], Mapping[str, Any]] | None = None
     ok: str = "status >= 200 && status < 300"
-    absent: tuple[int, ...] = ()  # statuses that mean "no such thing": output {found: false} instead of a failure
+    absent: tuple[
+        int, ...
+    ] = ()  # statuses that mean "no such thing": output {found: false} instead of a failure
     pagination: Pagination | None = None
     poll: Poll | None = None
     output: Mapping[str, str] = field(default_factory=dict)
@@ -252,7 +259,9 @@ class Action:
     undo: Undo | None = None
     no_undo: str | None = None  # why it cannot be taken back
     instructions: str = ""  # what a person does when no product is bound; Markdown, template over inputs
-    pap_limit: str | None = None  # the strictest PAP under which it may run: clear green amber red; None = any
+    pap_limit: str | None = (
+        None  # the strictest PAP under which it may run: clear green amber red; None = any
+    )
 
     @property
     def full_name(self) -> str:
@@ -296,7 +305,10 @@ class Connector:
     health: Health | None = None
     actions: Mapping[str, Action] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
-    proofs: tuple[str, ...] = ("bearer", "url_token")  # how a source of this product can prove itself, best first
+    proofs: tuple[str, ...] = (
+        "bearer",
+        "url_token",
+    )  # how a source of this product can prove itself, best first
     delivery_id: str | None = None  # header or path holding the vendor's own id of a delivery
     quiet_after: timedelta = timedelta(hours=24)
     setup: str = ""  # how to point the product here: Markdown, with {{ url }} and {{ token }}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -57,9 +56,13 @@ def from_yaml(path: Path) -> Connector:
     return build(load(path, path.name), path.stem, {}, None, path.parent.parent / "samples" / path.stem)
 
 
-def from_text(text: str, name: str, runs: Mapping[str, Run] | None = None, parse_line: LineParser | None = None) -> Connector:
+def from_text(
+    text: str, name: str, runs: Mapping[str, Run] | None = None, parse_line: LineParser | None = None
+) -> Connector:
     """Like `from_yaml`, from the declaration in a Python catalogue file; `runs` are its actions' and health's functions."""
-    return build(parse(text, f"{name}.py"), name, runs or {}, parse_line, Path(__file__).parent / "samples" / name)
+    return build(
+        parse(text, f"{name}.py"), name, runs or {}, parse_line, Path(__file__).parent / "samples" / name
+    )
 
 
 def build(
@@ -72,7 +75,9 @@ def build(
     members = dict(top.members(_TOP, ("connector", "name", "kind", "docs")))
     declared = members["connector"].text() if "connector" in members else name
     if declared != name:
-        members["connector"].complain(f'is "{declared}" but the file is called "{name}": they must be the same')
+        members["connector"].complain(
+            f'is "{declared}" but the file is called "{name}": they must be the same'
+        )
     docs = members["docs"].text() if "docs" in members else ""
     if docs and not docs.startswith("https://"):
         members["docs"].complain("must be an https:// address of the product's own documentation")
@@ -86,11 +91,15 @@ def build(
         settings=tuple(_field(key, at) for key, at in _of(members, "settings")),
         secrets=tuple(_field(key, at) for key, at in _of(members, "secrets")),
         auth=_auth(members["auth"]) if "auth" in members else Auth(),
-        alerts=compile_alerts(members["alerts"], members["name"].text(), parse_line) if "alerts" in members else None,
+        alerts=compile_alerts(members["alerts"], members["name"].text(), parse_line)
+        if "alerts" in members
+        else None,
         health=_health(members["health"], runs) if "health" in members else None,
         actions=actions,
         samples=_samples(members.get("samples"), samples),
-        proofs=tuple(e.choice(_PROOFS, "bearer") for e in members["proofs"].entries()) if "proofs" in members else ("bearer", "url_token"),
+        proofs=tuple(e.choice(_PROOFS, "bearer") for e in members["proofs"].entries())
+        if "proofs" in members
+        else ("bearer", "url_token"),
         delivery_id=members["delivery_id"].text() if "delivery_id" in members else None,
         quiet_after=_duration(members["quiet_after"]) if "quiet_after" in members else timedelta(hours=24),
         setup=members["setup"].text() if "setup" in members else "",
@@ -193,12 +202,18 @@ def _action(connector: str, name: str, at: At, runs: Mapping[str, Run]) -> Actio
     verb = _text(members, "verb") or None
     if verb is not None and not _VERB.fullmatch(verb):
         members["verb"].complain(f'"{verb}" is not a verb such as firewall.block_ip')
-    effect = Effect(members["effect"].choice([str(e) for e in Effect], "destructive")) if "effect" in members else Effect.destructive
+    effect = (
+        Effect(members["effect"].choice([str(e) for e in Effect], "destructive"))
+        if "effect" in members
+        else Effect.destructive
+    )
     if ("request" in members) == ("run" in members):
         at.complain("needs exactly one of request and run")
     no_undo = _text(members, "no_undo") or None
     if effect.rank >= Effect.disruptive.rank and ("undo" in members) == (no_undo is not None):
-        at.complain(f"is {effect}: it needs either undo, or no_undo with the reason why it cannot be taken back")
+        at.complain(
+            f"is {effect}: it needs either undo, or no_undo with the reason why it cannot be taken back"
+        )
     return Action(
         connector=connector,
         name=name,
@@ -322,4 +337,4 @@ def input_schema(action: Action) -> dict[str, Any]:
             rule["x-entity"] = item.entity
         properties[item.name] = rule
     required = [item.name for item in action.inputs if item.required]
-    return json.loads(json.dumps({"type": "object", "properties": properties, "required": required, "additionalProperties": False}))
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import idna
@@ -18,7 +18,24 @@ TYPES: tuple[str, ...] = (
 
 MAX_SCAN = 262_144  # characters of free text that are looked at
 MAX_VALUE = 2_048
-_NOTHING = frozenset(("", "-", "--", "n/a", "na", "none", "null", "nil", "unknown", "undefined", "multiple", "<na>", "(null)", "?"))
+_NOTHING = frozenset(
+    (
+        "",
+        "-",
+        "--",
+        "n/a",
+        "na",
+        "none",
+        "null",
+        "nil",
+        "unknown",
+        "undefined",
+        "multiple",
+        "<na>",
+        "(null)",
+        "?",
+    )
+)
 _HASHES = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -26,7 +43,23 @@ _MAC = re.compile(r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}|[0-9a-fA-F]{4}\.[0-9
 _CVE = re.compile(r"[Cc][Vv][Ee]-\d{4}-\d{4,7}")
 _EMAIL_LOCAL = re.compile(r"[^\s@\"<>()\[\]\\,;:]{1,64}")
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-_SCHEMES = ("http", "https", "ftp", "ftps", "sftp", "ldap", "ldaps", "rmi", "smb", "ws", "wss", "tcp", "udp", "ssh", "file")
+_SCHEMES = (
+    "http",
+    "https",
+    "ftp",
+    "ftps",
+    "sftp",
+    "ldap",
+    "ldaps",
+    "rmi",
+    "smb",
+    "ws",
+    "wss",
+    "tcp",
+    "udp",
+    "ssh",
+    "file",
+)
 
 
 def hash_kind(value: str) -> str | None:
@@ -49,8 +82,11 @@ def normalise(kind: str, text: str) -> str | None:
 
 
 def entity(kind: str, text: str, role: str = "observer") -> Entity | None:
-    """An entity, its type corrected where the value says otherwise: `ip` takes either family, a `host` or `domain` that
-    is an address becomes one, `host:port` loses its port, `auto` is classified. None when the value is nothing."""
+    """An entity, its type corrected where the value says otherwise; None when the value is nothing.
+
+    `ip` takes either family, a `host` or `domain` that is an address becomes one, `host:port` loses its port, `auto` is
+    classified.
+    """
     text = text.strip()
     if kind == "auto":
         guess = classify(text)
@@ -105,7 +141,11 @@ def _domain(text: str) -> str | None:
 
 def _host(text: str) -> str | None:
     name = text.rstrip(".").lower()
-    return name if 1 <= len(name) <= 253 and not re.search(r"[\s\x00-\x1f\"'<>/\\@\ud800-\udfff]", name) else None
+    return (
+        name
+        if 1 <= len(name) <= 253 and not re.search(r"[\s\x00-\x1f\"'<>/\\@\ud800-\udfff]", name)
+        else None
+    )
 
 
 def _url(text: str) -> str | None:
@@ -152,7 +192,7 @@ def _plain(text: str) -> str | None:
     return _INVISIBLE.sub("\ufffd", text)[:MAX_VALUE] or None
 
 
-_NORMALISERS = {
+_NORMALISERS: dict[str, Callable[[str], str | None]] = {
     "ipv4-addr": lambda text: _only(4, text),
     "ipv6-addr": lambda text: _only(6, text),
     "domain": _domain,
@@ -234,8 +274,12 @@ def classify(text: str) -> tuple[str, str] | None:
 # ------------------------------------------------------------------------------------------------ in free text
 
 _FIND_CVE = re.compile(r"(?<![\w])CVE-\d{4}-\d{4,7}(?!\d)", re.IGNORECASE)
-_FIND_URL = re.compile(r"(?<![A-Za-z0-9])(?:https?|ftps?|sftp|ldaps?|rmi|smb|wss?)://[^\s<>\"'`{}|\\^]{1,2048}", re.IGNORECASE)
-_FIND_WINDOWS_PATH = re.compile(r"(?<![\w/])[A-Za-z]:\\(?:[^\s\\/:*?\"<>|]{1,128}\\){0,20}[^\s\\/:*?\"<>|,;]{1,128}")
+_FIND_URL = re.compile(
+    r"(?<![A-Za-z0-9])(?:https?|ftps?|sftp|ldaps?|rmi|smb|wss?)://[^\s<>\"'`{}|\\^]{1,2048}", re.IGNORECASE
+)
+_FIND_WINDOWS_PATH = re.compile(
+    r"(?<![\w/])[A-Za-z]:\\(?:[^\s\\/:*?\"<>|]{1,128}\\){0,20}[^\s\\/:*?\"<>|,;]{1,128}"
+)
 _FIND_UNIX_PATH = re.compile(
     r"(?<![\w/:.%=-])/(?:bin|boot|dev|etc|home|lib|lib64|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var|Users|Library)"
     r"/[\w.@+/-]{1,512}"

@@ -52,7 +52,9 @@ class At:
             return None
         return self[key]
 
-    def members(self, allowed: Iterable[str] | None = None, required: Iterable[str] = ()) -> Iterator[tuple[str, At]]:
+    def members(
+        self, allowed: Iterable[str] | None = None, required: Iterable[str] = ()
+    ) -> Iterator[tuple[str, At]]:
         """The members of a mapping, after complaining about unknown and missing names."""
         if not isinstance(self.data, dict):
             self.complain(f"must be a mapping, not {kind_of(self.data)}")
@@ -61,7 +63,9 @@ class At:
             known = list(allowed)
             for key in self.data:
                 if key not in known:
-                    self[key].complain(f"unknown name{suggestion(str(key), known)}; known are {', '.join(known)}")
+                    self[key].complain(
+                        f"unknown name{suggestion(str(key), known)}; known are {', '.join(known)}"
+                    )
         for key in required:
             if self.data.get(key) is None:
                 self.complain(f'"{key}" is missing')

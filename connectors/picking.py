@@ -1,174 +1,28 @@
-"""The small language that picks values out of an event: compiled once, run for every alert.
+"""The small language that picks values out of an event and tests them: compiled once, run for every alert.
 
-A path is dotted (`rule.mitre.id`); `[]` takes every entry of a list, `[0]` one; a leading `^` starts at the whole body
-instead of the event, `@headers` and `@config` at the request's headers (lower-case names) and the source's settings. Where a
-key itself contains dots (`output_fields.proc.name`) the longest matching key is found by itself.
-
-A pick is a path, a list of picks (the first that yields something), or a mapping with one of `from`, `const`, `join`
-and, in this order, `json` (decode text, go on by path), `match` (regular expression: its first group), `split`, `values`,
-`else`; with `when` it yields nothing unless the condition holds.
+A pick is a path (see `connectors.paths`), a list of picks (the first that yields something), or a mapping with one of
+`from`, `const`, `join` and, in this order, `json` (decode text, go on by path), `match` (regular expression: its first
+group), `split`, `values`, `else`; with `when` it yields nothing unless the condition holds.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from connectors.located import At
+from connectors.paths import Frame, Pick, compile_path, parse_steps, text_of, texts_of, walk
 
 try:
     from re import _parser as _regex_parser  # type: ignore[attr-defined]  # no public way to inspect a pattern
 except ImportError:  # pragma: no cover - a Python that moved it
     _regex_parser = None
 
-MAX_TEXT = 16_384
 MAX_REGEX_INPUT = 4_096
-_SURROGATES = re.compile("[\x00\ud800-\udfff]")
-_STEP = re.compile(r"\[(\d*|\"[^\"]*\")\]|\.?([^.\[\]]+)")
-
-
-class Frame:
-    """What a pick can see: the event, the body it came in, the headers and the source's settings."""
-
-    __slots__ = ("config", "headers", "item", "root")
-
-    def __init__(self, item: Any, root: Any, headers: Mapping[str, str], config: Mapping[str, Any]) -> None:
-        self.item = item
-        self.root = root
-        self.headers = headers
-        self.config = config
-
-
-Pick = Callable[[Frame], Any]
 Condition = Callable[[Frame], bool]
 
-
-def text_of(value: Any, limit: int = MAX_TEXT) -> str | None:
-    """A scalar as trimmed text that every database accepts; None for nothing, empty text, lists and mappings."""
-    if isinstance(value, str):
-        if len(value) > limit:
-            value = value[:limit]
-        if _SURROGATES.search(value):
-            value = _SURROGATES.sub("\ufffd", value)
-        return value.strip() or None
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, int):
-        return str(value) if value.bit_length() < 4096 else None
-    return None
-
-
-def texts_of(value: Any, limit: int = 100) -> list[str]:
-    """Every scalar in a value or (nested) list of values, as text, in order, without repeats."""
-    found: dict[str, None] = {}
-    stack = [value]
-    while stack and len(found) < limit:
-        current = stack.pop()
-        if isinstance(current, list):
-            stack.extend(reversed(current[: limit * 4]))
-        elif (text := text_of(current)) is not None:
-            found[text] = None
-    return list(found)
-
-
-# -------------------------------------------------------------------------------------------------- paths
-
-
-def compile_path(path: str) -> Pick:
-    """Compile a path; raises ValueError with a sentence when it is malformed."""
-    start, rest = "item", path.strip()
-    if rest.startswith("^"):
-        start, rest = "root", rest[1:].lstrip(".")
-    elif rest.startswith(("@headers.", "@config.")):  # other names may begin with @, such as @timestamp
-        start, _, rest = rest[1:].partition(".")
-    steps = parse_steps(rest, path)
-    if start == "item" and steps and all(isinstance(step, str) for step in steps):
-        return _dotted(tuple(str(step) for step in steps))
-    return lambda frame: walk(getattr(frame, start), steps)
-
-
-def parse_steps(text: str, path: str) -> list[str | int | None]:
-    steps: list[str | int | None] = []
-    position = 0
-    while position < len(text):
-        match = _STEP.match(text, position)
-        if match is None:
-            raise ValueError(f'"{path}" is not a path (near "{text[position:position + 10]}")')
-        position = match.end()
-        bracket, key = match.groups()
-        if key is not None:
-            steps.append(key)
-        elif bracket == "":
-            steps.append(None)
-        elif bracket.startswith('"'):
-            steps.append(bracket[1:-1])
-        else:
-            steps.append(int(bracket))
-    return steps
-
-
-def _dotted(keys: tuple[str, ...]) -> Pick:
-    steps: list[str | int | None] = list(keys)
-
-    def pick(frame: Frame) -> Any:
-        value = frame.item
-        for key in keys:
-            if type(value) is dict and key in value:
-                value = value[key]
-            else:
-                return walk(frame.item, steps)
-        return value
-
-    return pick
-
-
-def walk(value: Any, steps: list[str | int | None], position: int = 0) -> Any:
-    """Follow steps through mappings and lists; None where the way ends."""
-    while position < len(steps):
-        step = steps[position]
-        position += 1
-        if step is None:
-            if not isinstance(value, list):
-                return walk(value, steps, position) if value is not None else None
-            found: list[Any] = []
-            for entry in value[:1000]:
-                inner = walk(entry, steps, position)
-                if isinstance(inner, list):
-                    found.extend(inner)
-                elif inner is not None:
-                    found.append(inner)
-            return found or None
-        if isinstance(step, int):
-            value = value[step] if isinstance(value, list) and step < len(value) else None
-        elif not isinstance(value, dict):
-            return None
-        elif step in value:
-            value = value[step]
-        else:  # the key may contain dots itself
-            joined = step
-            for ahead in range(position, min(position + 6, len(steps))):
-                following = steps[ahead]
-                if not isinstance(following, str):
-                    return None
-                joined = f"{joined}.{following}"
-                if joined in value:
-                    value = value[joined]
-                    position = ahead + 1
-                    break
-            else:
-                return None
-        if value is None:
-            return None
-    return value
-
-
-# -------------------------------------------------------------------------------------------------- picks
 
 _PICK_NAMES = ("from", "const", "join", "with", "json", "match", "split", "values", "else", "when")
 
@@ -182,12 +36,12 @@ def compile_pick(at: At) -> Pick:
         return picks[0] if len(picks) == 1 else _first(picks)
     if not isinstance(at.data, dict):
         at.complain("must be a path, a list of alternatives, or a mapping with from, const or join")
-        return lambda frame: None
+        return lambda _frame: None
     members = dict(at.members(_PICK_NAMES))
     starts = [name for name in ("from", "const", "join") if name in members]
     if len(starts) != 1:
         at.complain("needs exactly one of from, const and join")
-        return lambda frame: None
+        return lambda _frame: None
     pick = _start(starts[0], members)
     if (part := members.get("json")) is not None:
         pick = _json(pick, part)
@@ -198,7 +52,9 @@ def compile_pick(at: At) -> Pick:
     if (part := members.get("values")) is not None:
         pick = _values(pick, part)
     if (part := members.get("else")) is not None:
-        pick = _first([pick, compile_pick(part) if isinstance(part.data, (list, dict)) else _constant(part.data)])
+        pick = _first(
+            [pick, compile_pick(part) if isinstance(part.data, (list, dict)) else _constant(part.data)]
+        )
     if (part := members.get("when")) is not None:
         pick = _guarded(pick, compile_condition(part))
     return pick
@@ -209,11 +65,11 @@ def _path(at: At) -> Pick:
         return compile_path(at.text())
     except ValueError as error:
         at.complain(str(error))
-        return lambda frame: None
+        return lambda _frame: None
 
 
 def _constant(value: Any) -> Pick:
-    return lambda frame: value
+    return lambda _frame: value
 
 
 def _start(name: str, members: dict[str, At]) -> Pick:
@@ -235,7 +91,7 @@ def _first(picks: list[Pick]) -> Pick:
     def first(frame: Frame) -> Any:
         for pick in picks:
             value = pick(frame)
-            if value is not None and value != "" and value != []:
+            if value is not None and value not in ("", []):
                 return value
         return None
 
@@ -284,7 +140,11 @@ def _danger(tree: Any) -> str | None:
         if not isinstance(node, (list, tuple)) and not hasattr(node, "data"):
             return None
         for entry in node.data if hasattr(node, "data") else node:
-            if isinstance(entry, tuple) and len(entry) == 2 and str(entry[0]) in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            if (
+                isinstance(entry, tuple)
+                and len(entry) == 2
+                and str(entry[0]) in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+            ):
                 low, high, body = entry[1]
                 wide = int(high) - int(low) > 64
                 if wide and inside:
@@ -309,7 +169,11 @@ def _match(pick: Pick, at: At) -> Pick:
 
     def capture(frame: Frame) -> Any:
         value = pick(frame)
-        found = [hit[group] for text in texts_of(value) if (hit := pattern.search(text[:MAX_REGEX_INPUT])) and hit[group]]
+        found = [
+            hit[group]
+            for text in texts_of(value)
+            if (hit := pattern.search(text[:MAX_REGEX_INPUT])) and hit[group]
+        ]
         return (found if isinstance(value, list) else found[0]) if found else None
 
     return capture
@@ -346,13 +210,15 @@ _TESTS = ("equals", "in", "exists", "starts", "contains", "matches")
 
 
 def compile_condition(at: At) -> Condition:
-    """A list (all must hold) or a mapping: `all`, `any`, `not`, or `from` with one test (equals, in, exists, starts,
-    contains, matches). Text is compared without case; a list holds when one entry does."""
+    """A list (all must hold) or a mapping: `all`, `any`, `not`, or `from` with one test.
+
+    Tests: equals, in, exists, starts, contains, matches. Text is compared without case; a list holds when one entry does.
+    """
     if isinstance(at.data, list):
         return _all([compile_condition(entry) for entry in at.entries()])
     if not isinstance(at.data, dict):
         at.complain("must be a condition: a mapping with all, any, not, or from and a test")
-        return lambda frame: False
+        return lambda _frame: False
     members = dict(at.members(("all", "any", "not", "from", *_TESTS)))
     if "all" in members:
         return _all([compile_condition(entry) for entry in members["all"].entries()])
@@ -365,7 +231,7 @@ def compile_condition(at: At) -> Condition:
     tests = [name for name in _TESTS if name in members]
     if "from" not in members or len(tests) != 1:
         at.complain(f"needs from and exactly one test of {', '.join(_TESTS)}")
-        return lambda frame: False
+        return lambda _frame: False
     return _test(compile_pick(members["from"]), tests[0], members[tests[0]])
 
 
@@ -380,7 +246,7 @@ def _test(pick: Pick, test: str, at: At) -> Condition:
     if test == "matches":
         pattern = compile_regex(at)
         if pattern is None:
-            return lambda frame: False
+            return lambda _frame: False
         return lambda frame: any(pattern.search(text[:MAX_REGEX_INPUT]) for text in texts_of(pick(frame)))
     words = tuple(str(text_of(entry.data)).casefold() for entry in at.entries())
     if test in ("equals", "in"):

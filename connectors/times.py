@@ -11,8 +11,12 @@ _ISO = re.compile(
     r"\s?(?:(Z|UTC|GMT|z)|([+-])(\d{2}):?(\d{2})?(?: UTC)?)?$"
 )
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,9})?$")
-_CEF = re.compile(r"(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +(\d{1,2}) (\d{4}) (\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?(?: (GMT|UTC|Z))?$")
-_DOTTED = re.compile(r"(\d{4})[./](\d{2})[./](\d{2}) (\d{2}):(\d{2}):(\d{2})$")  # Zabbix {EVENT.DATE} {EVENT.TIME}
+_CEF = re.compile(
+    r"(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +(\d{1,2}) (\d{4}) (\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?(?: (GMT|UTC|Z))?$"
+)
+_DOTTED = re.compile(
+    r"(\d{4})[./](\d{2})[./](\d{2}) (\d{2}):(\d{2}):(\d{2})$"
+)  # Zabbix {EVENT.DATE} {EVENT.TIME}
 _MONTHS = {name: number for number, name in enumerate(
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1)}  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,17 +58,36 @@ def _parse(value: Any, zone: tzinfo) -> datetime | None:
             offset = timezone(-delta if sign == "-" else delta)
         micros = int((fraction or "0")[:6].ljust(6, "0"))
         leap = second == "60"
-        at = datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second or 0), micros, offset)
+        at = datetime(
+            int(year),
+            int(month),
+            int(day),
+            int(hour),
+            int(minute),
+            59 if leap else int(second or 0),
+            micros,
+            offset,
+        )
         return at.astimezone(UTC)
     if _NUMBER.match(text):
         return _epoch(float(text) if "." in text else int(text))
     if match := _CEF.match(text):
         name, day, year, hour, minute, second, fraction, utc = match.groups()
         micros = int((fraction or "0").ljust(6, "0"))
-        at = datetime(int(year), _MONTHS.get(name, 0), int(day), int(hour), int(minute), int(second), micros, UTC if utc else zone)
+        at = datetime(
+            int(year),
+            _MONTHS.get(name, 0),
+            int(day),
+            int(hour),
+            int(minute),
+            int(second),
+            micros,
+            UTC if utc else zone,
+        )
         return at.astimezone(UTC)
     if match := _DOTTED.match(text):
-        return datetime(*(int(part) for part in match.groups()), tzinfo=zone).astimezone(UTC)
+        year, month, day, hour, minute, second = (int(part) for part in match.groups())
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
     return None
 
 

@@ -25,4 +25,7 @@ watch webcam website wiki win wine work works world wtf xxx xyz yoga zip zone
 KNOWN = frozenset((_COUNTRIES + _GENERIC).split())
 
 # Also endings of file names and of code: a two-part name under these is not taken for a domain.
-AMBIGUOUS = frozenset("ai app as bar bat cab cc do in is it la md me mov name pl pm ps pub py rs run sc sh so st to zip".split())
+_ALSO_FILES = """
+ai app as bar bat cab cc do in is it la md me mov name pl pm ps pub py rs run sc sh so st to zip
+"""
+AMBIGUOUS = frozenset(_ALSO_FILES.split())

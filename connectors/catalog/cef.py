@@ -15,9 +15,9 @@ _LABEL = re.compile(r"(cs|cn|c6a|cfp|flexString|flexNumber|flexDate|deviceCustom
 
 
 def parse(line: str) -> dict[str, Any] | None:
-    """The header fields, the extension under `ext`, and labelled custom fields (`cs1` + `cs1Label`) under `labels`.
+    r"""The header fields, the extension under `ext`, and labelled custom fields (`cs1` + `cs1Label`) under `labels`.
 
-    None when the line is no CEF. After the format's definition: `|` and `\\` are escaped in the header, `=` and `\\`
+    None when the line is no CEF. After the format's definition: `|` and `\` are escaped in the header, `=` and `\`
     in the extension; a value ends where the next ` key=` begins.
     """
     start = _START.search(line[:2_048])
@@ -37,7 +37,9 @@ def parse(line: str) -> dict[str, Any] | None:
             fields[hit[1]] = value
     event["ext"] = fields
     event["labels"] = {
-        fields[f"{key}Label"]: value for key, value in fields.items() if _LABEL.fullmatch(key) and f"{key}Label" in fields
+        fields[f"{key}Label"]: value
+        for key, value in fields.items()
+        if _LABEL.fullmatch(key) and f"{key}Label" in fields
     }
     return event
 

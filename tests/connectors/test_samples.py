@@ -99,7 +99,12 @@ def check(name: str, reading: Reading, expected: Mapping[str, Any]) -> list[tupl
             judge(field, expected[field], found, str(expected[field]).casefold() == str(found).casefold())
     for kind, values in expected.get("observables", {}).items():
         for value in values:
-            judge(kind, value, sorted({e.value for e in draft.entities}) if draft else None, draft is not None and has(draft, kind, value))
+            judge(
+                kind,
+                value,
+                sorted({e.value for e in draft.entities}) if draft else None,
+                draft is not None and has(draft, kind, value),
+            )
     return result
 
 
@@ -114,7 +119,9 @@ def test_third_party_samples_yield_what_their_index_says(capsys: pytest.CaptureF
             if verdict == "WRONG":
                 failures.append(lines[-1])
         if not expected.get("title") and "observables" not in expected:
-            lines.append(f"{name:52.52} {'-':12} {'':40} {len(reading.drafts)} drafts, {reading.ignored} ignored")
+            lines.append(
+                f"{name:52.52} {'-':12} {'':40} {len(reading.drafts)} drafts, {reading.ignored} ignored"
+            )
     with capsys.disabled():
         print("\n" + "\n".join(lines) if lines else "\nno third-party samples beside this checkout")
     assert failures == [], "\n".join(failures)
@@ -123,7 +130,9 @@ def test_third_party_samples_yield_what_their_index_says(capsys: pytest.CaptureF
 OURS = [(connector.name, sample) for connector in registry.sources() for sample in connector.samples]
 
 
-@pytest.mark.parametrize(("product", "sample"), OURS, ids=[f"{product}-{sample.name}" for product, sample in OURS])
+@pytest.mark.parametrize(
+    ("product", "sample"), OURS, ids=[f"{product}-{sample.name}" for product, sample in OURS]
+)
 def test_our_samples_yield_what_their_file_says(product: str, sample: Sample) -> None:
     connector = registry.get(product)
     assert connector.alerts is not None
