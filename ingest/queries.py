@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer
 
 from core.db import database_now
@@ -87,13 +87,12 @@ def sources(session: Session) -> list[SourceHealth]:
     recent = _counts(session, Delivery.id >= floor)
     aside = _counts(session, Delivery.state == "quarantined")
     waiting = _counts(session, Delivery.due_at.is_not(None))
-    live = dict(
-        session.execute(
-            select(SourceSecret.source_id, func.count())
-            .where(SourceSecret.retired_at.is_(None))
-            .group_by(SourceSecret.source_id)
-        ).tuples()
+    secrets = session.execute(
+        select(SourceSecret.source_id, func.count())
+        .where(SourceSecret.retired_at.is_(None))
+        .group_by(SourceSecret.source_id)
     )
+    live = {source: count for source, count in secrets}
     return [
         SourceHealth(
             row, live.get(row.id, 0), recent.get(row.id, 0), aside.get(row.id, 0), waiting.get(row.id, 0)
@@ -108,6 +107,6 @@ def subscriptions(session: Session, source_id: UUID) -> Sequence[Subscription]:
     return session.scalars(query).all()
 
 
-def _counts(session: Session, condition: object) -> dict[UUID, int]:
-    query = select(Delivery.source_id, func.count()).where(condition).group_by(Delivery.source_id)  # type: ignore[arg-type]  # a column expression
-    return dict(session.execute(query).tuples())
+def _counts(session: Session, condition: ColumnElement[bool]) -> dict[UUID, int]:
+    query = select(Delivery.source_id, func.count()).where(condition).group_by(Delivery.source_id)
+    return {source: count for source, count in session.execute(query)}
