@@ -37,8 +37,8 @@ class Window:
 class Layer:
     """People taking turns. `starts` is the first hand-off as wall time (naive) in the schedule's zone.
 
-    Turns of days and weeks, and of hours that divide a day, hand over at wall time; other hours are elapsed time.
-    With `windows` only those parts of a turn count; whose turn it is goes by the calendar.
+    Turns of days and weeks, and of hours that divide a day, hand over at wall time; other hours are elapsed
+    time. With `windows` only those parts of a turn count; whose turn it is goes by the calendar.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Layers (a later one covers the earlier ones) with overrides on top (a later one covers the earlier ones)."""
+    """Layers with overrides on top; in both, a later one covers the earlier ones."""
 
     name: str
     zone: str

@@ -31,16 +31,16 @@ def wall_time(at: datetime, zone: str) -> datetime:
 
 
 def typed(wall: datetime, zone: str) -> datetime:
-    """The instant (UTC) of a wall time a person entered; raises `UnclearTime` with a sentence if it has none or two."""
+    """The instant (UTC) of a wall time a person entered; raises `UnclearTime` if there is none, or two."""
     try:
         return PlainDateTime(wall).assume_tz(zone, disambiguation="raise").to_instant().to_stdlib()
     except SkippedTime:
         raise UnclearTime(
-            f"{wall:%Y-%m-%d %H:%M} does not exist in {zone}: the clocks go forward over it. Take a time after it."
+            f"{wall:%Y-%m-%d %H:%M} does not exist in {zone}: the clocks go forward. Take a later time."
         ) from None
     except RepeatedTime:
         raise UnclearTime(
-            f"{wall:%Y-%m-%d %H:%M} happens twice in {zone}: the clocks go back. Take a time before or after that hour."
+            f"{wall:%Y-%m-%d %H:%M} happens twice in {zone}: the clocks go back. Take another hour."
         ) from None
 
 

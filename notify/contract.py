@@ -1,0 +1,95 @@
+"""What a channel promises: how its address looks and how one notification is sent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from core.types import Severity
+
+FieldType = Literal["text", "secret", "url", "email", "user"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value of an address or of a channel's settings; a `secret` one is sealed and never shown."""
+
+    name: str
+    title: str
+    type: FieldType = "text"
+    required: bool = True
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One notification as a channel sees it. `text` of a page is at most two short lines; links are absolute.
+
+    `id` is the attempt's (a provider that knows idempotency keys gets it), `thread` stays the same for all
+    that concerns one page. `items` are the titles inside a bundle.
+    """
+
+    id: UUID
+    kind: Literal["page", "bundle", "message", "test"]
+    title: str
+    text: str
+    severity: Severity
+    at: datetime
+    link: str
+    acknowledge: str | None = None
+    thread: str = ""
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a channel may use: the installation's settings of this channel, mail, and the inbox as a port."""
+
+    config: Mapping[str, str] = field(default_factory=dict)
+    base_url: str = ""
+    smtp_url: str | None = None
+    smtp_from: str = ""
+    timeout: float = 10.0
+    inbox: Callable[[Outgoing, UUID], None] | None = None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The channel's far end took it: its id for the notification, if it gave one, and what it said."""
+
+    provider_id: str | None
+    answer: str
+
+
+class Undeliverable(Exception):
+    """It was not sent, or we cannot know: `permanent` = trying again is useless; `maybe_sent` = no answer came.
+
+    `muzzled` = this installation lets nothing out.
+    """
+
+    def __init__(
+        self, reason: str, *, permanent: bool = False, maybe_sent: bool = False, muzzled: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.permanent = permanent
+        self.maybe_sent = maybe_sent
+        self.muzzled = muzzled
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One way of reaching somebody. `from_text` reads a short address ("a@b.example", "#soc"); `shown` is an
+    address in words without secrets. One that does not `reaches_out` only shows things in our own pages.
+    """
+
+    name: str
+    title: str
+    send: Callable[[Outgoing, Mapping[str, str], Context], Sent]
+    address: tuple[Field, ...]
+    docs: str = ""
+    config: tuple[Field, ...] = ()
+    from_text: Callable[[str], dict[str, str]] = lambda text: {"to": text}
+    shown: Callable[[Mapping[str, str]], str] = lambda address: next(iter(address.values()), "")
+    reaches_out: bool = True

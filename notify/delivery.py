@@ -1,0 +1,181 @@
+"""The door to people: start a page, acknowledge it, escalate it, end it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from core.actors import Actor
+from core.auth import permissions
+from core.db import UnitOfWork
+from core.errors import Conflict, NotFound
+from core.types import Ref, Severity
+from notify import facts, paging, policies, sending
+from notify import permissions as _declared
+from notify.links import Link, ack_link, from_link
+from notify.messages import message
+from notify.models import AttemptState, Page, PageAttempt, PageState, PageTarget, Urgency
+from notify.wording import block, one_line
+
+__all__ = ["Link", "ack_link", "acknowledge", "close", "escalate", "from_link", "message", "page"]
+
+_OPEN = (PageState.waiting, PageState.acknowledged, PageState.exhausted)
+_KINDS = (sending.ATTEMPTS, paging.PAGES, paging.BUNDLES)
+_PERMISSION = _declared.ACKNOWLEDGE.name
+
+
+def page(
+    uow: UnitOfWork,
+    actor: Actor,
+    *,
+    policy: str,
+    subject: Ref,
+    title: str,
+    message: str,
+    severity: Severity,
+    path: str,
+    key: str | None = None,
+    received_at: datetime | None = None,
+) -> Page:
+    """Reach somebody by the escalation policy called `policy`, and keep on until it is acknowledged.
+
+    The same `key` while its page is open is the same page; if that one had run out of people, it starts again.
+    `path` leads to what it is about in our pages; `received_at` is when the first word of it reached Tocsin.
+    An unknown policy falls back to the default one, so that a page is never lost; raises NotFound without one.
+    """
+    if key is not None and (known := _open_with(uow, key)) is not None:
+        return _again(uow, actor, known)
+    chosen = policies.plan(uow, policy)
+    urgent = severity.rank >= Severity.high.rank or severity is Severity.unknown
+    new = Page(
+        created_at=uow.now,
+        key=key,
+        policy=chosen["name"],
+        plan=chosen,
+        subject_kind=subject.kind,
+        subject_id=subject.id,
+        title=one_line(title, 300) or "Somebody is needed",
+        message=block(message),
+        path=path if path.startswith("/") else "/" + path,
+        severity=severity,
+        urgency=Urgency.high if urgent else Urgency.low,
+        state=PageState.waiting,
+        step=-1,
+        round=0,
+        received_at=received_at,
+    )
+    try:
+        with uow.begin_nested():
+            uow.add(new)
+            uow.flush()
+    except IntegrityError:  # another worker opened a page with this key a moment ago
+        known = _open_with(uow, key or "")
+        if known is None:
+            raise
+        return _again(uow, actor, known)
+    body: dict[str, object] = {
+        "policy": new.policy,
+        "severity": severity,
+        "urgency": new.urgency,
+        "title": new.title,
+    }
+    if chosen["name"] != policy:
+        body["asked_for"] = policy
+    paging.say(uow, actor, facts.PAGE_STARTED, new, body, Ref("policy", chosen["id"]))
+    new.due_at = paging.advance(uow, actor, new, "the first step")
+    uow.flush()
+    return new
+
+
+def acknowledge(uow: UnitOfWork, actor: Actor, page_id: UUID, via: str) -> Page:
+    """Somebody looks at it: nobody else is paged. Doing it twice changes nothing; the first one counts.
+
+    `via` is how: web, link, api… Whoever was paged may always; others need page.acknowledge.
+    """
+    found = _locked(uow, page_id)
+    if not _was_paged(uow, actor, page_id):
+        permissions.require(actor, _PERMISSION)
+    if found.state not in (PageState.waiting, PageState.exhausted):
+        return found
+    found.state, found.due_at = PageState.acknowledged, None
+    found.acknowledged_at, found.acknowledged_via = uow.now, via
+    found.acknowledged_by, found.acknowledged_name = actor.id, actor.name
+    _stop_attempts(uow, [page_id])
+    took = round((uow.now - found.created_at).total_seconds() * 1000)
+    paging.say(uow, actor, facts.PAGE_ACKNOWLEDGED, found, {"via": via, "ms": took, "title": found.title})
+    uow.flush()
+    return found
+
+
+def escalate(uow: UnitOfWork, actor: Actor, page_id: UUID, reason: str = "") -> Page:
+    """Go to the next step now, also when it has been acknowledged ("I cannot take this"). Raises Conflict."""
+    found = _locked(uow, page_id)
+    if not _was_paged(uow, actor, page_id):
+        permissions.require(actor, _PERMISSION)
+    if found.state not in (PageState.waiting, PageState.acknowledged):
+        raise Conflict(f"This page is {found.state}: there is no further step. Start a new page instead.")
+    found.state = PageState.waiting
+    found.acknowledged_at = found.acknowledged_by = found.acknowledged_name = found.acknowledged_via = None
+    found.due_at = paging.advance(uow, actor, found, one_line(reason) or f"{actor.name} asked for it")
+    uow.flush()
+    return found
+
+
+def close(uow: UnitOfWork, actor: Actor, subject: Ref) -> int:
+    """The subject is dealt with: all its pages end. Returns how many were open."""
+    query = select(Page).where(
+        Page.subject_kind == subject.kind, Page.subject_id == subject.id, Page.closed_at.is_(None)
+    )
+    ended = list(
+        uow.scalars(query.order_by(Page.id).with_for_update().execution_options(populate_existing=True))
+    )
+    for one in ended:
+        paging.say(uow, actor, facts.PAGE_CLOSED, one, {"was": one.state})
+        one.state, one.closed_at, one.due_at = PageState.closed, uow.now, None
+    _stop_attempts(uow, [one.id for one in ended])
+    uow.flush()
+    return len(ended)
+
+
+def _open_with(uow: UnitOfWork, key: str) -> Page | None:
+    query = select(Page).where(Page.key == key, Page.closed_at.is_(None)).with_for_update()
+    return uow.scalar(query.execution_options(populate_existing=True))
+
+
+def _again(uow: UnitOfWork, actor: Actor, known: Page) -> Page:
+    """The key rings again: a page that ran out of people starts from its first step."""
+    if known.state == PageState.exhausted:
+        first = known.round + 1  # rounds go on counting, so that earlier targets do not count as reached
+        repeat = known.plan["repeat"] - known.plan.get("first_round", 0) + first
+        known.state, known.round, known.step = PageState.waiting, first, -1
+        known.plan = {**known.plan, "repeat": repeat, "first_round": first}
+        paging.say(uow, actor, facts.PAGE_STARTED, known, {"again": True, "policy": known.policy})
+        known.due_at, known.lease_until = paging.advance(uow, actor, known, "it rang again"), None
+        uow.flush()
+    return known
+
+
+def _locked(uow: UnitOfWork, page_id: UUID) -> Page:
+    found = paging.locked(uow, page_id)
+    if found is None:
+        raise NotFound("There is no such page.")
+    return found
+
+
+def _was_paged(uow: UnitOfWork, actor: Actor, page_id: UUID) -> bool:
+    if actor.user_id is None:
+        return False
+    query = select(PageTarget.id).where(PageTarget.page_id == page_id, PageTarget.user_id == actor.user_id)
+    return uow.scalar(query.limit(1)) is not None
+
+
+def _stop_attempts(uow: UnitOfWork, pages: list[UUID]) -> None:
+    """What has not gone out yet for these pages does not go out."""
+    uow.flush()
+    uow.execute(
+        update(PageAttempt)
+        .where(PageAttempt.page_id.in_(pages), PageAttempt.state == AttemptState.pending)
+        .values(state=AttemptState.cancelled, due_at=None)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,299 @@
+"""Works through a page's escalation policy: takes steps, brakes floods, notices when all ways have failed."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select, update
+
+from core import work
+from core.actors import SYSTEM, Actor
+from core.auth.models import User
+from core.db import UnitOfWork, unit_of_work
+from core.ids import new_id
+from core.journal import Fact, Verb, record
+from core.types import Ref
+from notify import facts, reaching
+from notify.escalation import Move, next_move
+from notify.models import (
+    AttemptState,
+    ContactMethod,
+    Page,
+    PageAttempt,
+    PageState,
+    PageTarget,
+    TargetState,
+    Urgency,
+)
+
+BRAKE = 5
+"""At most so many pages a person (or shared place) in `WINDOW`; the rest go into bundles."""
+WINDOW = timedelta(minutes=10)
+GATHER = timedelta(seconds=20)
+"""How long a bundle waits for more before it is sent."""
+BETWEEN_BUNDLES = timedelta(minutes=5)
+
+
+def locked(uow: UnitOfWork, page_id: UUID) -> Page | None:
+    """The page, fresh and locked until the end of the transaction."""
+    query = select(Page).where(Page.id == page_id).with_for_update()
+    return uow.scalar(query.execution_options(populate_existing=True))
+
+
+def refs(page: Page, *more: Ref) -> tuple[Ref, ...]:
+    """What every fact about a page is about."""
+    return (Ref("page", str(page.id)), Ref(page.subject_kind, page.subject_id), *more)
+
+
+def say(uow: UnitOfWork, actor: Actor, verb: Verb, page: Page, body: dict[str, object], *more: Ref) -> None:
+    """Record a fact about a page."""
+    record(uow, actor, Fact(verb, refs(page, *more), body))
+
+
+def advance(uow: UnitOfWork, actor: Actor, page: Page, reason: str) -> datetime | None:
+    """Take the next step that reaches somebody; returns when the one after it is due (None: the end).
+
+    Steps behind which there is nobody are passed at once. The caller writes the due time.
+    """
+    while True:
+        move = next_move(page.plan, page.round, page.step, heard=_heard(uow, page))
+        if move is None:
+            page.state = PageState.exhausted
+            say(uow, actor, facts.PAGE_EXHAUSTED, page, {"reason": reason, "severity": page.severity})
+            return None
+        first = page.step < 0
+        page.round, page.step = move.round, move.step
+        reached, missing = _take(uow, page, move)
+        if not first:
+            body = {"round": move.round, "step": move.step, "last_resort": move.last_resort, "reason": reason}
+            say(uow, actor, facts.PAGE_ESCALATED, page, {**body, "people": reached, "missing": missing})
+        if reached:
+            return uow.now + move.delay
+        reason = "; ".join(missing) or "the step names nobody"
+
+
+def _heard(uow: UnitOfWork, page: Page) -> bool:
+    """Whether somebody was, or may still be, reached in this round."""
+    query = select(PageTarget.id).where(
+        PageTarget.page_id == page.id, PageTarget.round == page.round, PageTarget.state != TargetState.failed
+    )
+    return uow.scalar(query.limit(1)) is not None
+
+
+def _take(uow: UnitOfWork, page: Page, move: Move) -> tuple[int, list[str]]:
+    """Start reaching everybody behind the step's targets; how many there are, and why there were fewer."""
+    wanted, missing = reaching.behind(uow, move.targets, uow.now)
+    for one in wanted:
+        target = PageTarget(
+            id=new_id(),
+            created_at=uow.now,
+            page_id=page.id,
+            user_id=one.user_id,
+            contact_id=one.contact_id,
+            round=move.round,
+            step=move.step,
+            why=one.why,
+            urgency=page.urgency,
+        )
+        _lock(uow, target)
+        if _too_many(uow, target):
+            _bundle(uow, page, target)
+        uow.add(target)
+        uow.flush()
+        try_ways(uow, target, one)
+    return len(wanted), missing
+
+
+def try_ways(uow: UnitOfWork, target: PageTarget, wanted: reaching.Wanted) -> None:
+    """Make an attempt for each way: the first at once, the others when their delay is over (or one fails).
+
+    A target held back in a bundle is only shown in the inbox.
+    """
+    first = True
+    for position, method in enumerate(reaching.methods(uow, wanted, target.urgency)):
+        if target.state == TargetState.bundled and method.reaches_out:
+            continue
+        at_once = first or not method.reaches_out
+        uow.add(
+            PageAttempt(
+                created_at=uow.now,
+                target_id=target.id,
+                page_id=target.page_id,
+                user_id=target.user_id,
+                contact_id=method.contact_id,
+                channel=method.channel,
+                shown=method.shown,
+                position=position,
+                urgency=target.urgency,
+                due_at=uow.now if at_once else uow.now + timedelta(seconds=max(method.delay, 1)),
+            )
+        )
+        first = False
+    uow.flush()
+    uow.wake("notify.attempts")
+
+
+def _lock(uow: UnitOfWork, target: PageTarget) -> None:
+    """One page at a time counts how often somebody was paged; on SQLite there is one writer anyway."""
+    if target.user_id is not None:
+        uow.execute(select(User.id).where(User.id == target.user_id).with_for_update(key_share=True))
+    else:
+        contact = select(ContactMethod.id).where(ContactMethod.id == target.contact_id)
+        uow.execute(contact.with_for_update(key_share=True))
+
+
+def _same_person(target: PageTarget) -> list[ColumnElement[bool]]:
+    if target.user_id is not None:
+        return [PageTarget.user_id == target.user_id]
+    return [PageTarget.user_id.is_(None), PageTarget.contact_id == target.contact_id]
+
+
+def _too_many(uow: UnitOfWork, target: PageTarget) -> bool:
+    recent = select(func.count()).where(
+        *_same_person(target),
+        PageTarget.page_id.is_not(None),
+        PageTarget.state != TargetState.bundled,
+        PageTarget.created_at > uow.now - WINDOW,
+    )
+    return (uow.scalar(recent) or 0) >= BRAKE
+
+
+def _bundle(uow: UnitOfWork, page: Page, target: PageTarget) -> None:
+    """Put the target into the person's open bundle, or into a new one."""
+    bundles = select(PageTarget).where(
+        *_same_person(target),
+        PageTarget.page_id.is_(None),
+    )
+    bundle = uow.scalar(bundles.where(PageTarget.due_at.is_not(None)).limit(1))
+    if bundle is None:
+        last = uow.scalar(bundles.order_by(PageTarget.created_at.desc()).limit(1))
+        due = uow.now + GATHER
+        if last is not None:
+            due = max(due, last.created_at + GATHER + BETWEEN_BUNDLES)
+        bundle = PageTarget(
+            id=new_id(),
+            created_at=uow.now,
+            user_id=target.user_id,
+            contact_id=target.contact_id,
+            why=f"more than {BRAKE} pages in {WINDOW.seconds // 60} minutes",
+            urgency=page.urgency,
+            due_at=due,
+        )
+        uow.add(bundle)
+        uow.flush()
+    elif page.urgency == Urgency.high:
+        bundle.urgency = Urgency.high
+    target.bundle_id, target.state = bundle.id, TargetState.bundled
+    person = (Ref("user", str(target.user_id)),) if target.user_id else ()
+    say(uow, SYSTEM, facts.PAGE_BUNDLED, page, {"brake": BRAKE, "minutes": WINDOW.seconds // 60}, *person)
+
+
+def inside(uow: UnitOfWork, bundle: PageTarget) -> list[Page]:
+    """The pages of a bundle that still wait, the worst first."""
+    pages = uow.scalars(
+        select(Page)
+        .join(PageTarget, PageTarget.page_id == Page.id)
+        .where(PageTarget.bundle_id == bundle.id, Page.state == PageState.waiting)
+        .order_by(Page.created_at, Page.id)
+    ).unique()
+    return list(pages)
+
+
+def send_bundle(uow: UnitOfWork, bundle: PageTarget) -> None:
+    """A bundle is due: one attempt for all pages in it that still wait."""
+    _lock(uow, bundle)
+    if inside(uow, bundle):
+        try_ways(uow, bundle, reaching.Wanted(bundle.user_id, bundle.contact_id, bundle.why))
+    else:
+        bundle.state = TargetState.ended
+
+
+def after_failure(uow: UnitOfWork, attempt: PageAttempt) -> None:
+    """An attempt has failed: the person's next way goes out now; with none left, their pages escalate now."""
+    target = uow.get_one(PageTarget, attempt.target_id)
+    siblings = list(
+        uow.scalars(
+            select(PageAttempt)
+            .where(PageAttempt.target_id == target.id, PageAttempt.id != attempt.id)
+            .order_by(PageAttempt.position, PageAttempt.id)
+            .execution_options(populate_existing=True)
+        )
+    )
+    good = {AttemptState.sending, AttemptState.sent, AttemptState.muzzled}
+    if not _reaches_out(attempt) or any(a.state in good and _reaches_out(a) for a in siblings):
+        return
+    following = [a for a in siblings if a.state == AttemptState.pending and a.tries == 1 and _reaches_out(a)]
+    if following:
+        following[0].due_at = uow.now
+        uow.wake("notify.attempts")
+        return
+    target.state = TargetState.failed
+    for page_id in [target.page_id] if target.page_id else [page.id for page in inside(uow, target)]:
+        _escalate_if_unheard(uow, page_id, target)
+
+
+def _reaches_out(attempt: PageAttempt) -> bool:
+    return attempt.channel != "inbox"
+
+
+def _escalate_if_unheard(uow: UnitOfWork, page_id: UUID, failed: PageTarget) -> None:
+    """When everybody of the page's current step has failed, the next step does not wait for its time."""
+    page = locked(uow, page_id)
+    if page is None or page.state != PageState.waiting or page.due_at is None:
+        return
+    if failed.page_id is None:
+        inner = update(PageTarget).where(PageTarget.bundle_id == failed.id, PageTarget.page_id == page_id)
+        uow.execute(inner.values(state=TargetState.failed).execution_options(synchronize_session=False))
+    uow.flush()
+    alive = select(PageTarget.id).where(
+        PageTarget.page_id == page_id,
+        PageTarget.round == page.round,
+        PageTarget.step == page.step,
+        PageTarget.state.in_([TargetState.trying, TargetState.reached, TargetState.bundled]),
+    )
+    if uow.scalar(alive.limit(1)) is None:
+        page.due_at = uow.now
+        uow.wake("notify.pages")
+
+
+def _handle_pages(claims: list[work.Claim]) -> None:
+    for claim in claims:
+        with unit_of_work() as uow:
+            page = locked(uow, claim.id)
+            due = None
+            if page is not None and page.state == PageState.waiting:
+                heard = _step_heard(uow, page)
+                reason = (
+                    "not acknowledged in time" if heard else "every way of reaching this step's people failed"
+                )
+                due = advance(uow, SYSTEM, page, reason)
+            work.later(uow, PAGES, claim, due)
+
+
+def _step_heard(uow: UnitOfWork, page: Page) -> bool:
+    query = select(PageTarget.id).where(
+        PageTarget.page_id == page.id,
+        PageTarget.round == page.round,
+        PageTarget.step == page.step,
+        PageTarget.state != TargetState.failed,
+    )
+    return uow.scalar(query.limit(1)) is not None
+
+
+def _page_parked(uow: UnitOfWork, page_id: UUID, error: str) -> None:
+    page = locked(uow, page_id)
+    if page is not None:
+        say(
+            uow,
+            SYSTEM,
+            facts.PAGE_EXHAUSTED,
+            page,
+            {"reason": f"escalating failed: {error}", "severity": page.severity},
+        )
+
+
+PAGES = work.register(
+    work.WorkKind("notify.pages", Page, _handle_pages, max_attempts=20, on_park=_page_parked)
+)
+BUNDLES = work.register(
+    work.WorkKind("notify.bundles", PageTarget, work.transactional("notify.bundles", send_bundle))
+)

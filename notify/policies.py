@@ -1,0 +1,46 @@
+"""Reads an escalation policy into the plan that a page keeps."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.errors import NotFound
+from notify.models import Policy, PolicyStep
+
+CATCH_ALL_WAITS = 300
+"""Seconds the catch-all has before a page counts as exhausted, when the policy says nothing."""
+
+
+def plan(session: Session, name: str) -> dict[str, Any]:
+    """The plan of the policy called `name`, or of the default one; raises NotFound when there is neither.
+
+    {id, name, version, repeat, steps: [{delay, targets: [{kind, id}]}], catch_all: {delay, targets}}.
+    """
+    found = session.scalar(select(Policy).where(Policy.name == name))
+    if found is None:
+        found = session.scalar(select(Policy).where(Policy.is_default).order_by(Policy.name).limit(1))
+    if found is None:
+        names = ", ".join(session.scalars(select(Policy.name).order_by(Policy.name))) or "none yet"
+        raise NotFound(
+            f'There is no escalation policy "{name}" and no default one. Policies: {names}. Add one under On-call.'
+        )
+    return as_plan(session, found)
+
+
+def as_plan(session: Session, policy: Policy) -> dict[str, Any]:
+    """A policy's rows as a plan."""
+    steps = session.scalars(
+        select(PolicyStep).where(PolicyStep.policy_id == policy.id).order_by(PolicyStep.position)
+    )
+    return {
+        "id": str(policy.id),
+        "name": policy.name,
+        "version": policy.version,
+        "repeat": policy.repeat,
+        "steps": [{"delay": step.delay, "targets": step.targets} for step in steps],
+        "catch_all": {
+            "delay": policy.catch_all.get("delay", CATCH_ALL_WAITS),
+            "targets": policy.catch_all["targets"],
+        },
+    }

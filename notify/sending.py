@@ -1,0 +1,275 @@
+"""Hands due attempts to their channels: intent, commit, send with no transaction open, outcome, commit."""
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from core import work
+from core.actors import SYSTEM
+from core.db import UnitOfWork, unit_of_work
+from core.settings import settings
+from core.types import Ref, Severity
+from notify import facts, inbox, paging, reaching, registry
+from notify.contract import Context, Outgoing, Sent, Undeliverable
+from notify.links import ack_link
+from notify.models import AttemptState, Page, PageAttempt, PageState, PageTarget, TargetState, Urgency
+from notify.wording import disarmed, one_line, two_lines
+
+TRIES = 4
+AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=60))
+TIMEOUT = 10.0
+MUZZLED = "not sent: this Tocsin is muzzled"
+CUT_OFF = "cut off between sending and the answer: it may have been sent"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one sending needs, so that none of it is read with the line open."""
+
+    channel: str
+    outgoing: Outgoing
+    address: Mapping[str, str] | None
+    context: Context
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a sending, with its latency in milliseconds."""
+
+    state: AttemptState
+    latency_ms: int = 0
+    receipt: str | None = None
+    answer: str | None = None
+    failure: str | None = None
+    permanent: bool = False
+
+
+def context_for(uow: UnitOfWork, channel: str) -> Context:
+    """The surroundings a channel works in."""
+    given = settings()
+    return Context(
+        config=reaching.config_of(uow, channel),
+        base_url=given.base_url,
+        smtp_url=given.smtp_url,
+        smtp_from=given.smtp_from,
+        timeout=TIMEOUT,
+        inbox=inbox.put,
+    )
+
+
+def send(job: Job) -> Outcome:
+    """Send one notification, no transaction open; whatever the far end does becomes an outcome."""
+    channel = registry.get(job.channel)
+    if settings().muzzled and channel.reaches_out:
+        return Outcome(AttemptState.muzzled, answer=MUZZLED)
+    if job.address is None:
+        return Outcome(AttemptState.failed, failure="this contact method has been removed", permanent=True)
+    began = time.monotonic()
+
+    def took() -> int:
+        return round((time.monotonic() - began) * 1000)
+
+    try:
+        sent = channel.send(job.outgoing, job.address, job.context)
+    except Undeliverable as error:
+        if error.muzzled:
+            return Outcome(AttemptState.muzzled, answer=MUZZLED)
+        state = AttemptState.unknown if error.maybe_sent else AttemptState.failed
+        return Outcome(state, took(), failure=error.reason[:1000], permanent=error.permanent)
+    return Outcome(AttemptState.sent, took(), receipt=sent.provider_id, answer=_kept(sent))
+
+
+def _kept(sent: Sent) -> str:
+    return one_line(sent.answer, 1000)
+
+
+def _handle(claims: list[work.Claim]) -> None:
+    """Send a batch side by side: one slow far end does not hold up the others."""
+    jobs: list[tuple[work.Claim, Job]] = []
+    cut_off: list[work.Claim] = []
+    with unit_of_work() as uow:
+        for claim in claims:
+            attempt = uow.get_one(PageAttempt, claim.id, with_for_update=True)
+            if attempt.state == AttemptState.sending:  # an earlier worker never came back with the answer
+                cut_off.append(claim)
+            elif (job := _intend(uow, claim, attempt)) is not None:
+                jobs.append((claim, job))
+    for claim in cut_off:
+        with unit_of_work() as uow:
+            _conclude(uow, claim, Outcome(AttemptState.unknown, failure=CUT_OFF))
+    if len(jobs) == 1:
+        _send_and_tell(*jobs[0])
+    elif jobs:
+        with ThreadPoolExecutor(len(jobs), thread_name_prefix="sending") as pool:
+            running = [pool.submit(_send_and_tell, claim, job) for claim, job in jobs]
+        for one in running:
+            one.result()
+
+
+def _send_and_tell(claim: work.Claim, job: Job) -> None:
+    outcome = send(job)
+    with unit_of_work() as uow:
+        _conclude(uow, claim, outcome)
+
+
+def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | None:
+    """Write down that this is being sent; None when there is nothing (more) to send."""
+    target = uow.get_one(PageTarget, attempt.target_id)
+    page = uow.get(Page, attempt.page_id) if attempt.page_id else None
+    inside = [] if page else paging.inside(uow, target)
+    if attempt.state != AttemptState.pending or not (inside or (page and page.state == PageState.waiting)):
+        attempt.state = AttemptState.cancelled
+        work.finish(uow, ATTEMPTS, claim)
+        return None
+    attempt.state, attempt.sent_at = AttemptState.sending, uow.now
+    outgoing = _page_text(uow, attempt, page) if page else _bundle_text(uow, attempt, inside)
+    address = reaching.address_of(uow, attempt.channel, attempt.contact_id, attempt.user_id)
+    for one in [page] if page else inside:
+        body = {
+            "attempt": str(attempt.id),
+            "channel": attempt.channel,
+            "to": attempt.shown,
+            "try": attempt.tries,
+        }
+        paging.say(uow, SYSTEM, facts.PAGE_ATTEMPTED, one, body, *_person(attempt))
+    return Job(attempt.channel, outgoing, address, context_for(uow, attempt.channel))
+
+
+def _person(attempt: PageAttempt) -> tuple[Ref, ...]:
+    return (Ref("user", str(attempt.user_id)),) if attempt.user_id else ()
+
+
+def _page_text(uow: UnitOfWork, attempt: PageAttempt, page: Page) -> Outgoing:
+    base = settings().base_url
+    return Outgoing(
+        id=attempt.send_id,
+        kind="page",
+        title=disarmed(one_line(page.title)),
+        text=disarmed(two_lines(page.message)),
+        severity=Severity(page.severity),
+        at=uow.now,
+        link=base + page.path,
+        acknowledge=base + ack_link(page.id, attempt.user_id) if attempt.user_id else None,
+        thread=str(page.id),
+    )
+
+
+def _bundle_text(uow: UnitOfWork, attempt: PageAttempt, pages: list[Page]) -> Outgoing:
+    worst = max((Severity(page.severity) for page in pages), key=lambda s: s.rank)
+    critical = sum(page.severity == Severity.critical for page in pages)
+    items = [disarmed(one_line(f"{page.severity}: {page.title}", 120)) for page in pages]
+    more = len(items) - 10
+    return Outgoing(
+        id=attempt.send_id,
+        kind="bundle",
+        title=f"{len(pages)} more {'page waits' if len(pages) == 1 else 'pages wait'} for you"
+        + (f", {critical} of them critical" if critical else ""),
+        text=f"At most {paging.BRAKE} pages in {paging.WINDOW.seconds // 60} minutes come one by one; "
+        "these came on top and each waits to be acknowledged.",
+        severity=worst,
+        at=uow.now,
+        link=settings().base_url + "/",
+        thread=str(attempt.target_id),
+        items=tuple(items[:10]) + ((f"and {more} more",) if more > 0 else ()),
+    )
+
+
+def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: Outcome) -> None:
+    """Write down what came of it and what follows."""
+    attempt = uow.get_one(PageAttempt, claim.id, populate_existing=True)
+    target = uow.get_one(PageTarget, attempt.target_id)
+    pages = [uow.get_one(Page, attempt.page_id)] if attempt.page_id else paging.inside(uow, target)
+    attempt.state, attempt.answered_at = outcome.state, uow.now
+    attempt.latency_ms, attempt.receipt = outcome.latency_ms, outcome.receipt
+    attempt.answer, attempt.failure = outcome.answer, outcome.failure
+    work.finish(uow, ATTEMPTS, claim)
+    good = outcome.state in (AttemptState.sent, AttemptState.muzzled)
+    body = {
+        "attempt": str(attempt.id),
+        "channel": attempt.channel,
+        "state": outcome.state,
+        "ms": outcome.latency_ms,
+    }
+    for page in pages:
+        verb = facts.PAGE_DELIVERED if good else facts.PAGE_FAILED
+        told = {"answer": outcome.answer, "receipt": outcome.receipt} if good else {"reason": outcome.failure}
+        paging.say(uow, SYSTEM, verb, page, {**body, **told}, *_person(attempt))
+    if good:
+        _reached(uow, attempt, target, pages)
+        return
+    if not outcome.permanent and attempt.tries < TRIES and _worth_repeating(attempt, outcome):
+        _again(uow, attempt)
+    paging.after_failure(uow, attempt)
+
+
+def _worth_repeating(attempt: PageAttempt, outcome: Outcome) -> bool:
+    """Of unknown outcome: what is urgent goes out again (twice beats never), the rest stays unknown."""
+    return outcome.state != AttemptState.unknown or attempt.urgency == Urgency.high
+
+
+def _again(uow: UnitOfWork, attempt: PageAttempt) -> None:
+    wait = (
+        timedelta(0) if attempt.failure == CUT_OFF else AGAIN_AFTER[min(attempt.tries, len(AGAIN_AFTER)) - 1]
+    )
+    uow.add(
+        PageAttempt(
+            created_at=uow.now,
+            target_id=attempt.target_id,
+            page_id=attempt.page_id,
+            user_id=attempt.user_id,
+            contact_id=attempt.contact_id,
+            send_id=attempt.send_id,
+            channel=attempt.channel,
+            shown=attempt.shown,
+            position=attempt.position,
+            tries=attempt.tries + 1,
+            urgency=attempt.urgency,
+            due_at=uow.now + wait,
+        )
+    )
+    uow.flush()
+    uow.wake("notify.attempts")
+
+
+def _reached(uow: UnitOfWork, attempt: PageAttempt, target: PageTarget, pages: Iterable[Page]) -> None:
+    if target.state != TargetState.bundled and (attempt.channel != "inbox" or _only_the_inbox(uow, target)):
+        target.state = TargetState.reached
+    if attempt.channel == "inbox":
+        return
+    ids: list[UUID] = [page.id for page in pages if page.first_sent_at is None]
+    if ids:
+        stamp = (
+            update(Page).where(Page.id.in_(ids), Page.first_sent_at.is_(None)).values(first_sent_at=uow.now)
+        )
+        uow.execute(stamp.execution_options(synchronize_session=False))
+
+
+def _only_the_inbox(uow: UnitOfWork, target: PageTarget) -> bool:
+    others = select(PageAttempt.id).where(PageAttempt.target_id == target.id, PageAttempt.channel != "inbox")
+    return uow.scalar(others.limit(1)) is None
+
+
+def _parked(uow: UnitOfWork, attempt_id: UUID, error: str) -> None:
+    """Sending failed in a way nobody foresaw, many times: count it as a failed way."""
+    attempt = uow.get_one(PageAttempt, attempt_id, populate_existing=True)
+    attempt.state, attempt.failure = AttemptState.failed, error[:1000]
+    uow.flush()
+    paging.after_failure(uow, attempt)
+
+
+ATTEMPTS = work.register(
+    work.WorkKind(
+        "notify.attempts",
+        PageAttempt,
+        _handle,
+        batch=10,
+        lease=timedelta(seconds=60),
+        concurrency=4,
+        on_park=_parked,
+    )
+)
