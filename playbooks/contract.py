@@ -18,14 +18,17 @@ class Undecided(TocsinError):
 
 @dataclass(frozen=True)
 class ActionInfo:
-    """What the checker and the modes must know of an action or a verb."""
+    """What the checker and the modes must know of an action or a verb.
+
+    `inputs`: each name, and whether it is required. `by_hand`: what a person does when no product can do it, a
+    template over `inputs`. `verb`: the neutral name, its own when it is one.
+    """
 
     name: str
     effect: str
     title: str = ""
     inputs: Mapping[str, bool] | None = None
-    is_verb: bool = False
-    bound: bool = True
+    by_hand: str = ""
     verb: str | None = None
 
 
@@ -173,6 +176,9 @@ class View(Protocol):
 
     def is_bound(self, action: str) -> bool:
         """Whether a product stands behind an action or a verb."""
+
+    def covered(self) -> list[dict[str, Any]]:
+        """The disruptive actions that this approval stands before: {action, effect, name}."""
 
     def variables_of(self) -> Mapping[str, Any]:
         """What `set` steps of this playbook have set."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from core.expressions import Schema
+from core.expressions import Schema, one_of
 from playbooks.plan import Input, Plan, Step
 
 ROOTS = ("incident", "inputs", "steps", "vars", "run", "trigger", "item", "index", "error")
@@ -28,7 +28,7 @@ def result_type(spec: Mapping[str, Any]) -> dict[str, Any]:
     fields = (spec.get("form") or {}).get("properties") if isinstance(spec.get("form"), Mapping) else None
     form: Any = "any"
     if fields is not None:
-        form = {name: _FORM_TYPES.get(field.get("type", "string"), "any") for name, field in fields.items()}
+        form = {name: _form_type(field) for name, field in fields.items()}
     return {
         "ok": "bool",
         "state": "str",
@@ -38,6 +38,12 @@ def result_type(spec: Mapping[str, Any]) -> dict[str, Any]:
         "results": ["any"],
         "by": "list[str]",
     }
+
+
+def _form_type(field: Mapping[str, Any]) -> Any:
+    if field.get("enum"):
+        return one_of(*map(str, field["enum"]))
+    return _FORM_TYPES.get(field.get("type", "string"), "any")
 
 
 def input_types(inputs: Mapping[str, Input]) -> dict[str, str]:

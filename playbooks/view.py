@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from core.expressions import Context, compile_condition, is_template, render
+from core.expressions import Context, TemplateError, compile_condition, is_template, render
+from playbooks.asking import DISRUPTIVE
 from playbooks.contract import StepKind, Undecided
 from playbooks.plan import Plan, Step
 from playbooks.registry import kinds
@@ -106,6 +107,20 @@ class StepView:
 
     def explain(self, condition: str) -> dict[str, Any]:
         return explain(condition, self.variables)
+
+    def covered(self) -> list[dict[str, Any]]:
+        return [
+            {"action": step.spec["action"], "effect": step.spec["effect"], "name": self._titled(step)}
+            for step in self.plan.steps.values()
+            if step.cover == self.step.path and step.kind == "action" and step.spec["effect"] in DISRUPTIVE
+        ]
+
+    def _titled(self, step: Step) -> str:
+        """A later step's name as far as it can be told now."""
+        try:
+            return str(self.render(step.name))
+        except TemplateError:
+            return step.name
 
     def variables_of(self) -> Mapping[str, Any]:
         """What the steps of the playbook behind this step have set."""

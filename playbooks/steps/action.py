@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from core.expressions import render
 from playbooks.asking import agreed, ask, ask_again, must_ask, nobody_answered, refusal
 from playbooks.contract import (
     Blocked,
@@ -56,6 +57,8 @@ def parse(body: Body) -> dict[str, Any]:
         "instance": reader.text("instance"),
         "reason": reader.text("reason"),
         "instructions": reader.text("instructions"),
+        "by_hand": info.by_hand if info else "",
+        "unbound": reader.choice("unbound", ("task", "skip"), "task"),
         "from": reader.texts("ask"),
         "undo_after": undo_after,
         "review_after": review_after,
@@ -83,21 +86,25 @@ def _request(view: View, inputs: Mapping[str, Any], by: tuple[str, ...]) -> Perf
     )
 
 
-def _manual(view: View, inputs: Any, note: str) -> Perform:
-    """The same work as a task for a person."""
+def _unbound(view: View, inputs: Any) -> Outcome:
+    """No product can do it: the same work as a task for a person, one for a whole list."""
     spec = view.step.spec
+    if spec["unbound"] == "skip":
+        return Skipped(f"no connected product can do {spec['action']}")
     urgent = spec["effect"] in _URGENT
-    lines = [view.render(spec["instructions"]) if spec.get("instructions") else f"Do by hand: {spec['action']}.", note]
-    checklist = [_one_line(one) for one in inputs] if isinstance(inputs, list) else []
-    if isinstance(inputs, Mapping) and inputs:
-        lines.append(_one_line(inputs))
+    if spec.get("instructions"):
+        lines = [str(view.render(spec["instructions"]))]
+    elif isinstance(inputs, Mapping) and spec["by_hand"]:
+        lines = [str(render(spec["by_hand"], {"inputs": inputs}))]
+    else:
+        lines = [f"Do by hand: {spec['action']}, for each line of the list."]
     return Perform(
         "task",
         {
             "title": _title(view),
-            "instructions": "\n\n".join(str(line) for line in lines),
+            "instructions": "\n\n".join([*lines, "No connected product can do this, so it is yours."]),
             "assign": "owner" if urgent else "role:responder",
-            "checklist": checklist,
+            "checklist": [_one_line(one) for one in inputs] if isinstance(inputs, list) else [],
             "form": None,
             "due": 1800.0 if urgent else None,
             "urgent": urgent,
@@ -128,7 +135,7 @@ def begin(view: View) -> Outcome:
     if view.mode == "watch":
         return Skipped("watch mode: recorded only", would=_what(view, inputs))
     if not view.is_bound(spec["action"]):
-        return _manual(view, inputs, "No connected product can do this.")
+        return _unbound(view, inputs)
     why = must_ask(view, spec["effect"])
     if why:
         return _asked(view, why, [_what(view, inputs)], {"stage": "asking", "inputs": inputs})
@@ -141,7 +148,7 @@ def begin_loop(view: View) -> Outcome:
     if view.mode == "watch" or not view.items:
         return EnterLoop()
     if not view.is_bound(spec["action"]):
-        return _manual(view, view.render_each(spec["with"]), "No connected product can do this; here is the list.")
+        return _unbound(view, view.render_each(spec["with"]))
     why = must_ask(view, spec["effect"])
     if why:
         return _asked(view, why, [_what(view, one) for one in view.render_each(spec["with"])], {"stage": "asking_loop"})
@@ -184,6 +191,8 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
     spec = view.step.spec
     if stage in ("asking", "asking_loop"):
         return ask_again(view)
+    if stage == "reviewing":
+        return Done(view.detail.get("output"), by=tuple(view.detail.get("approved_by", ())))
     if stage == "manual":
         return Blocked((WaitDraft(kind="task", ref=event.data["ref"]),), detail={"task": event.data["ref"]})
     state = event.data.get("state")
@@ -192,7 +201,7 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
     if state == "dry_run":
         return Done(event.data.get("output"), note="dry run: nothing was sent")
     if state == "unbound":
-        return _manual(view, view.detail.get("inputs", {}), "No connected product can do this.")
+        return _unbound(view, view.detail.get("inputs", {}))
     due = view.now + timedelta(seconds=view.step.timeout) if view.step.timeout and state != "held" else None
     note = {"held": str(event.data.get("reason") or "all automation is on hold")} if state == "held" else {}
     wait = WaitDraft(kind="call", ref=event.data["ref"], due_at=due, detail={"action": spec["action"], **note})
@@ -202,7 +211,7 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
 def _called(view: View, event: Event) -> Outcome:
     state = event.data.get("state")
     if state == "succeeded":
-        return Done(event.data.get("output"), by=tuple(view.detail.get("approved_by", ())))
+        return _succeeded(view, event.data.get("output"))
     if state == "unknown":
         question = f'Did "{_title(view)}" happen? The product did not answer; look there, then say.'
         blocked = ask(view, question, {"from": view.step.spec.get("from"), "question": "unknown"}, {"stage": "unknown"})
@@ -210,6 +219,17 @@ def _called(view: View, event: Event) -> Outcome:
     if state in ("refused", "cancelled"):
         return Refused(str(event.data.get("error") or "a guard rail refused it"))
     return Failed(str(event.data.get("error") or "the product refused"))
+
+
+def _succeeded(view: View, output: Any) -> Outcome:
+    """Done; what must be looked at again gets its task now, due when the review is."""
+    after = view.step.spec.get("review_after")
+    if after is None:
+        return Done(output, by=tuple(view.detail.get("approved_by", ())))
+    question = f"Decide: keep or take back “{_title(view)}”"
+    told = "Nothing is taken back by itself. Look at what happened since, then keep it or take it back by hand."
+    draft = {"title": question, "instructions": told, "assign": "owner", "due": after, "urgent": False}
+    return Perform("task", {**draft, "checklist": [], "form": None, "purpose": "review"}, {"stage": "reviewing", "output": output})
 
 
 KIND = StepKind(
@@ -220,6 +240,6 @@ KIND = StepKind(
     begin=begin,
     on_event=on_event,
     begin_loop=begin_loop,
-    extra_keys=("with", "instance", "reason", "instructions", "ask", "undo_after", "review_after"),
-    literal=frozenset({"action", "effect", "from", "instance"}),
+    extra_keys=("with", "instance", "reason", "instructions", "unbound", "ask", "undo_after", "review_after"),
+    literal=frozenset({"action", "effect", "from", "instance", "by_hand", "unbound"}),
 )

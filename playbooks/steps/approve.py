@@ -3,7 +3,8 @@
 from typing import Any
 
 from playbooks.asking import agreed, ask, ask_again, nobody_answered, refusal, wrong_people
-from playbooks.contract import Body, Done, Enter, Event, Outcome, Skipped, StepKind, View
+from playbooks.contract import Body, Done, Enter, Event, Failed, Outcome, Skipped, StepKind, View
+from playbooks.language import Reader
 
 
 def parse(body: Body) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def parse(body: Body) -> dict[str, Any]:
     spec = {
         "ask": question,
         "from": who,
-        "quorum": table.whole("quorum", 1, 1, 20),
+        "quorum": _quorum(table),
         "four_eyes": table.flag("four_eyes"),
         "expires": table.duration("expires"),
         "on_expire": table.choice("on_expire", ("deny", "escalate", "fail"), "deny"),
@@ -31,6 +32,12 @@ def parse(body: Body) -> dict[str, Any]:
     return spec
 
 
+def _quorum(table: Reader) -> int | str:
+    """How many must agree: a number, or a template that gives one."""
+    value = table.value("quorum", 1)
+    return value if isinstance(value, str) and "{{" in value else table.whole("quorum", 1, 1, 20)
+
+
 def begin(view: View) -> Outcome:
     """Put the question."""
     spec = view.step.spec
@@ -39,7 +46,10 @@ def begin(view: View) -> Outcome:
         if spec["guards"]:
             return Enter(("steps",), detail={"would": {"ask": question}})
         return Skipped("watch mode: recorded only", would={"ask": question})
-    return ask(view, question, spec)
+    quorum = view.render(spec["quorum"])
+    if not isinstance(quorum, int) or not 1 <= quorum <= 20:
+        return Failed(f"the quorum must be a number from 1 to 20, but it is {quorum!r}", retry=False)
+    return ask(view, question, {**spec, "quorum": quorum, "what": view.covered()})
 
 
 def on_event(view: View, event: Event) -> Outcome:
@@ -69,7 +79,7 @@ KIND = StepKind(
         "properties": {
             "ask": {"type": "string"},
             "from": {"$ref": "#/$defs/people"},
-            "quorum": {"type": "integer", "minimum": 1, "maximum": 20},
+            "quorum": {"type": ["integer", "string"]},
             "four_eyes": {"type": "boolean"},
             "expires": {"$ref": "#/$defs/duration"},
             "on_expire": {"enum": ["deny", "escalate", "fail"]},
