@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm.attributes import flag_modified
 
 from core.actors import Actor
 from core.auth import permissions
@@ -84,6 +85,7 @@ def update_schedule(
         raise Stale("Somebody changed this schedule since you opened it. Look at it again, then save.")
     _check(uow, name, zone, rotations)
     schedule.name, schedule.zone, schedule.description = name.strip(), zone, description
+    flag_modified(schedule, "name")  # its rotations count as its own: the version goes up in any case
     uow.execute(delete(Rotation).where(Rotation.schedule_id == schedule.id))
     _put_rotations(uow, schedule, rotations)
     _told(uow, actor, schedule, {"change": "updated", **_said(rotations)})

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from core.actors import Actor
 from core.auth import permissions
@@ -75,6 +76,7 @@ def update_policy(
         raise Stale("Somebody changed this policy since you opened it. Look at it again, then save.")
     _check(uow, draft)
     _fill(uow, policy, draft)
+    flag_modified(policy, "name")  # its steps count as its own: the version goes up in any case
     uow.execute(delete(PolicyStep).where(PolicyStep.policy_id == policy.id))
     _put_steps(uow, policy, draft.steps)
     _told(uow, actor, policy, draft, "updated")
