@@ -70,11 +70,12 @@ def set_up(given: Settings) -> None:
 
 def seed(given: Settings) -> None:
     """Default rules and the playbooks of the file; what is there already stays as it is."""
-    import incidents.seeding
     import playbooks.library
+    from incidents import rules, upkeep
 
     with unit_of_work() as uow:
-        incidents.seeding.seed(uow)
+        rules.seed(uow)
+        upkeep.seed(uow)
     if given.playbooks.exists():
         with unit_of_work() as uow:
             playbooks.library.apply(uow, SYSTEM, given.playbooks)

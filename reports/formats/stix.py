@@ -9,7 +9,13 @@ from reports.contract import Format
 from reports.model import IncidentReport, Observable
 
 # https://docs.oasis-open.org/cti/stix/v2.1 section 7.2.1.4: the marking definitions of TLP 1; TLP 2.0 uses an extension.
-_TLP = {"clear": "TLP_WHITE", "green": "TLP_GREEN", "amber": "TLP_AMBER", "amber+strict": "TLP_AMBER", "red": "TLP_RED"}
+_TLP = {
+    "clear": "TLP_WHITE",
+    "green": "TLP_GREEN",
+    "amber": "TLP_AMBER",
+    "amber+strict": "TLP_AMBER",
+    "red": "TLP_RED",
+}
 _HASHES = {32: "MD5", 40: "SHA-1", 64: "SHA-256", 128: "SHA-512"}
 
 

@@ -22,7 +22,9 @@ class MayCall(Allowed):
             return await super().__call__(request)
         actor = await run_in_threadpool(tokens.actor_for, token.strip())
         if actor is None:
-            raise Unauthenticated("This API token is not known, has expired or was revoked; make one with `tocsin token create`.")
+            raise Unauthenticated(
+                "This API token is not known, has expired or was revoked; make one with `tocsin token create`."
+            )
         request.state.actor = actor
         permissions.require(actor, self.permission)
         return actor

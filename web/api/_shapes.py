@@ -33,7 +33,9 @@ def expect(request: Request, version: int) -> None:
     """Raises Stale when If-Match names another version than the present one."""
     wanted = request.headers.get("If-Match")
     if wanted is not None and wanted.strip('W/"') not in ("*", str(version)):
-        raise Stale(f"It has changed since you read it (now version {version}); read it again and repeat your change.")
+        raise Stale(
+            f"It has changed since you read it (now version {version}); read it again and repeat your change."
+        )
 
 
 def rows(items: Sequence[Any], shape: type[Item]) -> list[Item]:

@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 
 from fastapi import APIRouter, Response
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import text
@@ -35,8 +41,12 @@ class Waiting(Collector):
         """One sample a kind of work: due, leased, parked, and the age of what has been due longest."""
         due = GaugeMetricFamily("tocsin_work_due", "Rows of durable work that are due now.", labels=["kind"])
         leased = GaugeMetricFamily("tocsin_work_leased", "Rows that a worker holds.", labels=["kind"])
-        parked = GaugeMetricFamily("tocsin_work_parked", "Rows set aside for a person to look at.", labels=["kind"])
-        age = GaugeMetricFamily("tocsin_work_oldest_due_seconds", "How long the oldest due row waits.", labels=["kind"])
+        parked = GaugeMetricFamily(
+            "tocsin_work_parked", "Rows set aside for a person to look at.", labels=["kind"]
+        )
+        age = GaugeMetricFamily(
+            "tocsin_work_oldest_due_seconds", "How long the oldest due row waits.", labels=["kind"]
+        )
         with reading() as session:
             counts = work.counts(session)
         for count in counts:

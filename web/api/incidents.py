@@ -1,0 +1,372 @@
+"""Incidents over the API: list, open, read, change, move, assign, confirm, close, comment."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from core.actors import Actor
+from core.db import UnitOfWork, reading, unit_of_work
+from core.types import Severity
+from incidents import closing, comments, lifecycle, observables, queries
+from incidents.models import Incident
+from incidents.queries import IncidentFilter
+from reports.telling import told
+from web.api._access import may
+from web.api._shapes import Listing, Shape, etag, expect, rows
+
+router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
+
+
+class IncidentOut(Shape):
+    """An incident as the API tells it; moments are RFC 3339."""
+
+    id: UUID
+    key: str
+    version: int
+    kind: str
+    title: str
+    description: str | None
+    severity: str
+    severity_reason: str | None
+    priority: str
+    stage: str
+    status: str | None
+    confirmation: str
+    confirmed_at: datetime | None
+    confirmed_by: str | None
+    waiting_on: str | None
+    owner_id: UUID | None
+    category: str | None
+    constituency_id: UUID | None
+    team_id: UUID | None
+    restricted_to: list[str] | None
+    tlp: str
+    pap: str
+    tags: list[str]
+    techniques: list[str]
+    late: bool
+    exercise: bool
+    source: str | None
+    trust: str
+    alert_count: int
+    group_rule: str | None
+    group_why: str | None
+    recurrence_of: UUID | None
+    opened_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+    disposition: str | None
+    root_cause: str | None
+    summary: str | None
+
+
+class ObservableIn(Shape):
+    """A value seen; type "auto" is told from the value."""
+
+    value: str = Field(max_length=2000)
+    type: str = "auto"
+
+
+class IncidentIn(Shape):
+    """What an incident is opened with by hand."""
+
+    title: str = Field(min_length=1, max_length=500)
+    severity: Severity = Severity.unknown
+    description: str | None = Field(default=None, max_length=50_000)
+    kind: str = "incident"
+    category: str | None = None
+    tlp: str = "amber"
+    pap: str = "amber"
+    tags: list[str] = []
+    techniques: list[str] = []
+    restricted_to: list[str] | None = None
+    exercise: bool = False
+    observables: list[ObservableIn] = []
+
+
+class IncidentChange(Shape):
+    """Fields to change; those left out stay. `reason` is needed when a person overrides the severity."""
+
+    title: str | None = Field(default=None, max_length=500)
+    description: str | None = None
+    severity: Severity | None = None
+    priority: str | None = None
+    category: str | None = None
+    kind: str | None = None
+    tlp: str | None = None
+    pap: str | None = None
+    tags: list[str] | None = None
+    techniques: list[str] | None = None
+    status: str | None = None
+    exercise: bool | None = None
+    reason: str | None = None
+
+
+class Move(Shape):
+    """The stage to go to."""
+
+    stage: str
+
+
+class Assignment(Shape):
+    """Whose it is now; null takes it from its owner."""
+
+    owner_id: UUID | None
+
+
+class Confirm(Shape):
+    """Whether it is an incident, and by which criterion."""
+
+    confirmation: str
+    because: str = ""
+
+
+class CloseIn(Shape):
+    """What it turned out to be; a declared one of high severity needs summary and root cause."""
+
+    disposition: str
+    summary: str | None = None
+    root_cause: str | None = None
+
+
+class ReopenIn(Shape):
+    """Why it is opened again, and in which stage."""
+
+    reason: str
+    stage: str = "investigate"
+
+
+class CommentIn(Shape):
+    """A note in Markdown."""
+
+    body: str = Field(min_length=1, max_length=50_000)
+
+
+class CommentOut(Shape):
+    """A note as it was written."""
+
+    id: UUID
+    created_at: datetime
+    author_name: str
+    author_kind: str
+    body: str
+    edited_at: datetime | None
+
+
+class ObservableOut(Shape):
+    """An observable of an incident; `others` counts the other incidents it was seen in."""
+
+    id: UUID
+    type: str
+    value: str
+    roles: tuple[str, ...]
+    first_seen: datetime
+    last_seen: datetime
+    others: int
+
+
+class TimelineOut(Shape):
+    """One entry of the journal about an incident."""
+
+    id: UUID
+    at: datetime
+    actor_kind: str
+    actor_name: str
+    verb: str
+    text: str
+    body: dict[str, Any]
+    data: dict[str, Any] | None
+
+
+@router.get("")
+def list_incidents(
+    state: Annotated[str, Query(pattern="^(open|closed|all)$")] = "open",
+    severity: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies defaults
+    stage: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies defaults
+    owner: str | None = None,
+    category: str | None = None,
+    tag: str | None = None,
+    observable: str | None = None,
+    words: str | None = None,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    actor: Actor = may("incident.read"),
+) -> Listing[IncidentOut]:
+    """Incidents, newest first; `after` is the `next` of the page before."""
+    wanted = IncidentFilter(
+        state=state, severities=severity, stages=stage, owner=owner, category=category, tag=tag, observable=observable,
+        words=words,
+    )  # fmt: skip
+    with reading() as session:
+        page = queries.incidents(session, actor, wanted, before=after, limit=limit)
+    return Listing(items=rows(page.items, IncidentOut), next=page.next)
+
+
+@router.post("", status_code=201)
+def open_incident(draft: IncidentIn, response: Response, actor: Actor = may("incident.open")) -> IncidentOut:
+    """Open an incident by hand."""
+    with unit_of_work() as uow:
+        given = draft.model_dump(exclude={"observables"})
+        values = [(o.type, o.value) for o in draft.observables]
+        made = lifecycle.open_by_hand(uow, actor, lifecycle.IncidentDraft(**given, observables=values))
+    response.headers["Location"] = f"/api/v1/incidents/{made.key}"
+    return _out(made, response)
+
+
+@router.get("/{key}")
+def read_incident(key: str, response: Response, actor: Actor = may("incident.read")) -> IncidentOut:
+    """One incident, by its key or its id."""
+    with reading() as session:
+        return _out(queries.incident(session, actor, key), response)
+
+
+@router.patch("/{key}")
+def change_incident(
+    key: str,
+    change: IncidentChange,
+    request: Request,
+    response: Response,
+    actor: Actor = may("incident.edit"),
+) -> IncidentOut:
+    """Change fields; send the ETag as If-Match to be told when somebody else was faster."""
+    with unit_of_work() as uow:
+        found = _expected(uow, actor, key, request)
+        changes = change.model_dump(exclude_unset=True, exclude={"reason"})
+        made = lifecycle.change(uow, actor, found.id, changes, reason=change.reason)
+        uow.flush()
+    return _out(made, response)
+
+
+@router.post("/{key}/move")
+def move_incident(
+    key: str, to: Move, request: Request, response: Response, actor: Actor = may("incident.edit")
+) -> IncidentOut:
+    """Move it to another stage."""
+    with unit_of_work() as uow:
+        made = lifecycle.move(uow, actor, _expected(uow, actor, key, request).id, to.stage)
+        uow.flush()
+    return _out(made, response)
+
+
+@router.post("/{key}/assign")
+def assign_incident(
+    key: str, to: Assignment, request: Request, response: Response, actor: Actor = may("incident.edit")
+) -> IncidentOut:
+    """Give it to somebody, or to nobody."""
+    with unit_of_work() as uow:
+        made = lifecycle.assign(uow, actor, _expected(uow, actor, key, request).id, to.owner_id)
+        uow.flush()
+    return _out(made, response)
+
+
+@router.post("/{key}/confirm")
+def confirm_incident(
+    key: str, said: Confirm, request: Request, response: Response, actor: Actor = may("incident.declare")
+) -> IncidentOut:
+    """Say whether this is an incident: unconfirmed, suspected, declared, not_an_incident."""
+    with unit_of_work() as uow:
+        found = _expected(uow, actor, key, request)
+        made = lifecycle.confirm(uow, actor, found.id, said.confirmation, because=said.because)
+        uow.flush()
+    return _out(made, response)
+
+
+@router.post("/{key}/close")
+def close_incident(
+    key: str, end: CloseIn, request: Request, response: Response, actor: Actor = may("incident.close")
+) -> IncidentOut:
+    """Close it; 422 lists everything that is missing."""
+    with unit_of_work() as uow:
+        found = _expected(uow, actor, key, request)
+        made = closing.close(
+            uow, actor, found.id, closing.Closing(end.disposition, end.summary, end.root_cause)
+        )
+        uow.flush()
+    return _out(made, response)
+
+
+@router.post("/{key}/reopen")
+def reopen_incident(
+    key: str, again: ReopenIn, request: Request, response: Response, actor: Actor = may("incident.close")
+) -> IncidentOut:
+    """Open a closed one again."""
+    with unit_of_work() as uow:
+        found = _expected(uow, actor, key, request)
+        made = closing.reopen(uow, actor, found.id, reason=again.reason, to=again.stage)
+        uow.flush()
+    return _out(made, response)
+
+
+@router.get("/{key}/timeline")
+def read_timeline(
+    key: str,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    actor: Actor = may("incident.read"),
+) -> Listing[TimelineOut]:
+    """Its journal, newest first."""
+    with reading() as session:
+        found = queries.incident(session, actor, key)
+        entries = queries.timeline(session, actor, found.id, before=after, limit=limit)
+    items = [
+        TimelineOut(
+            id=e.id, at=e.at, actor_kind=e.actor_kind, actor_name=e.actor_name, verb=e.verb, text=told(e), body=e.body,
+            data=e.data,
+        )
+        for e in entries
+    ]  # fmt: skip
+    return Listing(items=items, next=str(entries[-1].id) if len(entries) == limit else None)
+
+
+@router.get("/{key}/observables")
+def read_observables(key: str, actor: Actor = may("incident.read")) -> Listing[ObservableOut]:
+    """What was seen in it."""
+    with reading() as session:
+        found = queries.incident(session, actor, key)
+        return Listing(
+            items=rows(observables.of_incident(session, actor, found.id), ObservableOut), next=None
+        )
+
+
+@router.post("/{key}/observables", status_code=201)
+def add_observable(
+    key: str, seen: ObservableIn, actor: Actor = may("incident.edit")
+) -> Listing[ObservableOut]:
+    """Attach a value; answers all of the incident's."""
+    with unit_of_work() as uow:
+        found = queries.incident(uow, actor, key)
+        observables.attach(uow, actor, found.id, seen.type, seen.value)
+        uow.flush()
+        return Listing(items=rows(observables.of_incident(uow, actor, found.id), ObservableOut), next=None)
+
+
+@router.get("/{key}/comments")
+def read_comments(key: str, actor: Actor = may("incident.read")) -> Listing[CommentOut]:
+    """Its notes, oldest first."""
+    with reading() as session:
+        found = queries.incident(session, actor, key)
+        return Listing(items=rows(comments.of_incident(session, actor, found.id), CommentOut), next=None)
+
+
+@router.post("/{key}/comments", status_code=201)
+def add_comment(key: str, note: CommentIn, actor: Actor = may("incident.comment")) -> CommentOut:
+    """Add a note."""
+    with unit_of_work() as uow:
+        found = queries.incident(uow, actor, key)
+        made = comments.add(uow, actor, found.id, note.body)
+        uow.flush()
+        return CommentOut.model_validate(made)
+
+
+def _expected(uow: UnitOfWork, actor: Actor, key: str, request: Request) -> Incident:
+    found = queries.incident(uow, actor, key)
+    expect(request, found.version)
+    return found
+
+
+def _out(incident: Incident, response: Response) -> IncidentOut:
+    etag(response, incident.version)
+    return IncidentOut.model_validate(incident)

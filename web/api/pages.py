@@ -1,0 +1,112 @@
+"""Pages (calls for a person) over the API: list, ledger, acknowledge, escalate."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+
+from core.actors import Actor
+from core.db import reading, unit_of_work
+from core.errors import NotFound
+from core.types import Ref
+from incidents.paging import cursor, read_cursor
+from incidents.visibility import visible_refs
+from notify import delivery, queries
+from notify.models import Page, PageState
+from web.api._access import may
+from web.api._shapes import Listing, Shape, rows
+
+router = APIRouter(prefix="/api/v1/pages", tags=["pages"])
+
+
+class PageOut(Shape):
+    """A call for a person, from its start to its acknowledgement or end."""
+
+    id: UUID
+    created_at: datetime
+    title: str
+    message: str
+    severity: str
+    urgency: str
+    policy: str
+    state: str
+    path: str
+    subject_kind: str
+    subject_id: str
+    received_at: datetime | None
+    first_sent_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_name: str | None
+    acknowledged_via: str | None
+    closed_at: datetime | None
+
+
+class LedgerOut(Shape):
+    """One moment of a page; `ms` counts from the first word of it."""
+
+    at: datetime
+    ms: int
+    what: str
+    who: str
+    channel: str
+    detail: str
+
+
+class PageWithLedger(PageOut):
+    """A page with everything that was tried for it."""
+
+    ledger: list[LedgerOut]
+
+
+@router.get("")
+def list_pages(
+    state: Annotated[list[PageState] | None, Query()] = None,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    actor: Actor = may("incident.read"),
+) -> Listing[PageOut]:
+    """Pages, newest first; those about what the actor may not see are left out."""
+    before = read_cursor(after) if after else None
+    with reading() as session:
+        found = queries.pages(session, states=state, before=before, limit=limit)
+        seen = visible_refs(session, actor, {_subject(page) for page in found})
+    more = cursor(found[-1].created_at, found[-1].id) if len(found) == limit else None
+    return Listing(items=rows([p for p in found if _subject(p) in seen], PageOut), next=more)
+
+
+@router.get("/{page_id}")
+def read_page(page_id: UUID, actor: Actor = may("incident.read")) -> PageWithLedger:
+    """One page, with what was tried and how long each took."""
+    with reading() as session:
+        page = _visible(session, actor, page_id)
+        ledger = rows(queries.ledger(session, page_id), LedgerOut)
+    return PageWithLedger(**PageOut.model_validate(page).model_dump(), ledger=ledger)
+
+
+@router.post("/{page_id}/acknowledge")
+def acknowledge_page(page_id: UUID, actor: Actor = may("page.acknowledge")) -> PageOut:
+    """Say that somebody is on it; doing it again changes nothing."""
+    with unit_of_work() as uow:
+        _visible(uow, actor, page_id)
+        return PageOut.model_validate(delivery.acknowledge(uow, actor, page_id, "api"))
+
+
+@router.post("/{page_id}/escalate")
+def escalate_page(page_id: UUID, actor: Actor = may("page.acknowledge")) -> PageOut:
+    """Go on to the next step of the policy now."""
+    with unit_of_work() as uow:
+        _visible(uow, actor, page_id)
+        return PageOut.model_validate(delivery.escalate(uow, actor, page_id))
+
+
+def _subject(page: Page) -> Ref:
+    return Ref(page.subject_kind, page.subject_id)
+
+
+def _visible(session: Session, actor: Actor, page_id: UUID) -> Page:
+    page = queries.page_by_id(session, page_id)
+    if _subject(page) not in visible_refs(session, actor, {_subject(page)}):
+        raise NotFound("There is no such page.")
+    return page
