@@ -81,8 +81,10 @@ def append_only_ddl(dialect: str) -> list[str]:
             for operation in operations
         ]
     statements = [
-        "CREATE OR REPLACE FUNCTION journal_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$"
+        (
+            "CREATE OR REPLACE FUNCTION journal_is_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'the journal is append-only'; END $$"
+        )
     ]
     for table, operations in REFUSED.items():
         for operation, level in [*((o, "ROW") for o in operations), ("TRUNCATE", "STATEMENT")]:

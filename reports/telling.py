@@ -65,7 +65,7 @@ def _is_word(value: object) -> bool:
 
 
 def _plain(value: object) -> str:
-    if value is None or value == "" or value == []:
+    if value in (None, "", []):
         return "none"
     if isinstance(value, list):
         return clipped(", ".join(str(v) for v in value), 120)

@@ -58,13 +58,13 @@ def write(report: IncidentReport) -> bytes:
                 number_observed=max(sum(a.count for a in report.alerts), 1), object_refs=[s.id for s in seen], **common,
             )
         )  # fmt: skip
-    for pattern in patterns:
-        objects.append(
-            stix2.Relationship(
-                id=_id("relationship", f"{report.head.id}/{pattern.id}"), relationship_type="related-to",
-                source_ref=incident.id, target_ref=pattern.id, **common,
-            )
-        )  # fmt: skip
+    objects += [
+        stix2.Relationship(
+            id=_id("relationship", f"{report.head.id}/{pattern.id}"), relationship_type="related-to",
+            source_ref=incident.id, target_ref=pattern.id, **common,
+        )
+        for pattern in patterns
+    ]  # fmt: skip
     objects.append(
         stix2.Report(
             id=_id("report", report.head.id), name=f"Report on {report.head.key}", report_types=["threat-report"],

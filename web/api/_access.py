@@ -31,5 +31,5 @@ class MayCall(Allowed):
 
 
 def may(permission: str) -> Any:
-    """The permission of an API route: `actor: Actor = may("incident.read")`."""
+    """What an API route says it needs: `actor: Actor = may("incident.read")`."""
     return Depends(MayCall(permission))

@@ -58,7 +58,7 @@ class AlertOut(Shape):
 @router.get("")
 def list_alerts(
     state: Annotated[str, Query(pattern="^(open|ended|all)$")] = "all",
-    severity: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies defaults
+    severity: Annotated[list[str], Query()] = [],
     source: UUID | None = None,
     incident: UUID | None = None,
     category: str | None = None,

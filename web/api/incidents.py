@@ -184,8 +184,8 @@ class TimelineOut(Shape):
 @router.get("")
 def list_incidents(
     state: Annotated[str, Query(pattern="^(open|closed|all)$")] = "open",
-    severity: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies defaults
-    stage: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies defaults
+    severity: Annotated[list[str], Query()] = [],
+    stage: Annotated[list[str], Query()] = [],
     owner: str | None = None,
     category: str | None = None,
     tag: str | None = None,
