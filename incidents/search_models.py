@@ -20,7 +20,10 @@ class SearchWord(Base):
     __tablename__ = "search_words"
     __table_args__ = (Index("ix_search_words_thing", "kind", "thing_id"),)
 
-    word: Mapped[str] = mapped_column(String(64), primary_key=True)
+    # Compared byte by byte, so that all words with a beginning stand together in the index.
+    word: Mapped[str] = mapped_column(
+        String(64).with_variant(String(64, collation="C"), "postgresql"), primary_key=True
+    )
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
     at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
     thing_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

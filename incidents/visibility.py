@@ -58,11 +58,21 @@ def visible_refs(session: Session, actor: Actor, refs: Iterable[Ref]) -> set[Ref
         return given
     seen = {ref for ref in given if ref.kind not in _JUDGED}
     for kind, (model, condition) in _JUDGED.items():
-        ids = [UUID(ref.id) for ref in given if ref.kind == kind]
+        ids = [of for ref in given if ref.kind == kind and (of := as_id(ref.id))]
         for start in range(0, len(ids), 500):
             query = select(model.id).where(model.id.in_(ids[start : start + 500]), condition(actor))
             seen.update(Ref(kind, str(found)) for found in session.scalars(query))
     return seen
+
+
+def as_id(text: str | UUID) -> UUID | None:
+    """The id a text is, or None."""
+    if isinstance(text, UUID):
+        return text
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 _JUDGED: dict[str, tuple[Any, Any]] = {

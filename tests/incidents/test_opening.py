@@ -3,65 +3,20 @@
 import threading
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
-from connectors.contract import AlertDraft, Entity
+from connectors.contract import Entity
 from core import journal
-from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, reading, unit_of_work
 from core.types import Ref, Severity
-from incidents import closing, lifecycle, rules
+from incident_bench import ANN, alert, draft, incident, low, take, verbs
+from incidents import closing, keys, lifecycle, rules
 from incidents.closing import Closing
 from incidents.models import Alert, Incident, Observable, Sighting
-from incidents.opening import Accepted, SourceFacts, accept
-
-SOURCE = SourceFacts(UUID(int=1), "wazuh", "wazuh", "normal", timedelta(hours=24))
-ACTOR = Actor(ActorKind.source, str(SOURCE.id), SOURCE.name)
-ANN = Actor(ActorKind.person, str(UUID(int=7)), "Ann", frozenset({
-    "incident.read", "incident.open", "incident.edit", "incident.close", "incident.declare", "incident.comment",
-}))  # fmt: skip
-
-
-def draft(**values: Any) -> AlertDraft:
-    given = {
-        "title": "Brute force against sshd", "severity": Severity.high, "fingerprint": (("rule", "5712"), ("host", "web01")),
-        "rule_id": "5712", "category": "login",
-        "entities": (Entity("host", "web01", "target"), Entity("ipv4-addr", "203.0.113.7", "source")),
-    }  # fmt: skip
-    return AlertDraft(**(given | values))
-
-
-def low(**values: Any) -> AlertDraft:
-    return draft(severity=Severity.low, **values)
-
-
-def take(*drafts: AlertDraft, source: SourceFacts = SOURCE, at: datetime | None = None) -> list[Accepted]:
-    with unit_of_work() as uow:
-        rules.seed(uow)
-        return accept(uow, ACTOR, source, [(one, uuid4(), at or uow.now) for one in drafts])
-
-
-def alert(of: UUID) -> Alert:
-    with reading() as session:
-        found = session.get(Alert, of)
-        assert found is not None
-        return found
-
-
-def incident(of: UUID | None) -> Incident:
-    assert of is not None
-    with reading() as session:
-        found = session.get(Incident, of)
-        assert found is not None
-        return found
-
-
-def verbs(kind: str, of: UUID | None) -> list[str]:
-    with reading() as session:
-        return [entry.verb for entry in journal.entries(session, ref=Ref(kind, str(of)))]
+from incidents.opening import SourceFacts
 
 
 def close(of: UUID | None, disposition: str = "policy_violation") -> None:
@@ -359,8 +314,6 @@ def test_two_workers_open_one_incident_and_one_row_per_alert(database: object) -
 
 
 def test_the_counter_gives_each_year_its_own_numbers(database: object, clock: Any) -> None:
-    from incidents import keys
-
     def taken(uow: UnitOfWork) -> list[str]:
         return keys.take(uow, 2)
 

@@ -1,0 +1,209 @@
+"""What people and playbooks read of the record: lists, one incident, counts, a timeline, the facts for expressions."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from core import journal
+from core.actors import Actor
+from core.auth.models import User
+from core.errors import NotFound
+from core.journal import Entry
+from core.types import Ref, Severity
+from incidents import keys
+from incidents.alert_models import AlertDelivery
+from incidents.filters import AlertFilter, IncidentFilter, alert_conditions, incident_conditions
+from incidents.models import Alert, Constituency, Incident, Observable, Sighting, Task, Team
+from incidents.paging import Page, page
+from incidents.schema import observed
+from incidents.visibility import alerts_visible_to, as_id, belongs_to_visible, visible_refs, visible_to
+
+
+def incidents(
+    session: Session, actor: Actor, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
+) -> Page[Incident]:
+    """A page of incidents, newest first. Raises Invalid for a foreign cursor."""
+    query = select(Incident).where(visible_to(actor), *incident_conditions(actor, wanted))
+    return page(session, query, Incident, before=before, limit=limit)
+
+
+def incident(session: Session, actor: Actor, key_or_id: str | UUID) -> Incident:
+    """One incident by its key (INC-2026-000042, in any spelling) or its id. Raises NotFound."""
+    query = select(Incident).where(visible_to(actor))
+    found = None
+    if (of := as_id(key_or_id)) is not None:
+        found = session.scalar(query.where(Incident.id == of))
+    elif key := keys.read(str(key_or_id)):
+        found = session.scalar(query.where(Incident.key == key))
+    if found is None:
+        raise NotFound(f"There is no incident {str(key_or_id)[:60]}, or you may not see it.")
+    return found
+
+
+def incidents_by_ids(session: Session, actor: Actor, ids: Iterable[UUID]) -> dict[UUID, Incident]:
+    """Of these incidents, those the actor may see, by id: for lists of other things that name their incident."""
+    query = select(Incident).where(Incident.id.in_(list(ids)), visible_to(actor))
+    return {found.id: found for found in session.scalars(query)}
+
+
+def alerts(
+    session: Session, actor: Actor, wanted: AlertFilter, *, before: str | None = None, limit: int = 50
+) -> Page[Alert]:
+    """A page of alerts, newest first. Raises Invalid for a foreign cursor."""
+    query = select(Alert).where(alerts_visible_to(actor), *alert_conditions(wanted))
+    return page(session, query, Alert, before=before, limit=limit)
+
+
+def alert(session: Session, actor: Actor, alert_id: str | UUID) -> Alert:
+    """One alert by id. Raises NotFound."""
+    of = as_id(alert_id)
+    found = session.scalar(select(Alert).where(Alert.id == of, alerts_visible_to(actor))) if of else None
+    if found is None:
+        raise NotFound("There is no such alert, or you may not see it.")
+    return found
+
+
+def deliveries_of(session: Session, actor: Actor, alert_id: UUID) -> list[UUID]:
+    """The ids of the deliveries an alert came in that are remembered, newest first."""
+    alert(session, actor, alert_id)
+    query = select(AlertDelivery.delivery_id).where(AlertDelivery.alert_id == alert_id)
+    return list(dict.fromkeys(session.scalars(query.order_by(AlertDelivery.received_at.desc(), AlertDelivery.slot.desc()))))
+
+
+def alerts_of_delivery(session: Session, actor: Actor, delivery_id: UUID) -> list[Alert]:
+    """The alerts that a delivery is known to have brought."""
+    brought = exists().where(AlertDelivery.alert_id == Alert.id, AlertDelivery.delivery_id == delivery_id)
+    return list(session.scalars(select(Alert).where(alerts_visible_to(actor), brought).order_by(Alert.id)))
+
+
+def tasks(
+    session: Session,
+    actor: Actor,
+    *,
+    incident: UUID | None = None,
+    status: str | None = "open",
+    mine: bool = False,
+    roles: Sequence[str] = (),
+    before: str | None = None,
+    limit: int = 50,
+) -> Page[Task]:
+    """A page of tasks, newest first. mine: given to the actor, to one of `roles`, or to the owner of what they own."""
+    query = select(Task).where(belongs_to_visible(actor, Task.incident_id))
+    if incident is not None:
+        query = query.where(Task.incident_id == incident)
+    if status is not None:
+        query = query.where(Task.status == status)
+    if mine and actor.user_id is not None:
+        own = exists().where(Incident.id == Task.incident_id, Incident.owner_id == actor.user_id)
+        query = query.where(
+            or_(
+                Task.assignee_id == actor.user_id,
+                Task.assignee_role.in_(list(roles)),
+                own & Task.assignee_id.is_(None) & Task.assignee_role.is_(None),
+            )
+        )
+    return page(session, query, Task, before=before, limit=limit)
+
+
+def task(session: Session, actor: Actor, task_id: str | UUID) -> Task:
+    """One task by id. Raises NotFound."""
+    of = as_id(task_id)
+    query = select(Task).where(Task.id == of, belongs_to_visible(actor, Task.incident_id))
+    found = session.scalar(query) if of else None
+    if found is None:
+        raise NotFound("There is no such task, or you may not see it.")
+    return found
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The figures of Now, of what the reader may see."""
+
+    open_by_severity: dict[str, int]
+    unowned: int
+    mine: int
+    open_tasks: int
+    alerts_last_hour: int
+    open_alerts: int
+
+
+def counts(session: Session, actor: Actor, since: datetime) -> Counts:
+    """Open incidents by severity, without an owner, mine; open tasks; alerts seen since `since` and open ones."""
+    mine = case((Incident.owner_id == actor.user_id, 1), else_=0) if actor.user_id else case((Incident.id.is_(None), 1), else_=0)
+    query = (
+        select(
+            Incident.severity, func.count(), func.sum(case((Incident.owner_id.is_(None), 1), else_=0)), func.sum(mine)
+        )
+        .where(Incident.closed_at.is_(None), visible_to(actor))
+        .group_by(Incident.severity)
+    )
+    rows = session.execute(query).all()
+    by_severity = {severity.value: 0 for severity in reversed(Severity)} | {row[0]: row[1] for row in rows}
+    open_tasks = select(func.count()).select_from(Task).where(Task.status == "open", belongs_to_visible(actor, Task.incident_id))
+    recent = select(func.count()).select_from(Alert).where(Alert.created_at >= since, alerts_visible_to(actor))
+    open_alerts = select(func.count()).select_from(Alert).where(Alert.ended_at.is_(None), alerts_visible_to(actor))
+    return Counts(
+        by_severity, sum(row[2] for row in rows), sum(row[3] for row in rows), session.scalar(open_tasks) or 0,
+        session.scalar(recent) or 0, session.scalar(open_alerts) or 0,
+    )  # fmt: skip
+
+
+def timeline(
+    session: Session, actor: Actor, incident_id: UUID, *, before: UUID | None = None, limit: int = 50
+) -> list[Entry]:
+    """The journal of an incident, newest first, without entries that also name what the actor may not see.
+
+    Raises NotFound.
+    """
+    incident(session, actor, incident_id)
+    return readable(session, actor, journal.entries(session, ref=Ref("incident", str(incident_id)), before=before, limit=limit))
+
+
+def readable(session: Session, actor: Actor, entries: Sequence[Entry]) -> list[Entry]:
+    """Of these journal entries, those that name nothing the actor may not see: for the journal page and its export."""
+    named = {ref for entry in entries for ref in entry.refs}
+    seen = visible_refs(session, actor, named)
+    return [entry for entry in entries if seen.issuperset(entry.refs)]
+
+
+def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
+    """The `incident` of incidents.schema.INCIDENT, for conditions and templates. Raises NotFound."""
+    found = session.get(Incident, incident_id)
+    if found is None:
+        raise NotFound("There is no such incident.")
+    seen = session.execute(
+        select(Observable.type, Observable.value, Sighting.role)
+        .join(Sighting, Sighting.observable_id == Observable.id)
+        .where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None))
+        .order_by(Sighting.created_at, Sighting.id)
+        .limit(3000)
+    )
+    owner = session.get(User, found.owner_id) if found.owner_id else None
+    constituency = session.get(Constituency, found.constituency_id) if found.constituency_id else None
+    team = session.get(Team, found.team_id) if found.team_id else None
+    severity = Severity(found.severity)
+    return {
+        **{name: getattr(found, name) for name in _COPIED},
+        "id": str(found.id),
+        "severity_rank": severity.rank,
+        "owner": owner.email if owner else None,
+        "constituency": constituency.slug if constituency else None,
+        "team": team.slug if team else None,
+        "restricted": found.restricted_to is not None,
+        "recurrence": found.recurrence_of is not None,
+        "tags": list(found.tags),
+        "techniques": list(found.techniques),
+        **observed([(kind, value, role) for kind, value, role in seen]),
+    }
+
+
+_COPIED = (
+    "key", "title", "description", "kind", "severity", "priority", "stage", "status", "confirmation", "category",
+    "waiting_on", "tlp", "pap", "source", "trust", "late", "exercise", "alert_count", "opened_at", "closed_at",
+    "disposition",
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""The chores of the record: quiet alerts end, new alerts become findable; each a row that comes back by itself."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from core import journal, work
+from core.actors import SYSTEM
+from core.db import UnitOfWork, is_postgres, reading, unit_of_work
+from core.ids import new_id
+from core.journal import Fact
+from core.types import Ref
+from incidents import facts, search
+from incidents.models import Alert, Upkeep
+
+BATCH = 500
+EVERY = {"end quiet alerts": timedelta(seconds=30), "index alerts": timedelta(seconds=5)}
+
+
+def seed(uow: UnitOfWork) -> None:
+    """Make sure that every chore has its row; harmless to repeat."""
+    insert = (postgresql.insert if is_postgres(uow) else sqlite.insert)(Upkeep)
+    rows = [{"id": new_id(), "name": name, "due_at": uow.now, "fence": 0, "attempts": 0} for name in EVERY]
+    uow.execute(insert.on_conflict_do_nothing(), rows)
+
+
+def end_quiet_alerts(uow: UnitOfWork) -> int:
+    """End up to 500 open alerts whose quiet time is over; returns how many. Told for those that have an incident."""
+    query = select(Alert).where(Alert.ended_at.is_(None), Alert.quiet_until < uow.now).order_by(Alert.quiet_until)
+    alerts = uow.scalars(query.limit(BATCH).with_for_update(skip_locked=True)).all()
+    for alert in alerts:
+        alert.ended_at, alert.ended_by = alert.quiet_until, "quiet"
+        if alert.incident_id is not None:
+            refs = (alert.ref, Ref("incident", str(alert.incident_id)))
+            journal.record(uow, SYSTEM, Fact(facts.ALERT_ENDED, refs, {"by": "quiet", "count": alert.count}))
+    return len(alerts)
+
+
+_CHORES = {"end quiet alerts": end_quiet_alerts, "index alerts": search.index_alerts}
+
+
+def _handle(claims: list[work.Claim]) -> None:
+    for claim in claims:
+        with reading() as session:
+            name = session.scalar(select(Upkeep.name).where(Upkeep.id == claim.id))
+        chore = _CHORES[name] if name is not None else None
+        while chore is not None:
+            with unit_of_work() as uow:
+                done = chore(uow)
+            if done < BATCH or work.stopping.is_set():
+                break
+        with unit_of_work() as uow:
+            work.later(uow, KIND, claim, uow.now + EVERY[name or ""])
+
+
+KIND = work.register(work.WorkKind("incidents.upkeep", Upkeep, _handle, batch=1, lease=timedelta(minutes=5), max_attempts=1_000_000))
+"""Chores are tried for ever: a parked one would let alerts grow old unseen."""
