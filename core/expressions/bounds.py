@@ -117,10 +117,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """A map's own keys come before Python's methods: `output.items` is the key when there is one."""
+        """A map's own keys come before Python's methods: `output.items` is the key when there is one.
+
+        What is asked of something missing is missing too, so that `| default(…)` works at the end of a path.
+        """
+        if isinstance(obj, Missing):
+            return obj
         if isinstance(obj, Mapping) and attribute in obj:
             return obj[attribute]
         return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """As getattr, for []."""
+        return obj if isinstance(obj, Missing) else super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ARG002 - Jinja2's signature
         """Only the methods listed above, on plain values."""

@@ -2,6 +2,7 @@
 
 import cel
 
+from core.expressions.agreement import NUMBERS, can_equal, joined, literal_hint, literal_text, named, plain
 from core.expressions.errors import ExpressionError, Fault, did_you_mean
 from core.expressions.functions import FUNCTIONS, MACROS, METHODS, RESHAPING, Signature
 from core.expressions.parsing import Node, parse
@@ -12,7 +13,7 @@ _LITERALS = {
     "INT_LIT": INT, "FLOAT_LIT": FLOAT, "STRING_LIT": STR, "MLSTRING_LIT": STR, "BYTES_LIT": BYTES, "BOOL_LIT": BOOL,
     "NULL_LIT": NULL,
 }  # fmt: skip
-_NUMBERS = ("int", "float")
+_WRITTEN = {"timestamp": '"2026-03-01T12:00:00Z"', "duration": '"36h", "90m" or "30s"'}
 _ADDED = {
     ("timestamp", "duration"): TIMESTAMP,
     ("duration", "timestamp"): TIMESTAMP,
@@ -35,26 +36,6 @@ def check(source: str, schema: Schema, *, routing: bool = False) -> Type:
     if checker.faults:
         raise ExpressionError(source, checker.faults)
     return found
-
-
-def literal_text(node: Node) -> str | None:
-    """The value of a text literal, or None for anything else."""
-    if node.kind != "literal" or node.literal not in ("STRING_LIT", "MLSTRING_LIT"):
-        return None
-    try:
-        return str(cel.evaluate(node.text))
-    except ValueError:
-        return None
-
-
-def _shown(node: Node) -> str:
-    if node.kind in ("name", "literal"):
-        return node.text
-    if node.kind == "field":
-        return f"{_shown(node.children[0])}.{node.text}"
-    if node.kind == "index":
-        return f"{_shown(node.children[0])}[…]"
-    return "this"
 
 
 class _Checker:
@@ -87,12 +68,10 @@ class _Checker:
             case "list":
                 if len(node.children) > LIST_LIMIT:
                     self.fault(node, f"a list may hold {LIST_LIMIT:,} items")
-                return Type(
-                    "list", item=_joined([self.visit(child, bound, depth) for child in node.children])
-                )
+                return Type("list", item=joined([self.visit(child, bound, depth) for child in node.children]))
             case "map":
                 kinds = [self.visit(child, bound, depth) for child in node.children]
-                return Type("map", item=_joined(kinds[1::2]))
+                return Type("map", item=joined(kinds[1::2]))
             case "or" | "and":
                 for child in node.children:
                     self._expect(
@@ -111,7 +90,7 @@ class _Checker:
             case "ternary":
                 asked, then, other = (self.visit(child, bound, depth) for child in node.children)
                 self._expect(node.children[0], asked, "bool", "? needs true or false before it")
-                return _joined([then, other])
+                return joined([then, other])
             case "binary":
                 return self._binary(node, *(self.visit(child, bound, depth) for child in node.children))
         return self.fault(node, "this part of CEL is not supported here")
@@ -119,7 +98,7 @@ class _Checker:
     def _expect(self, node: Node, found: Type, wanted: str | tuple[str, ...], why: str) -> None:
         kinds = (wanted,) if isinstance(wanted, str) else wanted
         if found.kind != "any" and found.kind not in kinds:
-            self.fault(node, f"{why}, but {_shown(node)} is {found}")
+            self.fault(node, f"{why}, but {named(node)} is {found}")
 
     def _name(self, node: Node, bound: dict[str, Type]) -> Type:
         if node.text in bound:
@@ -133,7 +112,7 @@ class _Checker:
         )
 
     def _field(self, node: Node, base: Type) -> Type:
-        shown = _shown(node.children[0])
+        shown = named(node.children[0])
         if base.kind == "object":
             if node.text in base.fields:
                 return base.fields[node.text]
@@ -149,7 +128,7 @@ class _Checker:
         return self.fault(node, f'{shown} is {base} and has no "{node.text}"')
 
     def _index(self, node: Node, base: Type, index: Type) -> Type:
-        shown, key = _shown(node.children[0]), node.children[1]
+        shown, key = named(node.children[0]), node.children[1]
         if base.kind == "list":
             self._expect(key, index, "int", f"{shown} is a list and needs a number in []")
             return base.element
@@ -182,10 +161,10 @@ class _Checker:
         if on.kind == "list" and node.text == "contains":
             return self.fault(
                 node,
-                f"{_shown(target)} is a list: write {_shown(arguments[0]) if arguments else '…'} in {_shown(target)}",
+                f"{named(target)} is a list: write {named(arguments[0]) if arguments else '…'} in {named(target)}",
             )
         self._expect(
-            target, on, signature.on, f".{node.text}() works on {' or '.join(map(_plain, signature.on))}"
+            target, on, signature.on, f".{node.text}() works on {' or '.join(map(plain, signature.on))}"
         )
         return self._arguments(node, signature, arguments, kinds)
 
@@ -199,7 +178,18 @@ class _Checker:
             if node.text in METHODS:
                 hint = f"; write it after a dot: x.{node.text}(…)"
             return self.fault(node, f'there is no function "{node.text}()"{hint}')
+        if node.text in _WRITTEN and len(node.children) == 1:
+            self._written(node, node.children[0])
         return self._arguments(node, signature, list(node.children), kinds)
+
+    def _written(self, node: Node, argument: Node) -> None:
+        """A time or duration written out must be one."""
+        if literal_text(argument) is None:
+            return
+        try:
+            cel.evaluate(f"{node.text}({argument.text})")
+        except (RuntimeError, ValueError, ArithmeticError):
+            self.fault(argument, f"{argument.text} is no {node.text}; write it like {_WRITTEN[node.text]}")
 
     def _arguments(self, node: Node, signature: Signature, arguments: list[Node], kinds: list[Type]) -> Type:
         if len(arguments) != len(signature.arguments):
@@ -209,7 +199,7 @@ class _Checker:
         for argument, found, wanted in zip(arguments, kinds, signature.arguments, strict=True):
             if "any" not in wanted:
                 self._expect(
-                    argument, found, wanted, f"{node.text}() needs {' or '.join(map(_plain, wanted))}"
+                    argument, found, wanted, f"{node.text}() needs {' or '.join(map(plain, wanted))}"
                 )
         if signature.literal:
             self._pattern(node, arguments[0])
@@ -235,7 +225,7 @@ class _Checker:
         if base.kind == "object" and target.text in base.fields:
             self.fault(
                 node,
-                f"has({_shown(target)}) is always true, every field is present; write {_shown(target)} != null",
+                f"has({named(target)}) is always true, every field is present; write {named(target)} != null",
             )
         return BOOL
 
@@ -276,7 +266,7 @@ class _Checker:
         if "any" in (left.kind, right.kind):
             return ANY
         pair = (left.kind, right.kind)
-        if left.kind == right.kind and left.kind in _NUMBERS and (operator != "%" or left.kind == "int"):
+        if left.kind == right.kind and left.kind in NUMBERS and (operator != "%" or left.kind == "int"):
             return left
         if operator == "+" and (
             pair in _ADDED or (left.kind == right.kind and left.kind in ("str", "list", "bytes"))
@@ -293,38 +283,38 @@ class _Checker:
 
     def _comparable(self, node: Node, left: Type, right: Type) -> None:
         first, second = node.children
-        if not _can_equal(left, right):
-            hint = _literal_hint(first, left, second, right) or _literal_hint(second, right, first, left)
+        if not can_equal(left, right):
+            hint = literal_hint(first, left, second, right) or literal_hint(second, right, first, left)
             self.fault(
-                node, f"{_shown(first)} is {left} and {_shown(second)} is {right}: they are never equal{hint}"
+                node, f"{named(first)} is {left} and {named(second)} is {right}: they are never equal{hint}"
             )
             return
         for kind, literal, other in ((left, second, first), (right, first, second)):
             text = literal_text(literal)
             if kind.values and text is not None and text not in kind.values:
-                self.fault(literal, f'{_shown(other)} is never "{text}"{did_you_mean(text, kind.values)}')
+                self.fault(literal, f'{named(other)} is never "{text}"{did_you_mean(text, kind.values)}')
 
     def _in(self, node: Node, left: Type, right: Type) -> Type:
         first, second = node.children
         if right.kind == "str":
             return self.fault(
-                node, f"{_shown(second)} is text: write {_shown(second)}.contains({_shown(first)})"
+                node, f"{named(second)} is text: write {named(second)}.contains({named(first)})"
             )
         self._expect(second, right, ("list", "map", "object"), "in needs a list after it")
-        if right.kind == "list" and not _can_equal(left, right.element):
+        if right.kind == "list" and not can_equal(left, right.element):
             self.fault(
-                node, f"{_shown(first)} is {left} and {_shown(second)} holds {right.element}: never found"
+                node, f"{named(first)} is {left} and {named(second)} holds {right.element}: never found"
             )
         for literal in second.children if second.kind == "list" and left.values else ():
             text = literal_text(literal)
             if text is not None and text not in left.values:
-                self.fault(literal, f'{_shown(first)} is never "{text}"{did_you_mean(text, left.values)}')
+                self.fault(literal, f'{named(first)} is never "{text}"{did_you_mean(text, left.values)}')
         return BOOL
 
     def _ordered(self, node: Node, left: Type, right: Type) -> Type:
         for child, kind in zip(node.children, (left, right), strict=True):
             if kind.values:
-                shown = _shown(child)
+                shown = named(child)
                 choice = ", ".join(f'"{value}"' for value in kind.values[-2:])
                 return self.fault(
                     node, f"{node.text} would compare {shown} by alphabet; write {shown} in [{choice}]"
@@ -332,48 +322,8 @@ class _Checker:
         if "any" in (left.kind, right.kind):
             return BOOL
         same = left.kind == right.kind and left.kind in ("int", "float", "str", "timestamp", "duration")
-        if not same and not (left.kind in _NUMBERS and right.kind in _NUMBERS):
+        if not same and not (left.kind in NUMBERS and right.kind in NUMBERS):
             first, second = node.children
-            hint = _literal_hint(first, left, second, right) or _literal_hint(second, right, first, left)
+            hint = literal_hint(first, left, second, right) or literal_hint(second, right, first, left)
             self.fault(node, f"{node.text} cannot compare {left} with {right}{hint}")
         return BOOL
-
-
-def _plain(kind: str) -> str:
-    return str(Type(kind))
-
-
-def _can_equal(left: Type, right: Type) -> bool:
-    if "any" in (left.kind, right.kind) or "null" in (left.kind, right.kind):
-        return True
-    if left.kind in _NUMBERS and right.kind in _NUMBERS:
-        return True
-    maps = ("map", "object")
-    return left.kind == right.kind or (left.kind in maps and right.kind in maps)
-
-
-def _literal_hint(literal: Node, found: Type, other: Node, wanted: Type) -> str:
-    text = literal_text(literal)
-    if text is not None and wanted.kind in _NUMBERS and text.lstrip("-").replace(".", "", 1).isdigit():
-        return f"; write {text} without quotes"
-    if text is not None and wanted.kind == "bool" and text in ("true", "false"):
-        return f"; write {text} without quotes"
-    if wanted.kind == "timestamp" and found.kind == "str":
-        return f"; write timestamp({_shown(literal)})"
-    if literal.kind == "literal" and wanted.kind == "str" and found.kind in (*_NUMBERS, "bool"):
-        return f'; write "{literal.text}" in quotes'
-    if wanted.kind == "list" and found.kind == "str":
-        return f"; write {_shown(literal)} in {_shown(other)}"
-    return ""
-
-
-def _joined(kinds: list[Type]) -> Type:
-    told = [kind for kind in kinds if kind.kind != "null"]
-    if not told:
-        return ANY
-    first = told[0]
-    if all(kind == first for kind in told):
-        return first
-    if all(kind.kind == first.kind for kind in told) and first.kind not in ("object", "list", "map"):
-        return Type(first.kind)
-    return ANY

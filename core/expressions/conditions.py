@@ -137,12 +137,12 @@ def _called(value: object) -> str:
 def _said(error: Exception) -> str:
     text = str(error)
     if isinstance(error, KeyError):
-        return f"there is no {text}"
+        return f'there is no "{error.args[0]}"'
     if isinstance(error, IndexError):
         return "a list has fewer items than that"
     if "Undefined variable or function: '" in text:
         name = text.partition("'")[2].partition("'")[0]
-        return f'"{name}" is unknown, or was used on an empty (null) value: test it first with != null'
+        return f'"{name}" met an empty (null) value, one of another type, or is not there: test first with != null'
     if "No such overload" in text:
         return "an empty (null) value or a value of another type was compared: test it first with != null"
     return text.partition(". Check function")[0].partition("\n")[0][:300]

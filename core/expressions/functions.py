@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from core.expressions.schema import ANY, BOOL, DURATION, FLOAT, INT, STR, TIMESTAMP, Type
@@ -67,14 +68,25 @@ def in_network(address: str, network: str) -> bool:
 
     IPv4 addresses written as IPv6 (::ffff:10.0.0.1) count as IPv4.
     """
+    value, inside = _address(address), _network(network)
+    return value is not None and inside is not None and value in inside
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        inside = ipaddress.ip_network(network, strict=False)
-        value = ipaddress.ip_address(address)
+        value = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    if isinstance(value, ipaddress.IPv6Address) and value.ipv4_mapped is not None:
-        value = value.ipv4_mapped
-    return value in inside
+        return None
+    return (value.ipv4_mapped or value) if isinstance(value, ipaddress.IPv6Address) else value
+
+
+@lru_cache(maxsize=1024)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def _lower(text: str) -> str:

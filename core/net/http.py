@@ -1,5 +1,6 @@
 """Send one HTTP request by the egress rules."""
 
+import atexit
 import json
 import ssl
 import time
@@ -289,7 +290,9 @@ class _PinnedTransport(httpx.HTTPTransport):
         )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _transport(rules: Egress, identity: Tls) -> _PinnedTransport:
     """One pool per set of rules and TLS settings; no cookies are kept, for products share it."""
-    return _PinnedTransport(rules, tls_context(identity))
+    made = _PinnedTransport(rules, tls_context(identity))
+    atexit.register(made.close)
+    return made

@@ -104,6 +104,8 @@ def test_holds(source: str) -> None:
     ("incident.hosts.exists(h, h)", "needs a condition"),
     ("incident.hosts.exists(3, true)", "needs a name first"),
     ("3u == 3", "write 3"),
+    ('duration("1d") > duration("1h")', 'write it like "36h"'),
+    ('incident.opened_at > timestamp("2026-13-01T00:00:00Z")', "is no timestamp"),
     ("Foo{a: 1} == 1", "not supported here"),
     (".incident == 1", "not supported here"),
     ("(" * 150 + "true" + ")" * 150, "nested too deeply"),
@@ -134,8 +136,8 @@ def test_routing_rules_may_not_build_lists(macro: str) -> None:
 
 
 @pytest.mark.parametrize(("source", "sentence"), [
-    ('incident.user.startsWith("a")', '"startsWith" is unknown, or was used on an empty (null) value'),
-    ("steps.nothing.ok", "there is no 'nothing'"),
+    ('incident.user.startsWith("a")', '"startsWith" met an empty (null) value'),
+    ("steps.nothing.ok", 'there is no "nothing"'),
     ('incident.hosts[7] == "x"', "fewer items"),
     ("1 / (incident.count - 3) == 1", "division by zero"),
     ('steps.talk.form.typed > "x"', "another type"),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,7 @@ _guard = threading.Lock()
 
 
 @dataclass(frozen=True)
-class _Exchanged:
+class _Exchanged(ABC):
     """Keeps one token per set of credentials in this process's memory until it ends."""
 
     def _key(self) -> str:
@@ -57,9 +58,9 @@ class _Exchanged:
             _tokens[key] = (value, time.monotonic() + max(seconds - EARLY, seconds / 2))
             return value
 
+    @abstractmethod
     def fetch(self, request: Request, rules: Egress) -> tuple[str, float]:
         """A new token and the seconds it lives."""
-        raise NotImplementedError
 
 
 def _login(login: Request, like: Request, rules: Egress) -> Response:
