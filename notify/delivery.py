@@ -78,11 +78,11 @@ def page(
         "policy": new.policy,
         "severity": severity,
         "urgency": new.urgency,
-        "title": new.title,
     }
     if chosen["name"] != policy:
         body["asked_for"] = policy
-    paging.say(uow, actor, facts.PAGE_STARTED, new, body, Ref("policy", chosen["id"]))
+    told = {"title": new.title}
+    paging.say(uow, actor, facts.PAGE_STARTED, new, body, Ref("policy", chosen["id"]), data=told)
     new.due_at = paging.advance(uow, actor, new, "the first step")
     uow.flush()
     return new
@@ -103,7 +103,7 @@ def acknowledge(uow: UnitOfWork, actor: Actor, page_id: UUID, via: str) -> Page:
     found.acknowledged_by, found.acknowledged_name = actor.id, actor.name
     _stop_attempts(uow, [page_id])
     took = round((uow.now - found.created_at).total_seconds() * 1000)
-    paging.say(uow, actor, facts.PAGE_ACKNOWLEDGED, found, {"via": via, "ms": took, "title": found.title})
+    paging.say(uow, actor, facts.PAGE_ACKNOWLEDGED, found, {"via": via, "ms": took})
     uow.flush()
     return found
 

@@ -211,9 +211,9 @@ def _parked(uow: UnitOfWork, message_id: UUID, error: str) -> None:
 def _tell(uow: UnitOfWork, row: Message, verb: Verb) -> None:
     actor = Actor(ActorKind(row.actor_kind), row.actor_id, row.actor_name)
     refs = (Ref("message", str(row.id)), Ref(row.subject_kind, row.subject_id))
-    body = {"channel": row.channel, "state": row.state, "ms": row.latency_ms, "answer": row.answer}
-    told = Fact(verb, refs, {**body, "reason": row.failure}, {"title": row.title, "to": row.shown})
-    record(uow, actor, told)
+    body = {"channel": row.channel, "state": row.state, "ms": row.latency_ms}
+    told = {"title": row.title, "to": row.shown, "answer": row.answer, "reason": row.failure}
+    record(uow, actor, Fact(verb, refs, body, told))
 
 
 MESSAGES = work.register(

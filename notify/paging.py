@@ -1,5 +1,6 @@
 """Works through a page's escalation policy: takes steps, brakes floods, notices when all ways have failed."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -44,9 +45,17 @@ def refs(page: Page, *more: Ref) -> tuple[Ref, ...]:
     return (Ref("page", str(page.id)), Ref(page.subject_kind, page.subject_id), *more)
 
 
-def say(uow: UnitOfWork, actor: Actor, verb: Verb, page: Page, body: dict[str, object], *more: Ref) -> None:
-    """Record a fact about a page."""
-    record(uow, actor, Fact(verb, refs(page, *more), body))
+def say(
+    uow: UnitOfWork,
+    actor: Actor,
+    verb: Verb,
+    page: Page,
+    body: Mapping[str, object],
+    *more: Ref,
+    data: Mapping[str, object] | None = None,
+) -> None:
+    """Record a fact about a page; free text and addresses go into `data`, which can be redacted."""
+    record(uow, actor, Fact(verb, refs(page, *more), body, data))
 
 
 def advance(uow: UnitOfWork, actor: Actor, page: Page, reason: str) -> datetime | None:
@@ -58,14 +67,20 @@ def advance(uow: UnitOfWork, actor: Actor, page: Page, reason: str) -> datetime 
         move = next_move(page.plan, page.round, page.step, heard=_heard(uow, page))
         if move is None:
             page.state = PageState.exhausted
-            say(uow, actor, facts.PAGE_EXHAUSTED, page, {"reason": reason, "severity": page.severity})
+            say(uow, actor, facts.PAGE_EXHAUSTED, page, {"severity": page.severity}, data={"reason": reason})
             return None
         first = page.step < 0
         page.round, page.step = move.round, move.step
         reached, missing = _take(uow, page, move)
         if not first:
-            body = {"round": move.round, "step": move.step, "last_resort": move.last_resort, "reason": reason}
-            say(uow, actor, facts.PAGE_ESCALATED, page, {**body, "people": reached, "missing": missing})
+            body = {
+                "round": move.round,
+                "step": move.step,
+                "last_resort": move.last_resort,
+                "people": reached,
+            }
+            told = {"reason": reason, "missing": missing}
+            say(uow, actor, facts.PAGE_ESCALATED, page, body, data=told)
         if reached:
             return uow.now + move.delay
         reason = "; ".join(missing) or "the step names nobody"
@@ -282,13 +297,8 @@ def _step_heard(uow: UnitOfWork, page: Page) -> bool:
 def _page_parked(uow: UnitOfWork, page_id: UUID, error: str) -> None:
     page = locked(uow, page_id)
     if page is not None:
-        say(
-            uow,
-            SYSTEM,
-            facts.PAGE_EXHAUSTED,
-            page,
-            {"reason": f"escalating failed: {error}", "severity": page.severity},
-        )
+        told = {"reason": f"escalating failed: {error}"}
+        say(uow, SYSTEM, facts.PAGE_EXHAUSTED, page, {"severity": page.severity}, data=told)
 
 
 PAGES = work.register(

@@ -130,13 +130,9 @@ def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | N
     outgoing = _page_text(uow, attempt, page) if page else _bundle_text(uow, attempt, inside)
     address = reaching.address_of(uow, attempt.channel, attempt.contact_id, attempt.user_id)
     for one in [page] if page else inside:
-        body = {
-            "attempt": str(attempt.id),
-            "channel": attempt.channel,
-            "to": attempt.shown,
-            "try": attempt.tries,
-        }
-        paging.say(uow, SYSTEM, facts.PAGE_ATTEMPTED, one, body, *_person(attempt))
+        body = {"attempt": str(attempt.id), "channel": attempt.channel, "try": attempt.tries}
+        told = {"to": attempt.shown}
+        paging.say(uow, SYSTEM, facts.PAGE_ATTEMPTED, one, body, *_person(attempt), data=told)
     return Job(attempt.channel, outgoing, address, context_for(uow, attempt.channel))
 
 
@@ -198,7 +194,7 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: Outcome) -> None:
     for page in pages:
         verb = facts.PAGE_DELIVERED if good else facts.PAGE_FAILED
         told = {"answer": outcome.answer, "receipt": outcome.receipt} if good else {"reason": outcome.failure}
-        paging.say(uow, SYSTEM, verb, page, {**body, **told}, *_person(attempt))
+        paging.say(uow, SYSTEM, verb, page, body, *_person(attempt), data=told)
     if good:
         _reached(uow, attempt, target, pages)
         return

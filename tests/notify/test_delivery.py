@@ -21,9 +21,9 @@ from notify import contacts, delivery, inbox, queries, registry, sending
 from notify.channels.inbox import channel as inbox_channel
 from notify.contract import Channel, Context, Field, Outgoing, Sent, Undeliverable
 from notify.escalation import Target
-from notify.models import Page, PageAttempt, PageState, TargetState
+from notify.models import Page, PageAttempt, PageState, Policy, TargetState
 from notify.oncall.editing import RotationDraft, create_schedule
-from notify.oncall.policy_editing import PolicyDraft, StepDraft, create_policy
+from notify.oncall.policy_editing import PolicyDraft, StepDraft, create_policy, update_policy
 
 pytestmark = pytest.mark.usefixtures("database", "clock", "far_end")
 SUBJECT = Ref("incident", str(uuid4()))
@@ -229,7 +229,7 @@ def test_nobody_on_call_takes_the_next_step_at_once(far_end: FarEnd, drain: Drai
     assert [to for _, to, _ in far_end.got] == ["bea"]
     with reading() as session:
         escalated = entries(session, ref=Ref("page", str(page_id)), verbs=["page.escalated"])
-        assert escalated[0].body["reason"] == "nobody is on call for soc"
+        assert (escalated[0].data or {})["reason"] == "nobody is on call for soc"
     clock.hold(datetime.fromisoformat("2027-01-02T09:00:00+00:00"))
     ring()
     drain("notify.attempts")
@@ -436,6 +436,20 @@ def test_an_unknown_policy_uses_the_default_one(far_end: FarEnd, drain: Drain) -
     start()
     drain()
     assert len(far_end.to("ana")) == 1
+
+
+def test_a_page_keeps_the_policy_it_started_with(far_end: FarEnd, drain: Drain, clock: HeldClock) -> None:
+    ana, bea, cai = person("ana", "sms:ana"), person("bea", "sms:bea"), person("cai", "sms:cai")
+    policy([user(ana)], [user(bea)])
+    ring()
+    with unit_of_work() as uow:
+        found = uow.scalars(select(Policy)).one()
+        changed = PolicyDraft("critical", (StepDraft((user(cai),)),), (user(cai),))
+        update_policy(uow, SYSTEM, found.id, changed)
+    drain()
+    clock.advance(minutes=5)
+    drain()
+    assert [to for _, to, _ in far_end.got] == ["ana", "bea"]
 
 
 def test_a_shared_place_is_a_target_too(far_end: FarEnd, drain: Drain) -> None:
