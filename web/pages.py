@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 # What every page may use besides its own fields.
-FRAME_NAMES = frozenset({"frame", "csrf", "request_path", "request_query", "said"})
+FRAME_NAMES = frozenset({"frame", "csrf", "request_path", "request_query", "flash"})
 
 SAID_COOKIE = "tocsin_said"
 
@@ -105,7 +105,7 @@ def show(request: Request, page: Page, *, status: int = 200) -> HTMLResponse:
         csrf=getattr(request.state, "csrf", ""),
         request_path=request.url.path,
         request_query=request.url.query,
-        said=unquote(request.cookies.get(SAID_COOKIE, ""))[:300],
+        flash=unquote(request.cookies.get(SAID_COOKIE, ""))[:300],
     )
     block = None
     if request.headers.get("HX-Request") == "true" and request.method == "GET":

@@ -62,6 +62,7 @@ class Told:
     quote: str
     day: str
     redacted: bool
+    comment: str
 
 
 def tell(entry: Entry) -> Told:
@@ -85,6 +86,7 @@ def tell(entry: Entry) -> Told:
         quote=str(merged.get("text") or merged.get("body") or ""),
         day=entry.at.strftime("%Y-%m-%d"),
         redacted=entry.redacted,
+        comment=(entry.ref("comment") or "") if entry.verb == "comment.added" else "",
     )
 
 

@@ -1,0 +1,284 @@
+"""Incidents: the list with its filters, what is done to several at once, and a new one by hand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from connectors.contract import CATEGORIES
+from core.actors import Actor
+from core.auth import users
+from core.auth.models import User
+from core.db import reading, unit_of_work
+from core.errors import Invalid, Problem, TocsinError
+from core.types import Severity
+from incidents import closing, lifecycle
+from incidents.alert_models import Alert
+from incidents.closing import Closing
+from incidents.lifecycle import IncidentDraft
+from incidents.models import Incident
+from incidents.stages import MEANING, Confirmation, Kind, Stage
+from incidents.visibility import alerts_visible_to, visible_to
+from web import keyset
+from web.languages import gettext as _
+from web.pages import Page, show, then
+from web.security import Fields, Form, allowed
+
+router = APIRouter(include_in_schema=False)
+
+Chips = list[tuple[str, list[tuple[str, str, bool]]]]
+
+
+@dataclass(kw_only=True)
+class IncidentsPage(Page, template="incidents.html", rail="incidents"):
+    """A page of the list."""
+
+    incidents: list[Incident]
+    owners: dict[UUID, str]
+    people: list[User]
+    dispositions: list[tuple[str, str]]
+    counts: dict[str, int]
+    without_owner: int
+    total: int
+    chips: Chips
+    filtered: bool
+    ever: bool
+    may_edit: bool
+    may_close: bool
+    may_open: bool
+    next: str | None
+    first: str | None
+
+
+@dataclass(kw_only=True)
+class NewIncidentPage(Page, template="incident_new.html", rail="incidents"):
+    """A new incident by hand."""
+
+    entered: dict[str, str]
+    problems: list[Problem]
+    severities: list[str]
+    kinds: list[str]
+    categories: tuple[str, ...]
+    alert: Alert | None
+
+
+def severity_words() -> dict[str, str]:
+    """Severities, worst first, as people call them."""
+    return {
+        "critical": _("Critical"),
+        "high": _("High"),
+        "medium": _("Medium"),
+        "low": _("Low"),
+        "info": _("Info"),
+        "unknown": _("Unknown"),
+    }
+
+
+def filtered(request: Request, actor: Actor) -> Any:
+    """The query that the address asks for, without its order."""
+    given = request.query_params
+    query = select(Incident).where(visible_to(actor))
+    state = given.get("state", "")
+    if state == "closed":
+        query = query.where(Incident.closed_at.is_not(None))
+    elif state != "all":
+        query = query.where(Incident.closed_at.is_(None))
+    if (severity := given.get("severity", "")) in set(Severity):
+        query = query.where(Incident.severity == severity)
+    if (stage := given.get("stage", "")) in set(Stage):
+        query = query.where(Incident.stage == stage)
+    if (confirmation := given.get("confirmation", "")) in set(Confirmation):
+        query = query.where(Incident.confirmation == confirmation)
+    if category := given.get("category"):
+        query = query.where(Incident.category == category)
+    owner = given.get("owner", "")
+    if owner == "me":
+        query = query.where(Incident.owner_id == actor.user_id)
+    elif owner == "none":
+        query = query.where(Incident.owner_id.is_(None))
+    elif owner:
+        try:
+            query = query.where(Incident.owner_id == UUID(owner))
+        except ValueError as error:
+            raise Invalid(_("This is not a person's id: %(id)s") % {"id": owner}) from error
+    return query
+
+
+def open_counts(session: Session, actor: Actor) -> dict[str, int]:
+    """Open incidents by severity."""
+    query = (
+        select(Incident.severity, func.count())
+        .where(Incident.closed_at.is_(None), visible_to(actor))
+        .group_by(Incident.severity)
+    )
+    return {severity: number for severity, number in session.execute(query)}
+
+
+@router.get("/incidents")
+def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
+    """Incidents newest first."""
+    given = request.query_params
+    after = given.get("after")
+    query = keyset.newest_first(filtered(request, actor), Incident.created_at, Incident.id, after)
+    with reading() as session:
+        rows, more = keyset.cut(session.scalars(query).all())
+        counts = open_counts(session, actor)
+        without = session.scalar(
+            select(func.count())
+            .select_from(Incident)
+            .where(Incident.closed_at.is_(None), Incident.owner_id.is_(None), visible_to(actor))
+        )
+        ever = bool(counts) or session.scalar(select(Incident.id).where(visible_to(actor)).limit(1)) is not None
+        people = [user for user in users.everyone(session) if user.disabled_at is None]
+        names = users.names(session)
+    last = rows[-1] if rows else None
+    page = IncidentsPage(
+        incidents=rows,
+        owners=names,
+        people=people,
+        dispositions=[(disposition.value, says) for disposition, says in MEANING.items()],
+        counts=counts,
+        without_owner=without or 0,
+        total=sum(counts.values()),
+        chips=_chips(request),
+        filtered=any(value for name, value in given.items() if name != "after"),
+        ever=ever,
+        may_edit=actor.may("incident.edit"),
+        may_close=actor.may("incident.close"),
+        may_open=actor.may("incident.open"),
+        next=keyset.address("/incidents", given, after=keyset.cursor_of(last.created_at, last.id)) if more and last else None,
+        first=keyset.address("/incidents", given) if after else None,
+    )
+    return show(request, page)
+
+
+def _chips(request: Request) -> Chips:
+    given = request.query_params
+
+    def chip(name: str, value: str, word: str) -> tuple[str, str, bool]:
+        on = given.get(name, "") == value
+        return (keyset.address("/incidents", given, **{name: None if on and value else value}), word, on)
+
+    return [
+        (_("State"), [chip("state", "", _("Open")), chip("state", "closed", _("Closed")), chip("state", "all", _("All"))]),
+        (_("Severity"), [chip("severity", value, word) for value, word in severity_words().items()]),
+        (_("Owner"), [chip("owner", "me", _("Me")), chip("owner", "none", _("Nobody"))]),
+        (_("Confirmed"), [chip("confirmation", "declared", _("Declared")), chip("confirmation", "unconfirmed", _("Not yet"))]),
+    ]
+
+
+# ---------------------------------------------------------------------------------------------- several at once
+
+
+@router.post("/incidents/assign")
+def assign(form: Form, actor: Actor = allowed("incident.edit")) -> Response:
+    """Give several incidents one owner."""
+    ids = _ticked(form)
+    wanted = form.get("owner")
+    owner = actor.user_id if wanted == "me" else UUID(wanted) if wanted and wanted != "none" else None
+    done, failed = _each(ids, lambda uow, incident: lifecycle.assign(uow, actor, incident, owner))
+    return then("/incidents", _outcome(done, failed))
+
+
+@router.post("/incidents/close")
+def close(form: Form, actor: Actor = allowed("incident.close")) -> Response:
+    """Close several incidents with one disposition."""
+    ids = _ticked(form)
+    said = Closing(disposition=form.need("disposition", _("Say what it was.")), summary=form.get("summary") or None)
+    done, failed = _each(ids, lambda uow, incident: closing.close(uow, actor, incident, said))
+    return then("/incidents", _outcome(done, failed))
+
+
+def _ticked(form: Fields) -> list[UUID]:
+    try:
+        ids = [UUID(value) for value in form.many("incident")]
+    except ValueError as error:
+        raise Invalid(_("Something that is no incident was ticked; reload the page.")) from error
+    if not ids:
+        raise Invalid(_("Nothing was ticked."))
+    return ids[:200]
+
+
+def _each(ids: Sequence[UUID], change: Any) -> tuple[int, list[str]]:
+    """Change each in a transaction of its own, so that one that may not be does not hold up the others."""
+    done, failed = 0, []
+    for one in ids:
+        try:
+            with unit_of_work() as uow:
+                change(uow, one)
+            done += 1
+        except TocsinError as error:
+            failed.append(error.message)
+    return done, failed
+
+
+def _outcome(done: int, failed: list[str]) -> str:
+    said = _("%(n)s changed.") % {"n": done}
+    if failed:
+        said += " " + _("%(n)s not: %(why)s") % {"n": len(failed), "why": " ".join(dict.fromkeys(failed))}
+    return said
+
+
+# ---------------------------------------------------------------------------------------------- by hand
+
+
+@router.get("/incidents/new")
+def new(request: Request, actor: Actor = allowed("incident.open")) -> Response:
+    """The form; with `?alert=` it is filled in from an alert."""
+    alert = _alert(actor, request.query_params.get("alert"))
+    entered = {"title": alert.title, "severity": alert.severity, "category": alert.category or ""} if alert else {}
+    return _form(request, entered, [], alert)
+
+
+def _form(request: Request, entered: dict[str, str], problems: list[Problem], alert: Alert | None) -> Response:
+    page = NewIncidentPage(
+        entered=entered,
+        problems=problems,
+        severities=list(severity_words()),
+        kinds=[kind.value for kind in Kind],
+        categories=CATEGORIES,
+        alert=alert,
+    )
+    return show(request, page, status=422 if problems else 200)
+
+
+def _alert(actor: Actor, given: str | None) -> Alert | None:
+    if not given:
+        return None
+    try:
+        alert_id = UUID(given)
+    except ValueError:
+        return None
+    with reading() as session:
+        return session.scalar(select(Alert).where(Alert.id == alert_id, alerts_visible_to(actor)))
+
+
+@router.post("/incidents/new")
+def create(request: Request, form: Form, actor: Actor = allowed("incident.open")) -> Response:
+    """Open an incident by hand and go to it."""
+    entered = {name: form.get(name) for name in ("title", "description", "severity", "kind", "category", "observables")}
+    alert = _alert(actor, form.get("alert"))
+    draft = IncidentDraft(
+        title=entered["title"],
+        description=entered["description"] or None,
+        severity=Severity(entered["severity"]) if entered["severity"] in set(Severity) else Severity.unknown,
+        kind=entered["kind"] or Kind.incident,
+        category=entered["category"] or None,
+        exercise=form.flag("exercise"),
+        observables=[("auto", word) for word in entered["observables"].replace(",", " ").split()],
+    )
+    try:
+        with unit_of_work() as uow:
+            incident = lifecycle.open_by_hand(uow, actor, draft)
+            if form.flag("mine"):
+                lifecycle.assign(uow, actor, incident.id, actor.user_id)
+            key = incident.key
+    except TocsinError as error:
+        return _form(request, entered, getattr(error, "problems", None) or [Problem("", error.message)], alert)
+    return then(f"/incidents/{key}", _("%(key)s is open.") % {"key": key})
+
+

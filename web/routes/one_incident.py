@@ -1,0 +1,342 @@
+"""One incident: its header, its story and its work, live; and what people do to it as a whole."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connectors.contract import CATEGORIES
+from core import journal
+from core.actors import Actor
+from core.auth import users
+from core.auth.models import User
+from core.db import reading, unit_of_work
+from core.errors import Invalid, NotFound, Problem
+from core.types import Ref, Severity
+from incidents import closing, comments, keys, lifecycle, milestones, observables
+from incidents.alert_models import Alert
+from incidents.closing import Closing
+from incidents.milestones import Times
+from incidents.models import Incident, Task
+from incidents.observables import Listed
+from incidents.stages import MEANING, Confirmation, Stage, Tlp, WaitingOn
+from incidents.visibility import alerts_visible_to, visible_to
+from notify import queries as paging
+from notify.models import Page as PageSent
+from web import response
+from web.forms import Asked, asked
+from web.languages import gettext as _
+from web.markdown import to_page
+from web.pages import Page, show, then
+from web.response import ActionTold, Measure, RunTold
+from web.security import Form, allowed
+from web.telling import Told, tell
+
+router = APIRouter(include_in_schema=False)
+
+STORY = 60
+
+
+@dataclass(frozen=True)
+class TaskShown:
+    """A task with its instructions rendered and its form's fields."""
+
+    task: Task
+    instructions: str
+    fields: list[Asked]
+    assignee: str
+
+
+@dataclass(kw_only=True)
+class IncidentPage(Page, template="incident.html", rail="incidents"):
+    """One incident."""
+
+    incident: Incident
+    owner: str | None
+    people: list[User]
+    before: Incident | None
+    times: Times
+    story: list[Told]
+    said: dict[str, Any]
+    older: str | None
+    lens: str
+    tasks: list[TaskShown]
+    done_tasks: list[Task]
+    runs: list[RunTold]
+    actions: list[ActionTold]
+    measures: list[Measure]
+    startable: list[tuple[str, str]]
+    observables: list[Listed]
+    alerts: list[Alert]
+    sent: list[PageSent]
+    next_stage: str | None
+    stages: list[str]
+    severities: list[str]
+    confirmations: list[str]
+    waiting_words: list[str]
+    tlps: list[str]
+    categories: tuple[str, ...]
+    description: str
+
+
+@dataclass(kw_only=True)
+class ClosePage(Page, template="incident_close.html", rail="incidents"):
+    """What is asked when an incident is closed."""
+
+    incident: Incident
+    dispositions: list[tuple[str, str]]
+    entered: dict[str, str]
+    problems: list[Problem]
+    demanding: bool
+
+
+def find(session: Session, actor: Actor, key: str) -> Incident:
+    """The incident of a key, if the actor may see it. Raises NotFound."""
+    wanted = keys.read(key) or key
+    incident = session.scalar(select(Incident).where(Incident.key == str(wanted), visible_to(actor)))
+    if incident is None:
+        raise NotFound(_("There is no incident %(key)s, or you may not see it.") % {"key": key[:40]})
+    return incident
+
+
+def after(stage: str) -> str | None:
+    """The stage that usually follows; None before closing."""
+    order = [stage.value for stage in Stage]
+    place = order.index(stage)
+    return order[place + 1] if place + 1 < len(order) - 1 else None
+
+
+LENSES = {
+    "people": ("comment.", "task.", "incident.", "finding."),
+    "automation": ("run.", "step.", "action.", "approval.", "playbook.", "countermeasure."),
+    "pages": ("page.", "message."),
+    "alerts": ("alert.", "incident.opened", "incident.alert_attached"),
+}
+
+
+def _story(session: Session, incident: Incident, lens: str, before: UUID | None) -> tuple[list[Told], str | None]:
+    starts = LENSES.get(lens)
+    verbs = [name for name in journal.verbs() if name.startswith(starts)] if starts else None
+    entries = journal.entries(session, ref=incident.ref, verbs=verbs, before=before, limit=STORY + 1)
+    told = [tell(entry) for entry in entries[:STORY]]
+    return told, str(entries[STORY - 1].id) if len(entries) > STORY else None
+
+
+def _said(session: Session, actor: Actor, incident: Incident) -> dict[str, Any]:
+    """Comments by the id of their entry's comment, rendered."""
+    return {str(row.id): to_page(row.body) for row in comments.of_incident(session, actor, incident.id)}
+
+
+def _tasks(session: Session, incident: Incident, names: dict[UUID, str]) -> tuple[list[TaskShown], list[Task]]:
+    rows = list(session.scalars(select(Task).where(Task.incident_id == incident.id).order_by(Task.created_at)))
+    shown = [
+        TaskShown(
+            task=task,
+            instructions=to_page(task.instructions),
+            fields=asked(task.form, task.answers),
+            assignee=names.get(task.assignee_id, "") if task.assignee_id else (task.assignee_role or task.assign or ""),
+        )
+        for task in rows
+        if task.status == "open"
+    ]
+    return shown, [task for task in rows if task.status != "open"]
+
+
+@router.get("/incidents/{key}")
+def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> Response:
+    """One incident."""
+    given = request.query_params
+    lens = given.get("lens", "")
+    try:
+        place = UUID(given["after"]) if given.get("after") else None
+    except ValueError as error:
+        raise Invalid(_("This page's address is not complete; go to the first page.")) from error
+    with reading() as session:
+        incident = find(session, actor, key)
+        names = users.names(session)
+        story, older = _story(session, incident, lens, place)
+        tasks, done = _tasks(session, incident, names)
+        page = IncidentPage(
+            incident=incident,
+            owner=names.get(incident.owner_id) if incident.owner_id else None,
+            people=[user for user in users.everyone(session) if user.disabled_at is None],
+            before=session.scalar(select(Incident).where(Incident.id == incident.recurrence_of, visible_to(actor)))
+            if incident.recurrence_of
+            else None,
+            times=milestones.times(milestones.in_force(session, incident.id)),
+            story=story,
+            said=_said(session, actor, incident),
+            older=older,
+            lens=lens,
+            tasks=tasks,
+            done_tasks=done,
+            runs=response.runs_of(session, incident.id),
+            actions=response.actions_of(session, incident.ref),
+            measures=response.measures_of(session, incident.ref),
+            startable=response.startable(session) if incident.closed_at is None else [],
+            observables=observables.of_incident(session, actor, incident.id),
+            alerts=list(
+                session.scalars(
+                    select(Alert)
+                    .where(Alert.incident_id == incident.id, alerts_visible_to(actor))
+                    .order_by(Alert.created_at.desc())
+                    .limit(20)
+                )
+            ),
+            sent=paging.pages(session, subjects=[Ref("incident", str(incident.id))], limit=20),
+            next_stage=after(incident.stage) if incident.closed_at is None else None,
+            stages=[stage.value for stage in Stage if stage is not Stage.closed],
+            severities=[severity.value for severity in reversed(Severity)],
+            confirmations=[word.value for word in Confirmation],
+            waiting_words=[word.value for word in WaitingOn],
+            tlps=[word.value for word in Tlp],
+            categories=CATEGORIES,
+            description=to_page(incident.description) if incident.description else "",
+        )
+    return show(request, page)
+
+
+# ---------------------------------------------------------------------------------------------- what people do
+
+
+def _id(actor: Actor, key: str) -> UUID:
+    with reading() as session:
+        return find(session, actor, key).id
+
+
+def _version(form: Form) -> int | None:
+    given = form.get("version")
+    return int(given) if given.isdecimal() else None
+
+
+@router.post("/incidents/{key}/take")
+def take(key: str, actor: Actor = allowed("incident.edit")) -> Response:
+    """Become the owner; from new it goes to triage at once."""
+    incident_id = _id(actor, key)
+    with unit_of_work() as uow:
+        incident = lifecycle.assign(uow, actor, incident_id, actor.user_id)
+        if incident.stage == Stage.new:
+            lifecycle.move(uow, actor, incident_id, Stage.triage)
+    return then(f"/incidents/{key}", _("It is yours."))
+
+
+@router.post("/incidents/{key}/assign")
+def assign(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Response:
+    """Give it to somebody."""
+    owner = form.get("owner")
+    with unit_of_work() as uow:
+        lifecycle.assign(uow, actor, _id(actor, key), UUID(owner) if owner else None, version=_version(form))
+    return then(f"/incidents/{key}")
+
+
+@router.post("/incidents/{key}/stage")
+def move(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Response:
+    """Move it to another stage."""
+    with unit_of_work() as uow:
+        lifecycle.move(uow, actor, _id(actor, key), form.get("to"), version=_version(form))
+    return then(f"/incidents/{key}")
+
+
+@router.post("/incidents/{key}/severity")
+def severity(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Response:
+    """Override the severity, with a reason."""
+    with unit_of_work() as uow:
+        lifecycle.change(
+            uow, actor, _id(actor, key), {"severity": form.get("severity")}, reason=form.get("reason") or None
+        )
+    return then(f"/incidents/{key}")
+
+
+@router.post("/incidents/{key}/change")
+def change(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Response:
+    """Change its title, marking, category and tags."""
+    changes: dict[str, Any] = {
+        "title": form.get("title"),
+        "tlp": form.get("tlp"),
+        "category": form.get("category") or None,
+        "tags": [word for word in form.get("tags").replace(",", " ").split() if word],
+        "techniques": [word.upper() for word in form.get("techniques").replace(",", " ").split() if word],
+    }
+    with unit_of_work() as uow:
+        lifecycle.change(uow, actor, _id(actor, key), changes, version=_version(form))
+    return then(f"/incidents/{key}", _("Saved."))
+
+
+@router.post("/incidents/{key}/confirm")
+def confirm(form: Form, key: str, actor: Actor = allowed("incident.declare")) -> Response:
+    """Say whether it is an incident."""
+    with unit_of_work() as uow:
+        lifecycle.confirm(uow, actor, _id(actor, key), form.get("to"), because=form.get("because"))
+    return then(f"/incidents/{key}")
+
+
+@router.post("/incidents/{key}/wait")
+def wait(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Response:
+    """Say whom it waits for."""
+    with unit_of_work() as uow:
+        lifecycle.wait_on(uow, actor, _id(actor, key), form.get("whom") or None)
+    return then(f"/incidents/{key}")
+
+
+@router.post("/incidents/{key}/comment")
+def comment(form: Form, key: str, actor: Actor = allowed("incident.comment")) -> Response:
+    """Add a note."""
+    with unit_of_work() as uow:
+        comments.add(uow, actor, _id(actor, key), str(form.form.get("body", "")))
+    return then(f"/incidents/{key}")
+
+
+@router.post("/incidents/{key}/observables")
+def observe(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Response:
+    """Add a value that belongs to the case."""
+    incident_id = _id(actor, key)
+    with unit_of_work() as uow:
+        for value in form.need("value", _("Write an address, a host, a user or a hash.")).split()[:50]:
+            observables.attach(uow, actor, incident_id, form.get("type", "auto") or "auto", value)
+    return then(f"/incidents/{key}")
+
+
+@router.get("/incidents/{key}/close")
+def closing_form(request: Request, key: str, actor: Actor = allowed("incident.close")) -> Response:
+    """What is asked when it is closed."""
+    with reading() as session:
+        incident = find(session, actor, key)
+    return _closing(request, incident, {"disposition": request.query_params.get("disposition", "")}, [])
+
+
+def _closing(request: Request, incident: Incident, entered: dict[str, str], problems: list[Problem]) -> Response:
+    serious = Severity(incident.severity).rank >= Severity.high.rank
+    page = ClosePage(
+        incident=incident,
+        dispositions=[(disposition.value, says) for disposition, says in MEANING.items()],
+        entered=entered,
+        problems=problems,
+        demanding=serious and incident.confirmation == Confirmation.declared,
+    )
+    return show(request, page, status=422 if problems else 200)
+
+
+@router.post("/incidents/{key}/close")
+def close(request: Request, form: Form, key: str, actor: Actor = allowed("incident.close")) -> Response:
+    """Close it."""
+    entered = {name: form.get(name) for name in ("disposition", "summary", "root_cause")}
+    said = Closing(entered["disposition"], entered["summary"] or None, entered["root_cause"] or None)
+    try:
+        with unit_of_work() as uow:
+            closing.close(uow, actor, _id(actor, key), said)
+    except Invalid as error:
+        with reading() as session:
+            incident = find(session, actor, key)
+        return _closing(request, incident, entered, error.problems or [Problem("", error.message)])
+    return then(f"/incidents/{key}", _("%(key)s is closed.") % {"key": key})
+
+
+@router.post("/incidents/{key}/reopen")
+def reopen(form: Form, key: str, actor: Actor = allowed("incident.close")) -> Response:
+    """Open it again."""
+    with unit_of_work() as uow:
+        closing.reopen(uow, actor, _id(actor, key), reason=form.get("reason"))
+    return then(f"/incidents/{key}", _("%(key)s is open again.") % {"key": key})
