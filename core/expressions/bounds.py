@@ -1,6 +1,6 @@
 """What a template may use, and how much it may make: the Jinja2 sandbox with limits."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -225,7 +225,7 @@ def plain(value: Any, limit: int) -> tuple[Any, int]:
             return {
                 (k if isinstance(k, str) else walk(k, depth + 1)): walk(v, depth + 1) for k, v in item.items()
             }
-        if isinstance(item, list | tuple | set | frozenset) or hasattr(item, "__next__"):
+        if isinstance(item, list | tuple | set | frozenset | MappingView) or hasattr(item, "__next__"):
             return [walk(inner, depth + 1) for inner in item]
         if isinstance(item, range):
             return list(item)

@@ -57,6 +57,7 @@ VALUES = {
     ("{{ 'abcdef' | truncate(3) }}", "ab…"),
     ("{{ 2.345 | round(2) }}", 2.35),
     ("{{ incident.hosts | length }}", 2),
+    ("{{ {'a': 1}.items() }}", [["a", 1]]),
     ("{{ 'yes' if incident.user }}", None),
     ({"a": ["{{ incident.count }}", 5], "b": {"c": "x {{ incident.key }}"}}, {"a": [3, 5], "b": {"c": "x INC-1"}}),
 ])  # fmt: skip
