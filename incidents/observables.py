@@ -158,7 +158,8 @@ def of_incident(session: Session, actor: Actor, incident_id: UUID) -> list[Liste
     rows = session.execute(
         select(Observable, Sighting)
         .join(Sighting, Sighting.observable_id == Observable.id)
-        .where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None))
+        .join(Incident, Incident.id == Sighting.incident_id)
+        .where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None), visible_to(actor))
         .order_by(Observable.type, Observable.value)
     ).all()
     others = seen_elsewhere(session, actor, incident_id, [observable.id for observable, _ in rows])

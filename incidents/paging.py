@@ -35,7 +35,7 @@ def cursor(created_at: datetime, row_id: UUID) -> str:
 def read_cursor(text: str) -> tuple[datetime, UUID]:
     """The place a cursor names. Raises Invalid."""
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         if len(raw) != 24:
             raise ValueError(len(raw))
         return from_micros(int.from_bytes(raw[:8], "big")), UUID(bytes=raw[8:])

@@ -43,7 +43,7 @@ def test_a_step_that_asks_twice_gets_the_same_task(database: object, clock: Any)
     with unit_of_work() as uow:
         assert tasks.create(uow, SYSTEM, case.id, draft).id == first.id
     with reading() as session:
-        (entry,) = [e for e in journal.entries(session, ref=Ref("step", "run1:talk"))]
+        (entry,) = journal.entries(session, ref=Ref("step", "run1:talk"))
     assert entry.verb == "task.created"
     assert entry.body["origin"] == {"kind": "step", "id": "run1:talk"}
 
