@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from core.actors import Actor
 from core.db import reading
 from incidents import queries
-from incidents.queries import AlertFilter
-from web.api._access import may
-from web.api._shapes import Listing, Shape, rows
+from incidents.filters import AlertFilter
+from web.calling import may
+from web.shapes import Listing, Shape, rows
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 

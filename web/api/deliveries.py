@@ -11,8 +11,8 @@ from core.db import reading, unit_of_work
 from core.errors import Invalid
 from ingest import process, queries
 from ingest.models import Delivery, Source
-from web.api._access import may
-from web.api._shapes import Listing, Shape
+from web.calling import may
+from web.shapes import Listing, Shape
 
 router = APIRouter(prefix="/api/v1/deliveries", tags=["deliveries"])
 

@@ -12,10 +12,10 @@ from core.db import UnitOfWork, reading, unit_of_work
 from core.types import Severity
 from incidents import closing, comments, lifecycle, observables, queries
 from incidents.models import Incident
-from incidents.queries import IncidentFilter
+from incidents.filters import IncidentFilter
 from reports.telling import told
-from web.api._access import may
-from web.api._shapes import Listing, Shape, etag, expect, rows
+from web.calling import may
+from web.shapes import Listing, Shape, etag, expect, rows
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 

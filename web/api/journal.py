@@ -13,8 +13,8 @@ from core.errors import Invalid
 from core.types import Ref
 from incidents.queries import readable
 from reports.telling import told
-from web.api._access import may
-from web.api._shapes import Listing, Shape
+from web.calling import may
+from web.shapes import Listing, Shape
 
 router = APIRouter(prefix="/api/v1/journal", tags=["journal"])
 

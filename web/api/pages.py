@@ -15,8 +15,8 @@ from incidents.paging import cursor, read_cursor
 from incidents.visibility import visible_refs
 from notify import delivery, queries
 from notify.models import Page, PageState
-from web.api._access import may
-from web.api._shapes import Listing, Shape, rows
+from web.calling import may
+from web.shapes import Listing, Shape, rows
 
 router = APIRouter(prefix="/api/v1/pages", tags=["pages"])
 

@@ -10,8 +10,8 @@ from pydantic import Field
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from incidents import queries, tasks
-from web.api._access import may
-from web.api._shapes import Listing, Shape, rows
+from web.calling import may
+from web.shapes import Listing, Shape, rows
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
 

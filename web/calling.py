@@ -31,5 +31,5 @@ class MayCall(Allowed):
 
 
 def may(permission: str) -> Any:
-    """What an API route says it needs: `actor: Actor = may("incident.read")`."""
+    """Lets in whoever holds the permission; the default of an API route's `actor` parameter."""
     return Depends(MayCall(permission))

@@ -1,0 +1,302 @@
+"""Gathers one incident's report from the record: what the reader may see, as it stands now."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connectors.entities import defang
+from core import journal
+from core.actors import Actor, ActorKind
+from core.auth import users
+from core.journal import Entry, JournalEntry
+from core.settings import settings
+from core.types import Ref
+from incidents import comments, milestones, observables, queries
+from incidents.filters import AlertFilter
+from incidents.models import Alert as AlertRow
+from incidents.models import Incident, Milestone
+from incidents.models import Task as TaskRow
+from incidents.stages import MEANING, Disposition
+from notify import queries as notify_queries
+from reports import response
+from reports.model import (
+    Alert,
+    Attempt,
+    Comment,
+    Head,
+    IncidentReport,
+    KeyTime,
+    Line,
+    Observable,
+    Page,
+    Proof,
+    Task,
+)
+from reports.telling import clipped, told
+from reports.wording import duration, moment
+
+MOST_ENTRIES = 5000
+MOST_ALERTS = 200
+_PEOPLE = frozenset({ActorKind.person, ActorKind.reporter, ActorKind.token})
+_MOMENTS = {
+    "first_malicious": "First malicious act", "compromise": "Initial compromise", "occurred": "Occurred",
+    "alerted": "First alert", "reported": "Reported", "acknowledged": "Acknowledged", "declared": "Declared",
+    "contained": "Contained", "eradicated": "Eradicated", "recovered": "Recovered", "closed": "Closed",
+}  # fmt: skip
+_ALWAYS = ("acknowledged", "contained", "recovered", "closed")
+
+
+def build(session: Session, actor: Actor, key_or_id: str | UUID, *, now: datetime) -> IncidentReport:
+    """The report of an incident as of `now`. Raises NotFound when the actor may not see it."""
+    incident = queries.incident(session, actor, key_or_id)
+    names = users.names(session)
+    entries = _entries(session, actor, incident.id)
+    known = milestones.in_force(session, incident.id)
+    alerts = _alerts(session, actor, incident.id)
+    pages = _pages(session, incident)
+    tasks = _tasks(session, actor, incident.id, names)
+    actions = response.actions(session, incident.ref, names)
+    countermeasures = response.countermeasures(session, incident.ref)
+    timeline = tuple(_line(entry) for entry in entries)
+    head = _head(incident, names)
+    return IncidentReport(
+        made_at=now,
+        made_by=actor.name,
+        head=head,
+        paragraph=_paragraph(head, known, alerts, pages, actions, timeline),
+        times=_times(incident, known),
+        timeline=timeline,
+        actions=actions,
+        countermeasures=countermeasures,
+        decisions=response.decisions(entries),
+        alerts=alerts,
+        observables=_observables(session, actor, incident.id),
+        pages=pages,
+        tasks=tasks,
+        runs=response.runs(session, incident.ref),
+        comments=tuple(
+            Comment(c.created_at, c.author_name, c.body)
+            for c in comments.of_incident(session, actor, incident.id)
+        ),
+        open_ends=_open_ends(head, tasks, pages, actions, countermeasures),
+        proof=_proof(session, entries),
+        people=tuple(Counter(line.actor for line in timeline if not line.automatic).most_common()),
+    )
+
+
+def _entries(session: Session, actor: Actor, incident_id: UUID) -> list[Entry]:
+    """The journal of the incident, oldest first."""
+    found: list[Entry] = []
+    before: UUID | None = None
+    while len(found) < MOST_ENTRIES:
+        page = journal.entries(session, ref=Ref("incident", str(incident_id)), before=before, limit=500)
+        found += queries.readable(session, actor, page)
+        if len(page) < 500:
+            break
+        before = page[-1].id
+    return found[::-1]
+
+
+def _line(entry: Entry) -> Line:
+    return Line(
+        entry.at, entry.actor_name, entry.actor_kind, entry.actor_kind not in _PEOPLE, entry.verb, told(entry)
+    )
+
+
+def _head(incident: Incident, names: dict[UUID, str]) -> Head:
+    return Head(
+        id=str(incident.id),
+        key=incident.key,
+        title=incident.title,
+        kind=incident.kind,
+        severity=incident.severity,
+        severity_reason=incident.severity_reason,
+        stage=incident.stage,
+        confirmation=incident.confirmation,
+        confirmed_by=incident.confirmed_by,
+        confirmed_at=incident.confirmed_at,
+        confirmed_because=incident.confirmed_because,
+        category=incident.category,
+        owner=names.get(incident.owner_id) if incident.owner_id else None,
+        source=incident.source,
+        trust=incident.trust,
+        tlp=incident.tlp,
+        pap=incident.pap,
+        tags=tuple(incident.tags),
+        techniques=tuple(incident.techniques),
+        late=incident.late,
+        exercise=incident.exercise,
+        opened_at=incident.opened_at,
+        closed_at=incident.closed_at,
+        closed_by=incident.closed_by,
+        disposition=incident.disposition,
+        root_cause=incident.root_cause,
+        summary=incident.summary,
+        opened_because=incident.group_why,
+        url=f"{settings().base_url}/incidents/{incident.key}",
+    )
+
+
+def _times(incident: Incident, known: dict[str, Milestone]) -> tuple[KeyTime, ...]:
+    opened = KeyTime("opened", "Opened", incident.opened_at, 0, "system", "Tocsin")
+    reached = [
+        KeyTime(kind, says, m.at, (m.at - incident.opened_at).total_seconds(), m.source, m.set_by)
+        for kind, says in _MOMENTS.items()
+        if (m := known.get(kind)) is not None
+    ]
+    missing = [KeyTime(kind, _MOMENTS[kind], None, None, "", None) for kind in _ALWAYS if kind not in known]
+    return (*sorted([opened, *reached], key=lambda t: t.at or incident.opened_at), *missing)
+
+
+def _alerts(session: Session, actor: Actor, incident_id: UUID) -> tuple[Alert, ...]:
+    wanted = AlertFilter(incident=incident_id)
+    found: Sequence[AlertRow] = queries.alerts(session, actor, wanted, limit=MOST_ALERTS).items
+    return tuple(
+        Alert(a.title, a.source, a.severity, a.status, a.count, a.first_seen, a.last_seen, a.why)
+        for a in reversed(found)
+    )
+
+
+def _observables(session: Session, actor: Actor, incident_id: UUID) -> tuple[Observable, ...]:
+    return tuple(
+        Observable(o.type, o.value, defang(o.type, o.value), o.roles, o.first_seen, o.last_seen, o.others)
+        for o in observables.of_incident(session, actor, incident_id)
+    )
+
+
+def _pages(session: Session, incident: Incident) -> tuple[Page, ...]:
+    made = []
+    for page in reversed(notify_queries.pages(session, subjects=[incident.ref], limit=200)):
+        began = page.received_at or page.created_at
+        attempts = tuple(
+            Attempt(a.shown, a.channel, str(a.state), a.sent_at, a.latency_ms, a.answer or a.failure)
+            for a in notify_queries.attempts(session, page.id)
+        )
+        made.append(
+            Page(
+                page.title, page.created_at, str(page.state), _ms(began, page.first_sent_at), page.acknowledged_name,
+                page.acknowledged_at, _ms(began, page.acknowledged_at), attempts,
+            )
+        )  # fmt: skip
+    return tuple(made)
+
+
+def _tasks(session: Session, actor: Actor, incident_id: UUID, names: dict[UUID, str]) -> tuple[Task, ...]:
+    found: Sequence[TaskRow] = queries.tasks(
+        session, actor, incident=incident_id, status=None, limit=200
+    ).items
+    return tuple(
+        Task(
+            t.title, t.status, t.ended_by or (names.get(t.assignee_id) if t.assignee_id else t.assign), t.created_at,
+            t.due_at, t.ended_at, tuple((k, clipped(v, 200)) for k, v in (t.answers or {}).items()), t.reason,
+        )
+        for t in reversed(found)
+    )  # fmt: skip
+
+
+def _paragraph(
+    head: Head,
+    known: dict[str, Milestone],
+    alerts: tuple[Alert, ...],
+    pages: tuple[Page, ...],
+    actions: Sequence[response.Action],
+    timeline: tuple[Line, ...],
+) -> tuple[str, ...]:
+    """Five sentences for a director, each from the record."""
+    how = (
+        f"reported by {head.source} in {len(alerts)} alert{'' if len(alerts) == 1 else 's'}"
+        if alerts
+        else "opened by hand"
+    )
+    category = f" of the category {head.category}" if head.category else ""
+    what = f"{head.key} is {_a(head.severity)} {head.kind}{category}, {how} and opened on {moment(head.opened_at)}"
+    said = [f"{what}: {clipped(head.title, 160).rstrip('.')}."]
+    if pages:
+        first = next((p for p in pages if p.acknowledged_ms is not None), None)
+        answered = (
+            f"{first.acknowledged_by} answered after {duration((first.acknowledged_ms or 0) / 1000)}"
+            if first
+            else "nobody has answered"
+        )
+        said.append(f"{len(pages)} page{'' if len(pages) == 1 else 's'} went out; {answered}.")
+    elif "acknowledged" in known:
+        waited = (known["acknowledged"].at - head.opened_at).total_seconds()
+        said.append(f"{known['acknowledged'].set_by} took it up after {duration(max(waited, 0))}.")
+    done = [a for a in actions if a.state == "succeeded" and a.effect in ("disruptive", "destructive")]
+    if done:
+        said.append(
+            f"{len(done)} containing action{'' if len(done) == 1 else 's'} succeeded, the first at {moment(done[0].at)}."
+        )
+    hands = sum(not line.automatic for line in timeline)
+    said.append(f"The record holds {len(timeline)} entries, {hands} of them by people.")
+    if head.closed_at:
+        meaning = MEANING.get(Disposition(head.disposition)) if head.disposition else None
+        took = duration((head.closed_at - head.opened_at).total_seconds())
+        said.append(
+            f"It was closed by {head.closed_by} after {took}{f': {meaning[0].lower()}{meaning[1:]}' if meaning else ''}."
+        )
+    else:
+        said.append(f"It is still open, in the stage {head.stage}.")
+    return tuple(said)
+
+
+def _open_ends(
+    head: Head,
+    tasks: tuple[Task, ...],
+    pages: tuple[Page, ...],
+    actions: Sequence[response.Action],
+    countermeasures: Sequence[response.Countermeasure],
+) -> tuple[str, ...]:
+    ends = [f"Task: {t.title}" for t in tasks if t.status == "open"]
+    ends += [f"Page not acknowledged: {p.title}" for p in pages if p.state in ("waiting", "exhausted")]
+    ends += [f"Outcome unknown: {a.action} on {a.target}" for a in actions if a.state == "unknown"]
+    ends += [
+        f"Countermeasure in force: {c.what} on {c.target}"
+        for c in countermeasures
+        if c.state in response.IN_FORCE
+    ]
+    if head.closed_at is None and head.owner is None:
+        ends.append("Nobody owns the incident.")
+    if head.confirmation in ("unconfirmed", "suspected") and head.closed_at is None:
+        ends.append("It is not decided whether this is an incident.")
+    return tuple(ends)
+
+
+def _proof(session: Session, entries: list[Entry]) -> Proof:
+    bodies = dict(
+        session.execute(
+            select(JournalEntry.id, JournalEntry.body).where(JournalEntry.id.in_([e.id for e in entries]))
+        )
+        .tuples()
+        .all()
+    )
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(journal.leaf_hash(bodies[entry.id]))
+    statement = (
+        f"This report tells {len(entries)} entries of the journal, which the database lets nobody change or delete. "
+        "The digest below is the SHA-256 over the hashes of these entries in the order of their time: made again from "
+        "the journal later, it shows whether they are the same. No outside witness holds it, so it is as honest as "
+        "this machine and as this copy of the report."
+    )
+    return Proof(
+        entries=len(entries),
+        first=entries[0].at if entries else None,
+        last=entries[-1].at if entries else None,
+        digest=digest.hexdigest(),
+        redacted=sum(e.redacted for e in entries),
+        statement=statement,
+    )
+
+
+def _ms(began: datetime, ended: datetime | None) -> int | None:
+    return round((ended - began).total_seconds() * 1000) if ended else None
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[:1] in "aeiou" else f"a {word}"
