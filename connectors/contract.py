@@ -115,24 +115,10 @@ FIELD_TYPES: tuple[str, ...] = ("string", "text", "url", "integer", "number", "b
 
 @dataclass(frozen=True)
 class Auth:
-    """How requests prove who we are. `options` are templates over `settings` and `secrets`."""
+    """How requests prove who we are: a kind of `core.net.auth` (or "none") and its settings, templates over ours."""
 
     kind: str = "none"
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-AUTH_KINDS: Mapping[str, tuple[str, ...]] = {
-    "none": (),
-    "basic": ("username", "password"),
-    "bearer": ("token",),
-    "api_key": ("header", "value", "prefix"),
-    "oauth2_client": ("token_url", "client_id", "client_secret", "scope"),
-    "login_jwt": ("login_path", "username", "password", "token"),  # token: path in the answer
-    "session": ("login_path", "body", "token", "header"),
-    "hmac": ("secret", "header"),
-    "sigv4": ("access_key", "secret_key", "region", "service"),
-    "mtls": ("certificate", "key"),
-}
 
 
 # ---------------------------------------------------------------------------------------------- actions out
@@ -189,7 +175,10 @@ class Poll:
 
 @dataclass(frozen=True)
 class Probe:
-    """Did it happen? Another read action of the same connector with inputs (templates), or a request; `done_when` is CEL."""
+    """Did it happen? A read action of the same connector, or a request; `done_when` is CEL over its `output` and answer.
+
+    `inputs` are templates over the call's `inputs`; empty: the call's inputs of the same names are passed on.
+    """
 
     done_when: str
     action: str | None = None
@@ -199,7 +188,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Undo:
-    """Which action of the same connector takes it back; `inputs` are templates over `inputs` and `output`."""
+    """Which action of the same connector takes it back.
+
+    `inputs` are templates over the call's `inputs` and `output`; empty: its inputs of the same names are passed on.
+    """
 
     action: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -214,6 +206,7 @@ class ActionContext:
     egress: Any  # core.net.Egress
     key: str  # the call's idempotency key
     send: Callable[[HttpRequest], HttpResponse]  # with the connector's auth and egress applied
+    ports: Mapping[str, Any] = field(default_factory=dict)  # what the door lends, such as the block list
 
 
 class ActionFailed(TocsinError):

@@ -11,11 +11,9 @@ from typing import Any
 from connectors import entities
 from connectors.bodies import LineParser
 from connectors.contract import (
-    AUTH_KINDS,
     FIELD_TYPES,
     KINDS,
     Action,
-    ActionContext,
     Auth,
     Connector,
     DeclarationError,
@@ -31,8 +29,9 @@ from connectors.contract import (
 )
 from connectors.located import At, Document, load, parse
 from connectors.mapping import compile_alerts
+from core.net import auth as credentials
 
-Run = Callable[[ActionContext, Mapping[str, Any]], Mapping[str, Any]]
+Run = Callable[..., Any]  # an action's (context, inputs) -> output, or health's (context) -> sentence
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 _VERB = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
@@ -153,11 +152,14 @@ def _field(name: str, at: At) -> Field:
 
 
 def _auth(at: At) -> Auth:
+    kinds = (*credentials.kinds(), "none")
     if not isinstance(at.data, dict) or "kind" not in at.data:
-        at.complain(f"needs a kind: one of {', '.join(AUTH_KINDS)}")
+        at.complain(f"needs a kind: one of {', '.join(kinds)}")
         return Auth()
-    kind = at["kind"].choice(AUTH_KINDS, "none")
-    members = dict(at.members(("kind", *AUTH_KINDS[kind])))
+    kind = at["kind"].choice(kinds, "none")
+    fields = credentials.fields_of(kind) if kind != "none" else ()
+    required = [item.name for item in fields if item.required]
+    members = dict(at.members(("kind", *(item.name for item in fields)), required))
     return Auth(kind, {name: member.data for name, member in members.items() if name != "kind"})
 
 

@@ -321,7 +321,7 @@ def _scan(text: str) -> Iterator[tuple[str, str]]:
         text = pattern.sub(" ", text)
     for match in _TOKEN.finditer(text):
         token = match.group()
-        if len(token) >= 4 and len(token) <= 320:
+        if 3 <= len(token) <= 320:
             yield from _judge(token.strip(_EDGES) if token[:2] != "::" else token.rstrip(_EDGES))
 
 

@@ -29,8 +29,12 @@ class AlertMapping:
     from_config: bool = False  # the operator writes the mapping into the source's settings
 
     def read(
-        self, body: bytes, content_type: str, headers: Mapping[str, str], config: Mapping[str, Any]
-    ) -> Reading:  # noqa: ARG002 - the bytes say it better
+        self,
+        body: bytes,
+        content_type: str,  # noqa: ARG002 - part of the contract; the bytes say it better
+        headers: Mapping[str, str],
+        config: Mapping[str, Any],
+    ) -> Reading:
         """The alerts in a delivery. Raises Unreadable when nothing in it could be understood, and nothing else."""
         mapping = configured(config, self) if self.from_config else self
         try:

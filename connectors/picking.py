@@ -16,7 +16,7 @@ from connectors.located import At
 from connectors.paths import Frame, Pick, compile_path, parse_steps, text_of, texts_of, walk
 
 try:
-    from re import _parser as _regex_parser  # type: ignore[attr-defined]  # no public way to inspect a pattern
+    from re import _parser as _regex_parser  # no public way to inspect a pattern
 except ImportError:  # pragma: no cover - a Python that moved it
     _regex_parser = None
 
