@@ -1,0 +1,1 @@
+"""Pages of this kind answer over HTTP."""
