@@ -113,4 +113,6 @@ def test_samples_hold_no_real_addresses() -> None:
 
 
 def test_a_context_carries_no_database() -> None:
-    assert set(ActionContext.__dataclass_fields__) == {"settings", "secrets", "egress", "key", "send"}
+    fields = set(ActionContext.__dataclass_fields__)
+    assert fields >= {"settings", "secrets", "egress", "key", "send"}
+    assert fields.isdisjoint({"uow", "session", "db"}), "what a product needs of the database comes as a port"
