@@ -60,7 +60,7 @@ def _frame(request: Request, actor: Actor, here: str) -> Frame:
         RailItem(word=_("Incidents"), href="/incidents", icon="flame", here=here == "incidents", count=seen.incidents, phone=True),
         RailItem(word=_("Alerts"), href="/alerts", icon="bell-ringing", here=here == "alerts", count=seen.alerts, phone=True),
         RailItem(word=_("Playbooks"), href="/playbooks", icon="git-branch", here=here == "playbooks", count=seen.runs),
-        RailItem(word=_("On-call"), href="/on-call", icon="phone", here=here == "oncall", count=seen.pages, phone=True),
+        RailItem(word=_("On-call"), href="/oncall", icon="phone", here=here == "oncall", count=seen.pages, phone=True),
         RailItem(word=_("Reports"), href="/reports", icon="report", here=here == "reports"),
         RailItem(word=_("Journal"), href="/journal", icon="book", here=here == "journal"),
         RailItem(word=_("Settings"), href="/settings", icon="settings", here=here == "settings", count=seen.stuck),

@@ -5,8 +5,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from core import clock
 from core.actors import Actor
 from core.auth import users
+from notify import inbox, queries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,4 +48,27 @@ class Surroundings:
 def look(session: Session, actor: Actor) -> Surroundings:
     """What surrounds this person's pages just now."""
     user = users.get(session, actor.user_id) if actor.user_id else None
-    return Surroundings(roles=tuple(user.roles) if user else ())
+    return Surroundings(
+        roles=tuple(user.roles) if user else (),
+        pages=len(queries.waiting(session, limit=100)),
+        unread=inbox.unread(session, user.id) if user else 0,
+        on_call=_on_call(session),
+    )
+
+
+def _on_call(session: Session) -> OnCall | None:
+    """Who answers first: by the schedule that the default policy begins with, else the first that has somebody."""
+    rotas = queries.on_call_now(session, clock.now())
+    leading = _leading_schedules(session)
+    rotas.sort(key=lambda rota: str(rota.schedule_id) not in leading)
+    for rota in rotas:
+        if rota.user_name is not None:
+            return OnCall(name=rota.user_name, until=rota.until, next=rota.next_user_name)
+    return None
+
+
+def _leading_schedules(session: Session) -> set[str]:
+    for policy, steps in queries.all_policies(session):
+        if policy.is_default and steps:
+            return {target["id"] for target in steps[0].targets if target["kind"] == "schedule"}
+    return set()

@@ -72,6 +72,18 @@ def day_key(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d")
 
 
+def when(at: datetime) -> str:
+    """A moment of the coming or past days: "Mon 09:00", in UTC; the browser rewrites it in the reader's zone."""
+    return at.astimezone(UTC).strftime("%a %H:%M" if abs(at - clock.now()) < timedelta(days=6) else "%d %b %H:%M")
+
+
+def milliseconds(value: int) -> str:
+    """How long something took: "412 ms", "1.8 s", "3 min"."""
+    if abs(value) < 1000:
+        return _("%(n)s ms") % {"n": value}
+    return _("%(n)s s") % {"n": f"{value / 1000:.1f}"} if abs(value) < 60_000 else span(value / 1000)
+
+
 def number(value: int) -> str:
     """1204 → "1,204"."""
     return f"{value:,}"
@@ -114,6 +126,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "utc": utc,
     "clock": clock_time,
     "day": day_key,
+    "when": when,
+    "ms": milliseconds,
     "number": number,
     "count": count,
     "words": words,

@@ -20,6 +20,9 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const clock = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", hour12: false });
   const day = new Intl.DateTimeFormat(lang, { weekday: "short", day: "numeric", month: "short" });
+  const soon = new Intl.DateTimeFormat(lang, { weekday: "short", hour: "2-digit", minute: "2-digit", hour12: false });
+  const later = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false });
+  const when = (at) => (Math.abs(at - Date.now()) > 6 * 86400e3 ? later : at.toDateString() === new Date().toDateString() ? clock : soon).format(at);
   const full = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium", hour12: false });
   function ago(seconds) {
     const past = Math.abs(seconds);
@@ -34,7 +37,7 @@
       const at = new Date(element.dateTime);
       if (isNaN(at)) return;
       const style = element.dataset.style;
-      const text = style === "clock" ? clock.format(at) : style === "day" ? day.format(at)
+      const text = style === "clock" ? clock.format(at) : style === "day" ? day.format(at) : style === "when" ? when(at)
         : style === "full" ? full.format(at) : ago((at - Date.now()) / 1000);
       if (element.textContent !== text) element.textContent = text;
       if (!element.dataset.zoned) { element.title += " · " + full.format(at) + " " + zone; element.dataset.zoned = "1"; }
@@ -111,7 +114,7 @@
 
   // --- keys: / search, j k rows, Enter opens, x ticks, g then a letter goes, n writes a note, ? lists them ---------------
   let going = 0;
-  const places = { n: "/", i: "/incidents", a: "/alerts", p: "/playbooks", o: "/on-call", r: "/reports", j: "/journal", s: "/settings" };
+  const places = { n: "/", i: "/incidents", a: "/alerts", p: "/playbooks", o: "/oncall", r: "/reports", j: "/journal", s: "/settings" };
   function step(by) {
     const rows = $$("[data-row]");
     if (!rows.length) return;
