@@ -176,6 +176,9 @@ class Run:
                     break
             data = yield Asked(view, row, outcome)
             view = StepView(self.plan, self.state, self.facts, row, self.now, self.is_bound, view.items)
+            if data.get("error"):
+                outcome = Failed(str(data["error"]))
+                break
             outcome = self._said(view, lambda seen, data=data: seen.kind.on_event(seen, Event("performed", data)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         self._apply(row, outcome)
 

@@ -91,6 +91,12 @@ def must_ask(view: View, effect: str) -> str | None:
     return None
 
 
+def left_out(event: Event) -> str:
+    """Why a person did not do a task."""
+    by = ", ".join(str(name) for name in event.data.get("by", ())) or "somebody"
+    return f"{by} left it out: {event.data.get('reason') or 'no reason given'}"
+
+
 def wrong_people(entries: list[str]) -> list[str]:
     """The entries that name nobody: neither `owner` nor role:…, user:… or on_call:…."""
     return [one for one in entries if one != "owner" and not _names_somebody(one)]

@@ -28,7 +28,7 @@ TRIGGER_FACTS = (
 )
 """Facts of the journal that may start a playbook; each refers to an incident."""
 
-_TRIGGER_SCHEMA = INCIDENT.extended(trigger="map")
+TRIGGER_SCHEMA = INCIDENT.extended(trigger="map")
 
 
 def check_playbook(plan: Plan, reader: Reader) -> None:
@@ -36,11 +36,11 @@ def check_playbook(plan: Plan, reader: Reader) -> None:
     for trigger in plan.triggers:
         if trigger.when is not None:
             try:
-                compile_condition(trigger.when, _TRIGGER_SCHEMA, routing=True)
+                compile_condition(trigger.when, TRIGGER_SCHEMA, routing=True)
             except ExpressionError as error:
                 reader.notes.add(trigger.line, f"{reader.where}: trigger: {error.message}")
     if plan.concurrency_key is not None:
-        _check_template(reader, "concurrency", plan.concurrency_key, _TRIGGER_SCHEMA.extended(inputs=input_types(plan.inputs)))
+        _check_template(reader, "concurrency", plan.concurrency_key, TRIGGER_SCHEMA.extended(inputs=input_types(plan.inputs)))
 
 
 def check_step(draft: Draft, drafts: dict[str, Draft]) -> Step:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.expressions import render
-from playbooks.asking import agreed, ask, ask_again, must_ask, nobody_answered, refusal
+from playbooks.asking import agreed, ask, ask_again, left_out, must_ask, nobody_answered, refusal
 from playbooks.contract import (
     Blocked,
     Body,
@@ -164,6 +164,8 @@ def on_event(view: View, event: Event) -> Outcome:
         return _performed(view, event, stage)
     if event.name == "call":
         return _called(view, event)
+    if event.name == "task" and event.data.get("state") == "skipped":
+        return Skipped(left_out(event))
     if event.name == "task":
         output = {"by_hand": True, "form": event.data.get("form") or {}}
         return Done(output, form=event.data.get("form") or {}, by=tuple(event.data.get("by", ())), note="done by hand")

@@ -50,7 +50,7 @@ def begin(view: View) -> Outcome:
         try:
             holds = view.holds(branch["when"])
         except Undecided as error:
-            said = f"could not decide {branch['when']}: {error}"
+            said = f"could not decide which branch to take: {error.message}"
             return Skipped(said) if view.mode == "watch" else Failed(said, retry=False)
         seen.append({**why, "holds": holds})
         if holds:

@@ -43,7 +43,7 @@ def on_event(view: View, event: Event) -> Outcome:
             if view.holds(spec["until"]):
                 return Done({"rounds": turn + 1})
         except Undecided as error:
-            return Failed(f"could not decide {spec['until']}: {error}", retry=False)
+            return Failed(f"could not decide whether to go on: {error.message}", retry=False)
         if turn + 1 >= spec["most"]:
             return Failed(f"still not so after {turn + 1} rounds: {spec['until']}", retry=False)
         if spec["every"] and view.mode != "watch":

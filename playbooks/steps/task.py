@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from playbooks.asking import wrong_people
+from playbooks.asking import left_out, wrong_people
 from playbooks.contract import Blocked, Body, Done, Event, Failed, Outcome, Perform, Skipped, StepKind, View, WaitDraft
 from playbooks.language import plain
 
@@ -90,8 +90,8 @@ def on_event(view: View, event: Event) -> Outcome:
         ref = event.data["ref"]
         return Blocked((WaitDraft(kind="task", ref=ref, due_at=due),), detail={"task": ref})
     if event.name == "task":
-        if event.data.get("state") == "cancelled":
-            return Failed("the task was cancelled", retry=False)
+        if event.data.get("state") == "skipped":
+            return Skipped(left_out(event))
         form = {**blank_form(view.step.spec), **(event.data.get("form") or {})}
         output = {"form": form, "checklist": event.data.get("checklist") or []}
         return Done(output, form=form, by=tuple(event.data.get("by", ())))

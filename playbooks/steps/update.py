@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playbooks.contract import Body, Done, Event, Failed, Outcome, Perform, Skipped, StepKind, View
+from playbooks.contract import Body, Done, Event, Outcome, Perform, Skipped, StepKind, View
 
 _STAGES = ("triage", "investigate", "contain", "eradicate", "recover", "review")
 _SEVERITIES = ("info", "low", "medium", "high", "critical")
@@ -35,10 +35,8 @@ def begin(view: View) -> Outcome:
     return Perform("update", changes, detail={"changes": changes})
 
 
-def on_event(view: View, event: Event) -> Outcome:
-    """Changed, or why it could not be."""
-    if event.data.get("error"):
-        return Failed(str(event.data["error"]), retry=False)
+def on_event(view: View, _event: Event) -> Outcome:
+    """Changed."""
     return Done(dict(view.detail.get("changes", {})))
 
 

@@ -55,7 +55,7 @@ def _look(view: View, ends: float) -> Outcome:
         if view.holds(spec["until"]):
             return Done({"waited": True})
     except Undecided as error:
-        return Failed(f"could not decide {spec['until']}: {error}", retry=False)
+        return Failed(f"could not decide whether to go on: {error.message}", retry=False)
     if view.now.timestamp() >= ends:
         return Failed(f"still not so after {say_duration(view.step.timeout or _GIVE_UP)}: {spec['until']}", retry=False)
     due = min(view.now.timestamp() + spec["every"], ends)

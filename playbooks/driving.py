@@ -1,0 +1,201 @@
+"""Drives claimed runs until each blocks or ends: worked out in memory, written in one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from core import work
+from core.actors import Actor, ActorKind
+from core.db import UnitOfWork, database_now, reading, unit_of_work
+from core.errors import TocsinError
+from core.journal import Fact, record, verbs
+from core.types import Ref
+from playbooks import facts as told
+from playbooks import ports, storing
+from playbooks.advance import Asked, Run, Work
+from playbooks.contract import Event
+from playbooks.models import PlaybookRun
+from playbooks.ports import Request
+from playbooks.state import RUN_ENDED
+from playbooks.storing import Loaded, storable
+
+
+@dataclass
+class _Driven:
+    """One run on its way: what is left of its work, and what it asks for next."""
+
+    claim: work.Claim
+    loaded: Loaded
+    run: Run
+    work: Work
+    asked: Asked | None
+
+
+def actor_of(run_id: UUID, name: str) -> Actor:
+    """The run as the journal's actor."""
+    return Actor(ActorKind.playbook, str(run_id), name)
+
+
+def handle(claims: list[work.Claim]) -> None:
+    """Drive these runs. If one of them cannot be written, each is driven in a transaction of its own."""
+    driven = _worked_out(claims)
+    try:
+        with unit_of_work() as uow:
+            for one in driven:
+                _write(uow, one)
+    except (work.LostLease, IntegrityError, LookupError):
+        if len(claims) == 1:
+            raise
+        for claim in claims:
+            _alone(claim)
+
+
+def _alone(claim: work.Claim) -> None:
+    try:
+        handle([claim])
+    except work.LostLease:
+        return  # somebody else has it, or it has ended
+    except (IntegrityError, LookupError) as error:
+        with unit_of_work() as uow:
+            work.retry(uow, KIND, claim, f"{type(error).__name__}: {error}")
+
+
+def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
+    """Everything that can be done without a transaction."""
+    given = ports.current()
+    with reading() as session:
+        now = database_now(session)
+        found = storing.load(session, [claim.id for claim in claims])
+        is_bound = given.bound(session)
+        facts: dict[Ref, dict[str, Any]] = {}
+        for one in found.values():
+            if one.subject not in facts:
+                facts[one.subject] = given.facts(session, one.subject)
+    driven = []
+    for claim in claims:
+        loaded = found.get(claim.id)
+        if loaded is None:
+            continue
+        run = Run(loaded.plan, loaded.state, dict(facts[loaded.subject]), now, is_bound)
+        work_left = _everything(run, loaded)
+        driven.append(_Driven(claim, loaded, run, work_left, next(work_left, None)))
+    return driven
+
+
+def _everything(run: Run, loaded: Loaded) -> Work:
+    """Hear the answers, then go on."""
+    for _wait, attempt, answer in loaded.answers:
+        yield from run.deliver(attempt, Event(answer["event"], answer.get("data") or {}))
+    yield from run.advance()
+
+
+def _write(uow: UnitOfWork, one: _Driven) -> None:
+    """Ask the ports what is left to ask, then write the run and give its lease back."""
+    storing.lock(uow, one.claim)
+    state = one.loaded.state
+    actor = actor_of(state.id, state.name)
+    while one.asked is not None:
+        storing.write_attempts(uow, state)  # what ports write may point at the attempt
+        answer = _perform(uow, actor, one, one.asked)
+        one.asked.attempt.changed = True
+        try:
+            one.asked = one.work.send(answer)
+        except StopIteration:
+            one.asked = None
+    storing.write_attempts(uow, state)
+    dropped = storing.write_waits(uow, state)
+    storing.take_answers(uow, [wait for wait, _attempt, _answer in one.loaded.answers])
+    for ref in dropped:
+        ports.current().withdraw(uow, actor, ref, state.error or "the playbook went on without it")
+    storing.write_run(uow, state)
+    _tell(uow, actor, one.loaded)
+    if state.state in RUN_ENDED:
+        ended(uow, actor, one.loaded.row, state.state, state.error)
+        at = None
+    else:
+        at = uow.now if storing.has_answers(uow, state.id) else state.wake_at
+    work.later(uow, KIND, one.claim, at)
+
+
+def _perform(uow: UnitOfWork, actor: Actor, one: _Driven, asked: Asked) -> Mapping[str, Any]:
+    given = ports.current()
+    attempt = asked.attempt
+    purpose = asked.perform.arguments.get("purpose")
+    # One key for one try: a step is tried again only when the product surely did not do it.
+    key = f"step:{attempt.id}" + (f":{purpose}" if purpose else "")
+    request = Request(
+        actor=actor,
+        run_id=one.loaded.state.id,
+        step_id=attempt.id,
+        subject=one.loaded.subject,
+        facts=one.run.facts,
+        key=key,
+        title=one.loaded.plan.name,
+        arguments=asked.perform.arguments,
+    )
+    try:
+        with uow.begin_nested():
+            answer = given.perform[asked.perform.port](uow, request)
+            uow.flush()
+    except TocsinError as error:
+        return {"error": error.message}
+    if asked.perform.port == "update":
+        uow.flush()
+        one.run.facts.update(given.facts(uow, one.loaded.subject))
+    return answer
+
+
+def _tell(uow: UnitOfWork, actor: Actor, loaded: Loaded) -> None:
+    """Journal what the run noted."""
+    words = verbs()
+    for note in loaded.state.notes:
+        refs = [Ref("run", str(loaded.state.id)), loaded.subject]
+        if note.attempt is not None:
+            refs.append(Ref("step", str(note.attempt.id)))
+        data = storable(note.data) if note.data is not None else None
+        record(uow, actor, Fact(words[note.verb], tuple(refs), storable(note.body), data))
+    loaded.state.notes.clear()
+
+
+def ended(uow: UnitOfWork, actor: Actor, row: PlaybookRun, state: str, reason: str | None) -> None:
+    """Tell that a run has ended, and let the next one of its queue begin."""
+    refs = (row.ref, row.subject)
+    body = {"playbook": row.playbook, "state": state}
+    record(uow, actor, Fact(told.RUN_ENDED, refs, body, {"reason": reason} if reason else None))
+    if row.concurrency_key is None:
+        return
+    queued = (
+        select(PlaybookRun.id)
+        .where(
+            PlaybookRun.playbook == row.playbook,
+            PlaybookRun.concurrency_key == row.concurrency_key,
+            PlaybookRun.state == "queued",
+        )
+        .order_by(PlaybookRun.created_at, PlaybookRun.id)
+        .limit(1)
+    )
+    following = uow.scalar(queued)
+    if following is not None:
+        uow.execute(
+            update(PlaybookRun)
+            .where(PlaybookRun.id == following, PlaybookRun.state == "queued")
+            .values(state="running", slot=row.concurrency_key, due_at=uow.now, started_at=uow.now)
+        )
+        uow.wake(KIND.name)
+
+
+def _parked(uow: UnitOfWork, run_id: UUID, error: str) -> None:
+    """A run that cannot go on by itself is told, on the incident too."""
+    row = uow.get(PlaybookRun, run_id)
+    if row is not None:
+        body = {"playbook": row.playbook}
+        record(uow, actor_of(row.id, row.name), Fact(told.RUN_PARKED, (row.ref, row.subject), body, {"error": error}))
+
+
+KIND = work.register(
+    work.WorkKind("playbooks.runs", PlaybookRun, handle, batch=20, concurrency=2, on_park=_parked)
+)

@@ -1,0 +1,270 @@
+"""The door to runs: start one, answer what it waits for, stop it, try a failed step again."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import IntegrityError
+
+from core.actors import Actor, ActorKind
+from core.auth import permissions
+from core.db import UnitOfWork
+from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from core.expressions import render
+from core.ids import new_id, token_digest
+from core.journal import Fact, record
+from core.types import Ref
+from playbooks import driving, facts, ports, storing
+from playbooks.advance import Run, fill_inputs
+from playbooks.models import Playbook, PlaybookRun, Vote, Wait
+from playbooks.permissions import ANSWER, START
+from playbooks.plan import Plan
+from playbooks.state import RUN_ENDED, RUN_LIVE
+from playbooks.taking_up import AGAIN, taken_up
+
+__all__ = ["answer", "answer_callback", "cancel", "finish_wait", "retry_step", "start"]
+
+
+def start(
+    uow: UnitOfWork,
+    actor: Actor,
+    *,
+    playbook: str,
+    subject: Ref,
+    inputs: Mapping[str, Any] | None = None,
+    trigger: Mapping[str, Any] | None = None,
+    trigger_key: str | None = None,
+    mode: str | None = None,
+) -> PlaybookRun:
+    """Start a playbook on an incident, with the version that is published now.
+
+    The same `trigger_key` starts one run only. If a run with the same concurrency key lives, the playbook's policy
+    decides: the new one waits (state `queued`), is not started (the living run is returned), replaces the other, or
+    runs beside it. Raises NotFound, Forbidden, Invalid.
+    """
+    permissions.require(actor, START.name)
+    found = uow.scalar(select(Playbook).where(Playbook.key == playbook, Playbook.removed_at.is_(None)))
+    if found is None:
+        raise NotFound(f'There is no playbook "{playbook}"; `tocsin playbooks apply` publishes the ones of the file.')
+    if not ports.current().visible(uow, actor, subject):
+        raise NotFound("There is no such incident, or you may not see it.")
+    if trigger_key is not None:
+        known = uow.scalar(select(PlaybookRun).where(PlaybookRun.trigger_key == trigger_key))
+        if known is not None:
+            return known
+    plan = storing.plan_of(uow, found.version_id)
+    given = _checked_inputs(plan, inputs or {})
+    key = _concurrency_key(uow, plan, subject, given, trigger or {})
+    state, other = _place_in_line(uow, actor, plan, key)
+    if other is not None:
+        record(uow, actor, Fact(facts.RUN_DROPPED, (other.ref, subject), {"playbook": playbook, "key": key}))
+        return other
+    row = _insert(
+        uow, actor, plan, version_id=found.version_id, mode=mode or plan.mode, state=state, subject=subject,
+        inputs=storing.storable(given), variables={}, trigger=storing.storable(dict(trigger or {})),
+        trigger_key=trigger_key, concurrency_key=key,
+    )  # fmt: skip
+    verb = facts.RUN_STARTED if state == "running" else facts.RUN_QUEUED
+    body = {"playbook": playbook, "mode": row.mode, "version": str(found.version_id), "trigger": dict(trigger or {}).get("verb")}
+    record(uow, actor, Fact(verb, (row.ref, subject), body))
+    uow.wake(driving.KIND.name)
+    return row
+
+
+def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, Any]) -> Wait:
+    """Vote on an approval: `{"approve": bool, "reason": text}`.
+
+    One refusal decides; agreement decides when the quorum has agreed. Each person has one vote. Raises NotFound,
+    Forbidden (not asked, or the one who started the run under four eyes), Conflict (already decided), Invalid.
+    """
+    permissions.require(actor, ANSWER.name)
+    if actor.kind is not ActorKind.person or actor.user_id is None:
+        raise Forbidden("Only a person who is signed in can agree or refuse.")
+    if not isinstance(decision.get("approve"), bool):
+        raise Invalid("Say whether you agree.", [Problem("approve", "must be true or false")])
+    wait = uow.scalar(select(Wait).where(Wait.id == wait_id, Wait.kind == "approval").with_for_update())
+    run = uow.get(PlaybookRun, wait.run_id) if wait is not None else None
+    if wait is None or run is None or not ports.current().visible(uow, actor, run.subject):
+        raise NotFound("There is no such question, or you may not see it.")
+    if wait.answered_at is not None or wait.closed_at is not None:
+        raise Conflict("This has been decided already.")
+    if not ports.current().may_answer(uow, actor, list(wait.detail["from"]), run.subject):
+        raise Forbidden(f"This is for {', '.join(wait.detail['from'])}.")
+    if wait.detail.get("four_eyes") and run.started_by_kind == ActorKind.person and run.started_by_id == actor.id:
+        raise Forbidden("You started this playbook; somebody else must agree.")
+    if uow.scalar(select(Vote.id).where(Vote.wait_id == wait_id, Vote.user_id == actor.user_id)):
+        raise Conflict("You have answered already; others must agree too.")
+    reason = str(decision.get("reason") or "").strip()[:2000] or None
+    approve = bool(decision["approve"])
+    uow.add(Vote(wait_id=wait_id, user_id=actor.user_id, name=actor.name, approve=approve, reason=reason, created_at=uow.now))
+    uow.flush()
+    body = {"wait": str(wait_id), "approve": approve, "question": wait.detail.get("question")}
+    refs = (run.ref, run.subject, Ref("step", str(wait.attempt_id)))
+    record(uow, actor, Fact(facts.STEP_ANSWERED, refs, body, {"ask": wait.detail.get("ask"), "reason": reason}))
+    votes = list(uow.scalars(select(Vote).where(Vote.wait_id == wait_id, Vote.approve == approve).order_by(Vote.created_at)))
+    if not approve or len(votes) >= int(wait.detail.get("quorum") or 1):
+        said = {"approved": approve, "by": [vote.name for vote in votes], "reason": reason}
+        finish_wait(uow, wait.id, wait.run_id, "approval", said)
+    return wait
+
+
+def answer_callback(uow: UnitOfWork, token: str, payload: Any) -> UUID:
+    """Somebody outside called back with the token of a `wait: {callback: true}`; gives the run's id.
+
+    Raises NotFound for a token that is unknown, used or too late.
+    """
+    open_wait = (Wait.answered_at.is_(None), Wait.closed_at.is_(None))
+    wait = uow.scalar(select(Wait).where(Wait.token == token_digest(token), Wait.kind == "callback", *open_wait))
+    if wait is None:
+        raise NotFound("Nothing waits for this call: it was answered already, or came too late.")
+    finish_wait(uow, wait.id, wait.run_id, "callback", {"payload": storing.storable(payload), "by": []})
+    return wait.run_id
+
+
+def finish_wait(uow: UnitOfWork, wait_id: UUID, run_id: UUID, event: str, data: Mapping[str, Any]) -> bool:
+    """Write an answer once and wake its run; False when it came too late."""
+    done = uow.execute(
+        update(Wait)
+        .where(Wait.id == wait_id, Wait.answered_at.is_(None), Wait.closed_at.is_(None))
+        .values(answered_at=uow.now, answer={"event": event, "data": storing.storable(dict(data))})
+        .execution_options(synchronize_session=False)
+    )
+    assert isinstance(done, CursorResult)
+    if done.rowcount != 1:
+        return False
+    uow.execute(
+        update(PlaybookRun)
+        .where(PlaybookRun.id == run_id, PlaybookRun.state.in_(RUN_LIVE))
+        .values(due_at=uow.now)
+        .execution_options(synchronize_session=False)
+    )
+    uow.wake(driving.KIND.name)
+    return True
+
+
+def cancel(uow: UnitOfWork, actor: Actor, run_id: UUID, reason: str) -> PlaybookRun:
+    """Stop a run here: what it waits for is taken back, what was done stays done. Raises NotFound, Conflict, Invalid."""
+    permissions.require(actor, START.name)
+    if not reason.strip():
+        raise Invalid("Say why it is stopped.", [Problem("reason", "A reason is needed.")])
+    row = _locked(uow, actor, run_id)
+    if row.state in RUN_ENDED:
+        raise Conflict(f"This run is over already: {row.state}.")
+    stop(uow, actor, row, reason.strip())
+    record(uow, actor, Fact(facts.RUN_CANCELLED, (row.ref, row.subject), {"playbook": row.playbook}, {"reason": reason}))
+    return row
+
+
+def stop(uow: UnitOfWork, actor: Actor, row: PlaybookRun, reason: str) -> None:
+    """End a live run whose row is locked; a worker that holds it loses its lease."""
+    loaded = storing.load(uow, [row.id])[row.id]
+    run = Run(loaded.plan, loaded.state, {}, uow.now, lambda _action: False)
+    run.cancel(reason)
+    loaded.state.notes.clear()
+    storing.write_attempts(uow, loaded.state)
+    for ref in storing.write_waits(uow, loaded.state):
+        ports.current().withdraw(uow, actor, ref, reason)
+    storing.write_run(uow, loaded.state)
+    uow.execute(
+        update(PlaybookRun)
+        .where(PlaybookRun.id == row.id)
+        .values(fence=PlaybookRun.fence + 1, due_at=None, lease_until=None)
+        .execution_options(synchronize_session=False)
+    )
+    driving.ended(uow, actor, row, "cancelled", reason)
+    uow.refresh(row)
+
+
+def retry_step(uow: UnitOfWork, actor: Actor, run_id: UUID, path: str) -> PlaybookRun:
+    """Try a step again that failed in a run that is over: in a new run that has everything else done already.
+
+    The old run stays as it is. Raises NotFound, Conflict.
+    """
+    permissions.require(actor, START.name)
+    old = _locked(uow, actor, run_id)
+    if old.state not in ("failed", "refused", "cancelled"):
+        raise Conflict(f"This run is {old.state}; only one that has failed can be taken up again.")
+    plan = storing.plan_of(uow, old.version_id)
+    if path not in plan.steps:
+        raise NotFound(f'This playbook has no step "{path}".')
+    before = storing.load(uow, [old.id])[old.id].state
+    if not any(one.path == path and one.state in AGAIN for one in before.attempts.values()):
+        raise Conflict("This step has not failed.")
+    state, other = _place_in_line(uow, actor, plan, old.concurrency_key)
+    if other is not None or state == "queued":
+        raise Conflict("A run of this playbook for the same thing lives; end it first.")
+    row = _insert(
+        uow, actor, plan, version_id=old.version_id, mode=old.mode, state="running", subject=old.subject,
+        inputs=old.inputs, variables=old.variables, trigger=old.trigger, concurrency_key=old.concurrency_key,
+        forked_from=old.id,
+    )  # fmt: skip
+    storing.write_attempts(uow, taken_up(plan, before, path, row.id))
+    body = {"playbook": row.playbook, "step": path, "version": str(row.version_id)}
+    record(uow, actor, Fact(facts.RUN_RETRIED, (row.ref, old.ref, row.subject), body))
+    uow.wake(driving.KIND.name)
+    return row
+
+
+def _insert(uow: UnitOfWork, actor: Actor, plan: Plan, *, state: str, subject: Ref, **values: Any) -> PlaybookRun:
+    """A new run's row; raises Conflict when another one took its place in line a moment ago."""
+    begins = uow.now if state == "running" else None
+    key = values.get("concurrency_key")
+    row = PlaybookRun(
+        id=new_id(), created_at=uow.now, playbook=plan.key, name=plan.name, state=state, subject_kind=subject.kind,
+        subject_id=subject.id, slot=key if begins and plan.concurrency_policy != "allow" else None, actions=0,
+        started_by_kind=actor.kind, started_by_id=actor.id, started_by=actor.name, started_at=begins, due_at=begins,
+        **values,
+    )  # fmt: skip
+    try:
+        with uow.begin_nested():
+            uow.add(row)
+            uow.flush()
+    except IntegrityError as error:
+        raise Conflict(f"{plan.name} was started for the same thing a moment ago.") from error
+    return row
+
+
+def _locked(uow: UnitOfWork, actor: Actor, run_id: UUID) -> PlaybookRun:
+    query = select(PlaybookRun).where(PlaybookRun.id == run_id).with_for_update()
+    row = uow.scalar(query.execution_options(populate_existing=True))
+    if row is None or not ports.current().visible(uow, actor, row.subject):
+        raise NotFound("There is no such run, or you may not see it.")
+    return row
+
+
+def _checked_inputs(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
+    problems = [Problem(name, f'There is no input "{name}".') for name in given if name not in plan.inputs]
+    problems += [
+        Problem(name, f'The input "{name}" is needed.')
+        for name, wanted in plan.inputs.items()
+        if wanted.required and given.get(name) in (None, "")
+    ]
+    if problems:
+        raise Invalid(f"{plan.name} cannot start: {problems[0].message}", problems)
+    return fill_inputs(plan.inputs, given)
+
+
+def _concurrency_key(
+    uow: UnitOfWork, plan: Plan, subject: Ref, inputs: Mapping[str, Any], trigger: Mapping[str, Any]
+) -> str | None:
+    if plan.concurrency_key is None:
+        return None
+    incident = ports.current().facts(uow, subject)
+    return str(render(plan.concurrency_key, {"incident": incident, "inputs": inputs, "trigger": trigger}))[:300]
+
+
+def _place_in_line(uow: UnitOfWork, actor: Actor, plan: Plan, key: str | None) -> tuple[str, PlaybookRun | None]:
+    """The state of a new run, or the living run that stands for it."""
+    if key is None or plan.concurrency_policy == "allow":
+        return "running", None
+    other = uow.scalar(select(PlaybookRun).where(PlaybookRun.playbook == plan.key, PlaybookRun.slot == key).with_for_update())
+    if other is None:
+        return "running", None
+    if plan.concurrency_policy == "queue":
+        return "queued", None
+    if plan.concurrency_policy == "drop":
+        return "running", other
+    stop(uow, actor, other, "replaced by a newer run")
+    return "running", None

@@ -1,0 +1,91 @@
+"""Starts playbooks when facts say so, wakes runs whose tasks and calls are over, ends them with their incident."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from core.actors import SYSTEM
+from core.db import UnitOfWork
+from core.expressions import Context, compile_condition
+from core.journal import Entry, Fact, record
+from core.outbox import subscriber
+from core.types import Ref
+from playbooks import facts, ports, runs, storing
+from playbooks.checks import TRIGGER_FACTS, TRIGGER_SCHEMA
+from playbooks.models import Playbook, PlaybookRun, Wait
+from playbooks.state import RUN_LIVE
+
+
+@subscriber("playbooks.triggers", verbs=TRIGGER_FACTS)
+def start_playbooks(uow: UnitOfWork, entry: Entry) -> None:
+    """Start every playbook whose trigger is this fact and whose condition holds; each at most once per fact.
+
+    A condition that cannot be decided does not hold; that is journalled.
+    """
+    incident = entry.ref("incident")
+    if incident is None:
+        return
+    subject = Ref("incident", incident)
+    context: Context | None = None
+    for key, version_id in _published(uow):
+        plan = storing.plan_of(uow, version_id)
+        for number, trigger in enumerate(plan.triggers):
+            if trigger.on != entry.verb:
+                continue
+            told = {"verb": entry.verb, "entry": str(entry.id), "because": trigger.when, "fact": entry.body}
+            if trigger.when is not None:
+                if context is None:
+                    context = Context({"incident": ports.current().facts(uow, subject), "trigger": told})
+                result = compile_condition(trigger.when, TRIGGER_SCHEMA, routing=True).holds(context)
+                if result.error:
+                    body = {"playbook": key, "trigger": number}
+                    record(uow, SYSTEM, Fact(facts.TRIGGER_FAILED, (subject, Ref("playbook", key)), body, {"error": result.error}))
+                if not result.matched:
+                    continue
+            runs.start(uow, SYSTEM, playbook=key, subject=subject, trigger=told, trigger_key=f"{entry.id}:{key}")
+            break
+
+
+def _published(uow: UnitOfWork) -> list[tuple[str, UUID]]:
+    query = select(Playbook.key, Playbook.version_id).where(Playbook.removed_at.is_(None)).order_by(Playbook.key)
+    return [(key, version_id) for key, version_id in uow.execute(query)]
+
+
+@subscriber("playbooks.tasks", verbs=("task.completed", "task.skipped"))
+def hear_of_task(uow: UnitOfWork, entry: Entry) -> None:
+    """A task is over: tell the step that waits for it."""
+    task = entry.ref("task")
+    if task is not None:
+        _tell(uow, f"task:{task}", "task", dict(ports.current().task_answer(uow, UUID(task))))
+
+
+@subscriber("playbooks.calls", verbs=("action.finished", "action.unknown", "action.settled", "action.refused"))
+def hear_of_call(uow: UnitOfWork, entry: Entry) -> None:
+    """A call is over, or nobody knows whether it happened: tell the step that waits for it."""
+    call = entry.ref("call")
+    if call is None or entry.ref("run") is None:
+        return
+    said = ports.current().call_answer(uow, UUID(call), entry)
+    if said is not None:
+        _tell(uow, f"call:{call}", "call", dict(said))
+
+
+def _tell(uow: UnitOfWork, ref: str, event: str, data: dict[str, object]) -> None:
+    open_waits = select(Wait.id, Wait.run_id).where(
+        Wait.ref == ref, Wait.answered_at.is_(None), Wait.closed_at.is_(None)
+    )
+    for wait_id, run_id in uow.execute(open_waits).all():
+        runs.finish_wait(uow, wait_id, run_id, event, data)
+
+
+@subscriber("playbooks.closing", verbs=("incident.closed",))
+def end_runs(uow: UnitOfWork, entry: Entry) -> None:
+    """A closed incident ends what still runs for it."""
+    query = select(PlaybookRun).where(
+        PlaybookRun.subject_kind == "incident",
+        PlaybookRun.subject_id == entry.ref("incident"),
+        PlaybookRun.state.in_(RUN_LIVE),
+    )
+    # Queued ones first, or ending one would start the next.
+    for row in sorted(uow.scalars(query.with_for_update()), key=lambda row: (row.state != "queued", row.id)):
+        runs.stop(uow, SYSTEM, row, "the incident was closed")

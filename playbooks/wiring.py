@@ -1,0 +1,176 @@
+"""The real ports: how runs reach the record, the products and the people."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.actors import Actor, ActorKind
+from core.auth.models import User
+from core.db import UnitOfWork, database_now
+from core.types import Ref, Severity
+from incidents import lifecycle, queries, tasks
+from incidents.models import Incident, Task
+from incidents.visibility import visible_to
+from notify import delivery
+from notify.models import ScheduleRow
+from notify.oncall import schedules
+from notify.oncall.resolver import on_call
+from playbooks.ports import Ports, Request
+
+
+def _facts(session: Session, subject: Ref) -> dict[str, Any]:
+    return queries.facts(session, UUID(subject.id))
+
+
+def _visible(session: Session, actor: Actor, subject: Ref) -> bool:
+    if subject.kind != "incident":
+        return False
+    query = select(Incident.id).where(Incident.id == UUID(subject.id), visible_to(actor))
+    return session.scalar(query) is not None
+
+
+def _task(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    given = request.arguments
+    purpose = given.get("purpose")
+    draft = tasks.TaskDraft(
+        title=str(given["title"]),
+        instructions=str(given.get("instructions") or ""),
+        assign=_named(uow, given.get("assign")),
+        due_at=uow.now + timedelta(seconds=given["due"]) if given.get("due") else None,
+        checklist=[str(one) for one in given.get("checklist") or ()][: tasks.MAX_ITEMS],
+        form=given.get("form"),
+        origin=Ref("step", f"{request.step_id}:{purpose}" if purpose else str(request.step_id)),
+        urgent=bool(given.get("urgent")),
+    )
+    task = tasks.create(uow, request.actor, UUID(request.subject.id), draft)
+    if given.get("urgent"):
+        _wake(uow, request, "high", f"{request.facts['key']}: {draft.title}", f"/tasks/{task.id}", f"task:{task.id}")
+    return {"ref": f"task:{task.id}"}
+
+
+def _named(session: Session, assign: str | None) -> str | None:
+    """People may be named by their address in a playbook; tasks know them by id."""
+    if assign is None or not assign.startswith("user:") or "@" not in assign:
+        return assign
+    found = session.scalar(select(User.id).where(User.email == assign[5:].strip().lower()))
+    return f"user:{found}" if found else "role:responder"
+
+
+def _page(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    given = request.arguments
+    made = _wake(uow, request, given.get("policy") or "default", given["message"], f"/incidents/{request.facts['key']}", request.key)
+    return {"ref": f"page:{made}"}
+
+
+def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: str, key: str) -> UUID:
+    severity = Severity.critical if policy == "critical" else max(
+        Severity(request.facts["severity"]), Severity.high, key=lambda one: one.rank
+    )
+    page = delivery.page(
+        uow,
+        request.actor,
+        policy=policy,
+        subject=request.subject,
+        title=f"{request.facts['key']} {request.facts['title']}",
+        message=message,
+        severity=severity,
+        path=path,
+        key=key,
+    )
+    return page.id
+
+
+def _message(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    given = request.arguments
+    sent = delivery.message(
+        uow,
+        request.actor,
+        channel=given["channel"],
+        to=given.get("to"),
+        title=given["title"],
+        text=given["text"],
+        subject=request.subject,
+    )
+    return {"ref": f"message:{sent.id}"}
+
+
+def _update(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    given, incident_id = dict(request.arguments), UUID(request.subject.id)
+    reason = str(given.pop("reason", "") or f"the playbook {request.title}")
+    stage, confirmation, tags = given.pop("stage", None), given.pop("confirmation", None), given.pop("tags_add", None)
+    if tags:
+        given["tags"] = sorted({*request.facts["tags"], *tags})
+    if given:
+        lifecycle.change(uow, request.actor, incident_id, given, reason=reason)
+    if confirmation:
+        lifecycle.confirm(uow, request.actor, incident_id, confirmation, because=reason)
+    if stage:
+        lifecycle.move(uow, request.actor, incident_id, stage)
+    return {}
+
+
+def _may_answer(session: Session, actor: Actor, entries: list[str], subject: Ref) -> bool:
+    user = session.get(User, actor.user_id) if actor.kind is ActorKind.person else None
+    if user is None or user.disabled_at is not None:
+        return False
+    if "administrator" in user.roles:
+        return True
+    return any(_is_among(session, user, entry, subject) for entry in entries)
+
+
+def _is_among(session: Session, user: User, entry: str, subject: Ref) -> bool:
+    if entry == "owner":
+        incident = session.get(Incident, UUID(subject.id))
+        owner = incident.owner_id if incident else None
+        return owner == user.id if owner else "responder" in user.roles
+    kind, _, name = entry.partition(":")
+    if kind == "role":
+        return name in user.roles
+    if kind == "user":
+        return name in (str(user.id), user.email)
+    return kind == "on_call" and _on_call(session, user.id, name)
+
+
+def _on_call(session: Session, user_id: UUID, name: str) -> bool:
+    row = session.scalar(select(ScheduleRow).where(ScheduleRow.name == name))
+    if row is None:
+        return False
+    now = database_now(session)
+    shift = on_call(schedules.load(session, [row.id], since=now)[row.id], now)
+    return shift is not None and shift.user_id == user_id
+
+
+def _task_answer(session: Session, task_id: UUID) -> Mapping[str, Any]:
+    task = session.get(Task, task_id)
+    if task is None:
+        return {"state": "skipped", "by": [], "reason": "the task is gone"}
+    return {
+        "state": task.status,
+        "form": task.answers or {},
+        "checklist": [{"text": item["text"], "done": item["done"]} for item in task.checklist],
+        "by": [task.ended_by] if task.ended_by else [],
+        "reason": task.reason,
+    }
+
+
+def _withdraw(uow: UnitOfWork, actor: Actor, ref: str, reason: str) -> None:
+    kind, _, ident = ref.partition(":")
+    if kind == "task":
+        task = uow.get(Task, UUID(ident))
+        if task is not None and task.status == "open":
+            tasks.skip(uow, actor, task.id, reason)
+
+
+PORTS = Ports(
+    facts=_facts,
+    bound=lambda _session: lambda _action: True,
+    perform={"task": _task, "page": _page, "message": _message, "update": _update},
+    may_answer=_may_answer,
+    withdraw=_withdraw,
+    task_answer=_task_answer,
+    visible=_visible,
+)
