@@ -72,6 +72,10 @@ def tell(entry: Entry) -> Told:
     if (outcome := str(merged.get("state", merged.get("outcome", "")))) in ("failed", "unknown", "refused"):
         tone = "bad" if outcome == "failed" else "warn"
     change = [(str(name), f"{_plain(merged['from'])} → {_plain(merged['to'])}") for name in ("",) if _moved(merged)]
+    if entry.verb == "incident.opened":
+        merged.pop("title", None)
+    if merged.get("why"):
+        merged.pop("rule", None)
     details = change + [(name, _plain(merged[name])) for name in _TOLD if merged.get(name) not in (None, "", [], {})]
     return Told(
         id=str(entry.id),

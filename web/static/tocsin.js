@@ -94,7 +94,7 @@
     if (event.target.dataset.submit !== undefined) event.target.form.requestSubmit();
   });
 
-  // --- typed confirmation: the button wakes when the word is right -------------------------------------------------
+  // --- typed confirmation: the button wakes when the word is right; without script the server still asks for the answer ---
   document.addEventListener("input", (event) => {
     const word = event.target.dataset.confirm;
     if (word === undefined) return;
@@ -188,11 +188,14 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     const part = event.detail.elt?.isConnected ? event.detail.elt : event.detail.target;
     const before = seen.get(document.body);
-    times(part);
+    times(part); sleepers();
     if (before) $$("[data-item]", part).forEach((e) => { if (!before.has(e.dataset.item)) e.classList.add("fresh"); });
     seen.delete(document.body);
     ticks();
   });
 
-  paint(); times(); ticks(); listen();
+  function sleepers() {
+    $$("[data-confirm]").forEach((i) => $$("[data-confirmed]", i.form).forEach((b) => { b.disabled = i.value.trim() !== i.dataset.confirm; }));
+  }
+  paint(); times(); ticks(); sleepers(); listen();
 })();

@@ -1,0 +1,145 @@
+"""An approval: what exactly will be done, to what, on which evidence, and what happens if nobody answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import select
+
+from connectors.registry import actions, verbs
+from core.actors import Actor
+from core.auth import users
+from core.db import reading, unit_of_work
+from core.errors import NotFound
+from incidents import observables
+from incidents import queries as record
+from incidents.alert_models import Alert
+from incidents.models import Incident
+from incidents.observables import Listed
+from incidents.visibility import alerts_visible_to
+from playbooks import ports, runs
+from playbooks.models import PlaybookRun, StepAttempt, Vote, Wait
+from web.flow import effect_of, values
+from web.languages import gettext as _
+from web.pages import Page, show, then
+from web.security import Form, allowed
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing that would be done."""
+
+    name: str
+    title: str
+    effect: str
+    inputs: list[tuple[str, str]]
+    undo: str
+
+
+@dataclass(kw_only=True)
+class ApprovalPage(Page, template="approval.html"):
+    """One question."""
+
+    wait: Wait
+    run: PlaybookRun
+    step: StepAttempt
+    incident: Incident | None
+    ask: str
+    why: str
+    acts: list[Act]
+    worst: str
+    asked_of: list[str]
+    quorum: int
+    votes: list[Vote]
+    expires: datetime | None
+    on_expire: str
+    four_eyes: bool
+    evidence: list[Alert]
+    seen: list[Listed]
+    may_answer: bool
+    voted: bool
+    decided: bool
+
+
+def act(what: dict[str, Any]) -> Act:
+    """One member of a question's `what`."""
+    name = str(what.get("name") or what.get("action") or "")
+    found = actions().get(name) or next(iter(verbs().get(name, ())), None)
+    undo = ""
+    if found is not None:
+        undo = _("It can be taken back.") if found.undo else _("It cannot be taken back: %(why)s") % {"why": found.no_undo or _("the product has no such action")}
+    return Act(
+        name=name,
+        title=str(what.get("title") or (found.title if found else name)),
+        effect=str(what.get("effect") or effect_of(name)),
+        inputs=values(what.get("inputs") or what.get("with") or {}),
+        undo=undo,
+    )
+
+
+ORDER = ("", "read", "write", "disruptive", "destructive")
+
+
+@router.get("/approvals/{wait_id}")
+def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")) -> Response:
+    """The question; the answer is a POST."""
+    with reading() as session:
+        wait = session.get(Wait, wait_id)
+        run = session.get(PlaybookRun, wait.run_id) if wait is not None and wait.kind == "approval" else None
+        if wait is None or run is None or not ports.current().visible(session, actor, run.subject):
+            raise NotFound(_("There is no such question, or you may not see it."))
+        incident = None
+        evidence: list[Alert] = []
+        seen: list[Listed] = []
+        if run.subject_kind == "incident":
+            incident = record.incidents_by_ids(session, actor, [UUID(run.subject_id)]).get(UUID(run.subject_id))
+        if incident is not None:
+            evidence = list(
+                session.scalars(
+                    select(Alert)
+                    .where(Alert.incident_id == incident.id, alerts_visible_to(actor))
+                    .order_by(Alert.created_at.desc())
+                    .limit(6)
+                )
+            )
+            seen = observables.of_incident(session, actor, incident.id)[:12]
+        detail = wait.detail
+        names = {f"user:{user.id}": user.name for user in users.everyone(session)}
+        votes = list(session.scalars(select(Vote).where(Vote.wait_id == wait.id).order_by(Vote.created_at)))
+        acts = [act(what) for what in detail.get("what", []) if isinstance(what, dict)]
+        decided = wait.answered_at is not None or wait.closed_at is not None
+        page = ApprovalPage(
+            wait=wait,
+            run=run,
+            step=session.get_one(StepAttempt, wait.attempt_id),
+            incident=incident,
+            ask=str(detail.get("ask", "")),
+            why=str(detail.get("why") or ""),
+            acts=acts,
+            worst=max((one.effect for one in acts), key=lambda effect: ORDER.index(effect) if effect in ORDER else 0, default=""),
+            asked_of=[names.get(who, who.replace(":", " ")) for who in detail.get("from", [])],
+            quorum=int(detail.get("quorum") or 1),
+            votes=votes,
+            expires=wait.due_at,
+            on_expire=str(detail.get("on_expire") or "deny"),
+            four_eyes=bool(detail.get("four_eyes")),
+            evidence=evidence,
+            seen=seen,
+            may_answer=actor.may("approval.answer") and ports.current().may_answer(session, actor, list(detail.get("from", [])), run.subject),
+            voted=any(vote.user_id == actor.user_id for vote in votes),
+            decided=decided,
+        )
+    return show(request, page)
+
+
+@router.post("/approvals/{wait_id}")
+def answer(form: Form, wait_id: UUID, actor: Actor = allowed("approval.answer")) -> Response:
+    """Approve or refuse."""
+    approve = form.get("answer") == "approve"
+    with unit_of_work() as uow:
+        runs.answer(uow, actor, wait_id, {"approve": approve, "reason": form.get("reason")})
+    return then(f"/approvals/{wait_id}", _("You approved it.") if approve else _("You refused it."))
