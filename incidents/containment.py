@@ -1,11 +1,111 @@
-"""Notice alerts about something that is under an active countermeasure: containment may have failed."""
+"""Notice alerts about something that is under a countermeasure in force: containment may have failed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
-from core.actors import Actor
+from sqlalchemy import select, update
+
+from connectors.models import IN_FORCE, Countermeasure
+from core import journal
+from core.actors import SYSTEM, Actor
 from core.db import UnitOfWork
+from core.journal import Entry, Fact
+from core.outbox import subscriber
+from core.types import Ref, Severity
+from incidents import facts, reaching
 from incidents.episodes import Episode
+from incidents.models import Incident
+from incidents.stages import Priority
+
+ON_ITS_WAY = timedelta(minutes=2)
+"""What arrives so soon after a countermeasure, without saying when it occurred, may have been under way before it."""
+TOLD_EVERY = timedelta(minutes=30)
+"""Activity that goes on is told again after this time."""
+
+_countermeasures: Any = Countermeasure.__table__
 
 
 def doubt(uow: UnitOfWork, actor: Actor, episodes: Sequence[Episode]) -> None:
-    """Record `alert.containment_doubted` for fresh alerts about entities under an active countermeasure."""
+    """Record `alert.containment_doubted` for alerts about entities under a countermeasure in force, repeats too."""
+    if uow.scalar(select(_countermeasures.c.id).where(*_in_force()).limit(1)) is None:
+        return
+    about: dict[tuple[str, str], tuple[Episode, datetime]] = {}
+    for episode in episodes:
+        at = max((_when(item.draft.occurred_at, item.received_at) for item in episode.items if item.outcome in _SEEN), default=None)
+        if at is not None:
+            about.update({(kind, value): (episode, at) for kind, value, _ in episode.entities})
+    for found in _standing(uow, {value for _, value in about}):
+        seen = about.get((found.entity_type, found.entity_value))
+        if seen is None or seen[1] <= (found.verified_at or found.created_at) or not _claim(uow, found.id):
+            continue
+        episode, at = seen
+        refs = [Ref("alert", str(episode.id)), Ref("countermeasure", str(found.id))]
+        if found.subject_kind == "incident":
+            refs.append(Ref("incident", found.subject_id))
+        body = {
+            "action": found.action, "countermeasure": str(found.id), "seen_at": at.isoformat(),
+            "incident": found.subject_id if found.subject_kind == "incident" else None,
+        }  # fmt: skip
+        told = {"type": found.entity_type, "value": found.entity_value}
+        journal.record(uow, actor, Fact(facts.CONTAINMENT_DOUBTED, tuple(refs), body, told))
+
+
+_SEEN = frozenset({"new", "counted", "recurred"})
+
+
+def _when(occurred_at: datetime | None, received_at: datetime) -> datetime:
+    return occurred_at if occurred_at is not None else received_at - ON_ITS_WAY
+
+
+def _in_force() -> list[Any]:
+    return [_countermeasures.c.removed_at.is_(None), _countermeasures.c.state.in_(IN_FORCE)]
+
+
+def _standing(uow: UnitOfWork, values: Iterable[str]) -> list[Any]:
+    listed = sorted(values)
+    found: list[Any] = []
+    for start in range(0, len(listed), 1000):
+        query = select(_countermeasures).where(
+            *_in_force(), _countermeasures.c.entity_value.in_(listed[start : start + 1000])
+        )
+        found += uow.execute(query.order_by(_countermeasures.c.id)).all()
+    return found
+
+
+def _claim(uow: UnitOfWork, countermeasure: UUID) -> bool:
+    """Whether it is time to tell again that the entity is active; only one worker tells."""
+    seen_before = _countermeasures.c.activity_at
+    claimed = uow.scalars(
+        update(_countermeasures)
+        .where(
+            _countermeasures.c.id == countermeasure, seen_before.is_(None) | (seen_before < uow.now - TOLD_EVERY)
+        )
+        .values(activity_at=uow.now)
+        .returning(_countermeasures.c.id),
+        execution_options={"synchronize_session": False},
+    )
+    return bool(claimed.all())
+
+
+@subscriber("incidents.containment", verbs=["alert.containment_doubted"])
+def _alarm(uow: UnitOfWork, entry: Entry) -> None:
+    """Containment that may have failed goes to the front of the queue, and wakes somebody."""
+    incident_id = entry.body.get("incident")
+    incident = uow.get(Incident, UUID(incident_id), with_for_update=True) if incident_id else None
+    if incident is None:
+        return
+    if incident.priority != Priority.p1:
+        was, incident.priority = incident.priority, Priority.p1.value
+        body = {"priority": {"from": was, "to": incident.priority}}
+        journal.record(uow, SYSTEM, Fact(facts.INCIDENT_CHANGED, (incident.ref,), body, {"reason": "containment may have failed"}))
+    what = (entry.data or {}).get("value") or "an entity"
+    reaching.wake(
+        uow,
+        incident,
+        title=f"containment of {what} may have failed",
+        message=f"An alert names {what} although {entry.body['action']} is in force. Look at {incident.key}.",
+        severity=max(Severity(incident.severity), Severity.high, key=lambda severity: severity.rank),
+        key=f"containment:{entry.body['countermeasure']}",
+    )

@@ -66,7 +66,7 @@ def search(session: Session, actor: Actor, text: str, *, limit: int = 30) -> lis
     found: dict[UUID, Hit] = {}
     if key := keys.read(text):
         _add(found, session, _incidents(actor).where(Incident.key == key), "key", limit)
-    for kind, value in _values(text):
+    for kind, value in meanings(text):
         of = observable_id(kind, value)
         because = f"{kind} {value}"
         seen = exists().where(Sighting.observable_id == of, Sighting.incident_id == Incident.id)
@@ -124,7 +124,7 @@ def _index(uow: UnitOfWork, entry: Entry) -> None:
         index_incident(uow, UUID(incident))
 
 
-def _values(text: str) -> list[tuple[str, str]]:
+def meanings(text: str) -> list[tuple[str, str]]:
     """What values the text may be: what it surely is, and a host or a user when it is a bare name."""
     plain = refang(text)
     found: dict[tuple[str, str], None] = {}

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import jsonschema
 from sqlalchemy import select
 
 from core import journal
@@ -156,6 +155,8 @@ def change(
 
 def problems_of(form: Mapping[str, Any], answers: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with the answers to a form, each with the field's path."""
+    import jsonschema  # it and what it brings take long to import; few requests need it
+
     validator = jsonschema.Draft202012Validator(dict(form))
     found = []
     for error in sorted(validator.iter_errors(dict(answers)), key=lambda error: error.json_path):
@@ -207,6 +208,8 @@ def _check(draft: TaskDraft) -> None:
     if len(draft.checklist) > MAX_ITEMS:
         problems.append(Problem("checklist", f"A checklist has at most {MAX_ITEMS} items."))
     if draft.form is not None:
+        import jsonschema  # as above
+
         try:
             jsonschema.Draft202012Validator.check_schema(dict(draft.form))
         except jsonschema.SchemaError as error:

@@ -1,4 +1,4 @@
-"""The chores of the record: quiet alerts end, new alerts become findable; each a row that comes back by itself."""
+"""The chores of the record: quiet alerts end, new ones become findable, serious incidents reach somebody; each a row that comes back by itself."""
 
 from datetime import timedelta
 
@@ -11,11 +11,15 @@ from core.db import UnitOfWork, is_postgres, reading, unit_of_work
 from core.ids import new_id
 from core.journal import Fact
 from core.types import Ref
-from incidents import facts, search
+from incidents import facts, reaching, search
 from incidents.models import Alert, Upkeep
 
 BATCH = 500
-EVERY = {"end quiet alerts": timedelta(seconds=30), "index alerts": timedelta(seconds=5)}
+EVERY = {
+    "end quiet alerts": timedelta(seconds=30),
+    "index alerts": timedelta(seconds=5),
+    "page for the unattended": timedelta(seconds=15),
+}
 
 
 def seed(uow: UnitOfWork) -> None:
@@ -37,7 +41,11 @@ def end_quiet_alerts(uow: UnitOfWork) -> int:
     return len(alerts)
 
 
-_CHORES = {"end quiet alerts": end_quiet_alerts, "index alerts": search.index_alerts}
+_CHORES = {
+    "end quiet alerts": end_quiet_alerts,
+    "index alerts": search.index_alerts,
+    "page for the unattended": reaching.page_unattended,
+}
 
 
 def _handle(claims: list[work.Claim]) -> None:

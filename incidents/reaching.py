@@ -1,0 +1,93 @@
+"""Make sure that somebody is reached: about serious incidents nobody was paged for, and no longer once they are closed."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from core import logs
+from core.actors import SYSTEM
+from core.db import UnitOfWork
+from core.errors import NotFound, TocsinError
+from core.journal import Entry
+from core.outbox import subscriber
+from core.types import Ref, Severity
+from incidents.models import Incident
+from notify import delivery
+from notify.models import Page
+
+log = logs.get(__name__)
+
+POLICY = "default"
+PATIENCE = timedelta(seconds=60)
+"""How long playbooks and people have before a serious incident is paged for by itself."""
+BATCH = 100
+
+
+def wake(
+    uow: UnitOfWork, incident: Incident, *, title: str, message: str, severity: Severity, key: str
+) -> bool:
+    """Page whoever is on call, and tell the owner in their inbox; False when there is no escalation policy to page by.
+
+    A restricted incident is named by its key alone: whoever is on call may not be one of its readers.
+    """
+    restricted = incident.restricted_to is not None
+    said = "a restricted incident needs somebody" if restricted else title
+    told = "Ask one of its readers." if restricted else message
+    path = f"/incidents/{incident.key}"
+    try:
+        delivery.page(
+            uow, SYSTEM, policy=POLICY, subject=incident.ref, title=f"{incident.key}: {said}", message=told,
+            severity=severity, path=path, key=key,
+        )  # fmt: skip
+        reached = True
+    except NotFound as error:
+        reached = False
+        log.warning("nobody can be paged", extra={"incident": incident.key, "reason": error.message})
+    if incident.owner_id is not None:
+        try:
+            delivery.message(
+                uow, SYSTEM, channel="inbox", to=f"user:{incident.owner_id}", title=f"{incident.key}: {title}",
+                text=message, subject=incident.ref, path=path, severity=severity,
+            )  # fmt: skip
+        except TocsinError as error:  # an owner without an inbox is still paged by the policy
+            log.warning("the owner cannot be told", extra={"incident": incident.key, "reason": error.message})
+    return reached
+
+
+def page_unattended(uow: UnitOfWork) -> int:
+    """Page for open incidents of high or critical severity that nobody has taken, been paged for or looked at.
+
+    Late ones and exercises wake nobody. Returns how many were paged for.
+    """
+    query = (
+        select(Incident)
+        .where(
+            Incident.closed_at.is_(None),
+            Incident.severity.in_([Severity.high.value, Severity.critical.value]),
+            Incident.stage == "new",
+            Incident.owner_id.is_(None),
+            Incident.late.is_(False),
+            Incident.exercise.is_(False),
+            Incident.created_at < uow.now - PATIENCE,
+        )
+        .order_by(Incident.created_at)
+    )
+    waiting = uow.scalars(query).all()
+    paged: set[str] = set()
+    for start in range(0, len(waiting), 500):
+        ids = [str(incident.id) for incident in waiting[start : start + 500]]
+        paged |= set(uow.scalars(select(Page.subject_id).where(Page.subject_kind == "incident", Page.subject_id.in_(ids))))
+    found = [incident for incident in waiting if str(incident.id) not in paged][:BATCH]
+    for count, incident in enumerate(found):
+        message = f"{incident.severity}, and nobody has been reached for it yet."
+        severity, key = Severity(incident.severity), f"unattended:{incident.id}"
+        if not wake(uow, incident, title=incident.title, message=message, severity=severity, key=key):
+            return count  # nobody can be paged for the others either
+    return len(found)
+
+
+@subscriber("incidents.pages", verbs=["incident.closed"])
+def _end_pages(uow: UnitOfWork, entry: Entry) -> None:
+    if incident := entry.ref("incident"):
+        delivery.close(uow, entry.actor, Ref("incident", str(UUID(incident))))

@@ -1,0 +1,90 @@
+"""An alert about something that was contained is an alarm, and only then."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from connectors.models import ActionCall, Countermeasure
+from core import journal
+from core.db import reading, unit_of_work
+from core.ids import new_id
+from core.types import Ref
+from incident_bench import ANN, draft, incident, low, opened, take, verbs
+from incidents import lifecycle
+
+
+def contained(of: UUID, value: str = "web01", kind: str = "host", **values: Any) -> UUID:
+    """A countermeasure in force for an incident, as the door to products leaves it."""
+    with unit_of_work() as uow:
+        call = ActionCall(
+            created_at=uow.now, key=str(new_id()), asked="edr.isolate_host", effect="disruptive", state="succeeded",
+            subject_kind="incident", subject_id=str(of), actor_kind="person", actor_id=ANN.id, actor_name=ANN.name,
+            trust="high", tlp="amber", inputs={},
+        )  # fmt: skip
+        uow.add(call)
+        uow.flush()
+        given = {
+            "id": new_id(), "created_at": uow.now, "call_id": call.id, "subject_kind": "incident", "subject_id": str(of),
+            "action": "edr.isolate_host", "entity_type": kind, "entity_value": value, "state": "active", "probes": 0,
+            "fence": 0, "attempts": 0,
+        }  # fmt: skip
+        row = Countermeasure(**(given | values))
+        uow.add(row)
+        return row.id
+
+
+@pytest.fixture
+def case(database: object, clock: Any) -> UUID:
+    made = opened().id
+    with unit_of_work() as uow:
+        lifecycle.move(uow, ANN, made, "contain")
+    contained(made)
+    clock.advance(minutes=10)
+    return made
+
+
+def doubts(of: UUID) -> int:
+    return verbs("incident", of).count("alert.containment_doubted")
+
+
+def test_it_is_told_goes_to_the_front_and_wakes(case: UUID, drain: Any) -> None:
+    (done,) = take(low())
+    with reading() as session:
+        (entry,) = journal.entries(session, ref=Ref("incident", str(case)), verbs=["alert.containment_doubted"])
+    assert entry.ref("alert") == str(done.alert_id)
+    assert entry.body["incident"] == str(case)
+    assert entry.data == {"type": "host", "value": "web01"}
+    drain("core.outbox")
+    assert incident(case).priority == "p1"
+
+
+def test_a_repeat_of_a_known_alert_tells_too_but_not_all_the_time(case: UUID, clock: Any) -> None:
+    take(low(), low(), low())
+    take(low(), draft(fingerprint=(("a", "2"),)))
+    assert doubts(case) == 1
+    clock.advance(minutes=31)
+    take(low())
+    assert doubts(case) == 2
+
+
+@pytest.mark.parametrize("minutes", [-11, -60])
+def test_what_occurred_before_is_no_doubt(case: UUID, clock: Any, minutes: int) -> None:
+    take(low(occurred_at=clock.now + timedelta(minutes=minutes)))
+    assert doubts(case) == 0
+
+
+def test_what_was_removed_or_only_proposed_or_resolved_is_no_doubt(database: object, clock: Any) -> None:
+    made = opened().id
+    contained(made, removed_at=clock.now, state="removed")
+    contained(made, state="proposed")
+    contained(made, value="web01", kind="user")
+    contained(made, value="203.0.113.7", kind="ipv4-addr")
+    clock.advance(minutes=1)
+    take(low())  # within two minutes it may have been on its way
+    clock.advance(minutes=10)
+    take(low(status="resolved"))
+    assert doubts(made) == 0
+    take(low())
+    assert doubts(made) == 1

@@ -1,0 +1,81 @@
+"""Serious incidents reach somebody even when no playbook pages, and pages end with the incident."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from core.actors import SYSTEM
+from core.auth import users
+from core.db import reading, unit_of_work
+from core.types import Severity
+from incident_bench import ANN, opened
+from incidents import closing, lifecycle, reaching
+from incidents.closing import Closing
+from notify.escalation import Target
+from notify.models import Page
+from notify.oncall import policy_editing
+
+
+def policy() -> None:
+    with unit_of_work() as uow:
+        person = users.create(uow, SYSTEM, email="on@call.example", name="Onca", roles=["responder"])
+        draft = policy_editing.PolicyDraft(
+            name="default", description="", steps=(policy_editing.StepDraft((Target("user", str(person.id)),), delay=300),),
+            repeat=1, catch_all=(Target("user", str(person.id)),), is_default=True,
+        )  # fmt: skip
+        policy_editing.create_policy(uow, SYSTEM, draft)
+
+
+def pages() -> list[Page]:
+    with reading() as session:
+        return list(session.scalars(select(Page)))
+
+
+def page_unattended() -> int:
+    with unit_of_work() as uow:
+        return reaching.page_unattended(uow)
+
+
+def test_a_serious_incident_is_paged_for_once_after_a_minute(database: object, clock: Any) -> None:
+    policy()
+    case = opened(title="Odd binary", severity=Severity.critical)
+    opened(severity=Severity.medium)
+    opened(severity=Severity.high, exercise=True)
+    taken = opened(severity=Severity.high)
+    with unit_of_work() as uow:
+        lifecycle.assign(uow, ANN, taken.id, ANN.user_id)
+    clock.advance(seconds=59)
+    assert page_unattended() == 0
+    clock.advance(seconds=2)
+    assert page_unattended() == 1
+    assert page_unattended() == 0
+    (page,) = pages()
+    assert (page.subject_id, page.title, page.severity) == (str(case.id), f"{case.key}: Odd binary", "critical")
+
+
+def test_a_restricted_incident_is_named_by_its_key_alone(database: object, clock: Any) -> None:
+    policy()
+    case = opened(title="The administrator steals", severity=Severity.high, restricted_to=[ANN.id])
+    clock.advance(minutes=2)
+    page_unattended()
+    (page,) = pages()
+    assert page.title == f"{case.key}: a restricted incident needs somebody"
+    assert "administrator" not in page.message
+
+
+def test_without_a_policy_nothing_breaks(database: object, clock: Any) -> None:
+    opened(severity=Severity.high)
+    clock.advance(minutes=2)
+    assert page_unattended() == 0
+    assert pages() == []
+
+
+def test_pages_end_when_the_incident_is_closed(database: object, clock: Any, drain: Any) -> None:
+    policy()
+    case = opened(severity=Severity.high)
+    clock.advance(minutes=2)
+    page_unattended()
+    with unit_of_work() as uow:
+        closing.close(uow, ANN, case.id, Closing("false_positive"))
+    drain("core.outbox")
+    assert [page.state for page in pages()] == ["closed"]
