@@ -39,14 +39,15 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="tocsin", prog_name="tocsin", version=None)
 def tocsin() -> None:
-    r"""Tocsin, security incident response: alerts in, people paged, playbooks run, a record that can be proved.
+    """Tocsin, security incident response: alerts in, people paged, playbooks run, a record that can be proved.
 
     \b
     Begin with:   tocsin serve                 start everything on this machine
                   tocsin demo                  the same with sample data; nothing leaves the machine
-                  tocsin source add wazuh --connector wazuh
+                  tocsin source add wazuh        an address and a secret for a tool
+
     Settings are environment variables; `tocsin serve --help` lists them.
-    """
+    """  # noqa: D301 - \b keeps click from folding the lines
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

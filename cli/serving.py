@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from sqlalchemy import select
 
 from cli import assemble, migrate
 from core import db, live, logs, queue
@@ -13,6 +14,9 @@ from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
 from core.settings import Settings, settings
+from incidents import rules, upkeep
+from playbooks import publishing
+from playbooks.models import Playbook
 
 log = logs.get(__name__)
 
@@ -40,7 +44,7 @@ def working() -> Iterator[queue.Dispatcher]:
 
 
 @contextmanager
-def publishing(given: Settings, *, listen: bool) -> Iterator[None]:
+def linked(given: Settings, *, listen: bool) -> Iterator[None]:
     """In the scaled shape: wake workers and tell open pages over Redis, and hear what others tell."""
     if given.redis_url is None:
         yield
@@ -63,22 +67,27 @@ def publishing(given: Settings, *, listen: bool) -> Iterator[None]:
 
 
 def set_up(given: Settings) -> None:
-    """Bring the embedded default to life: migrate, default rules and feeds, the playbooks of the file."""
+    """Bring the embedded default to life: migrate, default rules, the playbooks of the file."""
     migrate.upgrade()
-    seed(given)
+    seed()
+    if given.playbooks.exists():
+        publishing.load_at_start()
 
 
-def seed(given: Settings) -> None:
-    """Default rules and the playbooks of the file; what is there already stays as it is."""
-    import playbooks.library
-    from incidents import rules, upkeep
-
+def seed() -> None:
+    """Default grouping rules and the record's chores; what is there already stays as it is."""
     with unit_of_work() as uow:
         rules.seed(uow)
         upkeep.seed(uow)
+
+
+def first_playbooks(given: Settings) -> None:
+    """Publish the file in an installation that has no playbooks yet; later only `tocsin playbooks apply` does."""
+    with reading() as session:
+        if session.scalar(select(Playbook.id).limit(1)) is not None:
+            return
     if given.playbooks.exists():
-        with unit_of_work() as uow:
-            playbooks.library.apply(uow, SYSTEM, given.playbooks)
+        publishing.load_at_start()
 
 
 def first_start(given: Settings) -> None:

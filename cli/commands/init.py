@@ -22,7 +22,8 @@ def command(email: str, name: str | None, password: str | None, as_json: bool) -
     """Set up the database and the first administrator without the start link."""
     given = serving.prepare()
     migrate.upgrade()
-    serving.seed(given)
+    serving.seed()
+    serving.first_playbooks(given)
     with reading() as session:
         if users.by_email(session, email) is not None:
             raise Conflict(f"{email} is already a user; sign in, or use another address.")

@@ -16,7 +16,8 @@ def command(check: bool, as_json: bool) -> None:
     found, needed = migrate.state()
     if not check:
         found = migrate.upgrade()
-        serving.seed(given)
+        serving.seed()
+        serving.first_playbooks(given)
     told = {"revision": found, "needed": needed, "current": found == needed}
     click.echo(
         json.dumps(told)

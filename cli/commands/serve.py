@@ -8,7 +8,7 @@ from core.errors import Invalid
 
 @click.command()
 def command() -> None:
-    r"""Start Tocsin: pages, API, ingest and workers in one process, on an embedded SQLite database.
+    """Start Tocsin: pages, API, ingest and workers in one process, on an embedded SQLite database.
 
     \b
     TOCSIN_DATA_DIR       where everything is kept                     ./data
@@ -21,7 +21,7 @@ def command() -> None:
     TOCSIN_SECRET_KEY     seals stored secrets, at least 32 characters generated into the data directory
     TOCSIN_EGRESS_ALLOW   internal hosts and networks it may speak to  none
     TOCSIN_REDIS_URL      must be unset here; see `tocsin web`
-    """
+    """  # noqa: D301 - \b keeps click from folding the lines
     given = serving.prepare()
     if not given.embedded:
         raise Invalid(

@@ -110,7 +110,7 @@ def rotate(name: str, secret: str | None, finish: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the products as JSON.")
 def products(as_json: bool) -> None:
     """Show the products whose alerts Tocsin reads."""
-    known = [c for c in registry.every() if c.alerts is not None]
+    known = registry.sources()
     if as_json:
         click.echo(
             json.dumps(

@@ -19,5 +19,5 @@ def command() -> None:
         )
     migrate.require_current()
     serving.first_start(given)
-    with serving.publishing(given, listen=True):
+    with serving.linked(given, listen=True):
         serving.serve_web(given)
