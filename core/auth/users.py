@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -165,7 +166,7 @@ def hash_password(password: str) -> str:
 def password_fits(hashed: str | None, password: str) -> bool:
     """Whether the password is right; takes as long when there is none."""
     try:
-        _hasher.verify(hashed or _NEVER, password[:1024])
+        _hasher.verify(hashed or _never(), password[:1024])
     except (VerifyMismatchError, InvalidHashError):
         return False
     return hashed is not None
@@ -186,7 +187,9 @@ def set_password(uow: UnitOfWork, actor: Actor, user_id: UUID, hashed: str) -> U
     return user
 
 
-_NEVER = _hasher.hash("no password has been set for this account")
+@cache
+def _never() -> str:
+    return _hasher.hash("no password has been set for this account")  # slow on purpose, so not at every start
 
 
 def _ref(user: User) -> Ref:

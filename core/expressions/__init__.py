@@ -1,5 +1,6 @@
 """The two small languages people write rules and playbooks in: CEL decides, Jinja2 writes."""
 
+import core.expressions._cel  # noqa: F401  # first: it decides what `import cel` brings along
 from core.expressions.conditions import (
     Condition,
     Context,
