@@ -89,12 +89,43 @@ def save(
     return row
 
 
+def get(session: Session, rule_id: UUID) -> GroupingRule:
+    """The rule with this id. Raises NotFound."""
+    row = session.get(GroupingRule, rule_id)
+    if row is None:
+        raise NotFound("There is no such grouping rule.")
+    return row
+
+
+def switch(uow: UnitOfWork, actor: Actor, rule_id: UUID, *, enabled: bool) -> GroupingRule:
+    """Use a rule, or leave it out without losing it. Raises NotFound."""
+    permissions.require(actor, EDIT_RULES.name)
+    row = get(uow, rule_id)
+    if row.enabled != enabled:
+        row.enabled = enabled
+        _record(uow, actor, row, "enabled" if enabled else "disabled")
+    return row
+
+
+def move(uow: UnitOfWork, actor: Actor, rule_id: UUID, *, up: bool) -> GroupingRule:
+    """Put a rule before the one above it, or after the one below; at the end of the list nothing moves."""
+    permissions.require(actor, EDIT_RULES.name)
+    moved, order = get(uow, rule_id), list(listed(uow))
+    at = order.index(moved)
+    to = at - 1 if up else at + 1
+    if not 0 <= to < len(order):
+        return moved
+    order[at], order[to] = order[to], order[at]
+    for place, row in enumerate(order):
+        row.position = (place + 1) * _STEP
+    _record(uow, actor, moved, "moved")
+    return moved
+
+
 def remove(uow: UnitOfWork, actor: Actor, rule_id: UUID) -> None:
     """Delete a rule; incidents it opened keep its name. Raises NotFound."""
     permissions.require(actor, EDIT_RULES.name)
-    row = uow.get(GroupingRule, rule_id)
-    if row is None:
-        raise NotFound("There is no such grouping rule.")
+    row = get(uow, rule_id)
     uow.delete(row)
     _record(uow, actor, row, "removed")
 
