@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from connectors.models import IN_FORCE, Countermeasure
 from core import journal
@@ -15,6 +16,7 @@ from core.journal import Entry, Fact
 from core.outbox import subscriber
 from core.types import Ref, Severity
 from incidents import facts, reaching
+from incidents.closing import register_close_check
 from incidents.episodes import Episode
 from incidents.models import Incident
 from incidents.stages import Priority
@@ -87,6 +89,21 @@ def _claim(uow: UnitOfWork, countermeasure: UUID) -> bool:
         execution_options={"synchronize_session": False},
     )
     return bool(claimed.all())
+
+
+def unreviewed(session: Session, incident: Incident) -> list[str]:
+    """Why an incident may not be closed yet: countermeasures in force that neither end nor come up for review."""
+    table = _countermeasures.c
+    left = session.execute(
+        select(table.action, table.entity_value).where(
+            *_in_force(), table.subject_kind == "incident", table.subject_id == str(incident.id),
+            table.expires_at.is_(None), table.review_at.is_(None),
+        )
+    ).all()  # fmt: skip
+    return [f"{row.action} on {row.entity_value} is still in force: remove it, or say when it ends." for row in left]
+
+
+register_close_check("countermeasures", unreviewed)
 
 
 @subscriber("incidents.containment", verbs=["alert.containment_doubted"])

@@ -10,6 +10,7 @@ CONTAINMENT_DOUBTED = declare("alert.containment_doubted", "saw an alert about s
 
 INCIDENT_OPENED = declare("incident.opened", "opened the incident")
 ALERT_ATTACHED = declare("incident.alert_attached", "attached alerts")
+ALERT_DETACHED = declare("incident.alert_detached", "took an alert out")
 SEVERITY_RAISED = declare("incident.severity_raised", "raised the severity")
 INCIDENT_BECAME_LIVE = declare("incident.became_live", "received fresh alerts for a late incident")
 INCIDENT_CHANGED = declare("incident.changed", "changed the incident")
@@ -34,6 +35,8 @@ TASK_TICKED = declare("task.ticked", "ticked an item of a task")
 TASK_ASSIGNED = declare("task.assigned", "assigned a task")
 TASK_COMPLETED = declare("task.completed", "completed a task")
 TASK_SKIPPED = declare("task.skipped", "skipped a task")
+
+CIRCLE_ADDED = declare("circle.added", "added a constituency or team")
 
 RULE_CHANGED = declare("grouping_rule.changed", "changed a grouping rule")
 RULE_FAILED = declare("grouping_rule.failed", "could not apply a grouping rule")

@@ -11,3 +11,4 @@ DECLARE = declare("incident.declare", "Declare incidents", ("responder", "manage
 RESTRICT = declare("incident.restrict", "Change who may see an incident", ("manager",))
 WORK_TASKS = declare("task.work", "Do tasks", ("responder", "manager"))
 EDIT_RULES = declare("grouping_rule.edit", "Change grouping rules", ())
+EDIT_CIRCLES = declare("circle.edit", "Change constituencies and teams", ())

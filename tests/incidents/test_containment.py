@@ -10,9 +10,11 @@ from connectors.models import ActionCall, Countermeasure
 from core import journal
 from core.db import reading, unit_of_work
 from core.ids import new_id
-from core.types import Ref
+from core.types import Ref, Severity
 from incident_bench import ANN, draft, incident, low, opened, take, verbs
-from incidents import lifecycle
+from incidents import closing, lifecycle
+from incidents.closing import Closing
+from core.errors import Invalid
 
 
 def contained(of: UUID, value: str = "web01", kind: str = "host", **values: Any) -> UUID:
@@ -88,3 +90,18 @@ def test_what_was_removed_or_only_proposed_or_resolved_is_no_doubt(database: obj
     assert doubts(made) == 0
     take(low())
     assert doubts(made) == 1
+
+
+def test_a_countermeasure_without_an_end_keeps_a_declared_serious_incident_open(database: object, clock: Any) -> None:
+    case = opened(severity=Severity.high)
+    contained(case.id, value="db01", review_at=clock.now + timedelta(days=1))
+    contained(case.id, value="db02", expires_at=clock.now + timedelta(days=1))
+    said = Closing("true_positive", "s", "r")
+    with unit_of_work() as uow:
+        lifecycle.confirm(uow, ANN, case.id, "declared", because="data left")
+    contained(case.id, value="db03")
+    with unit_of_work() as uow, pytest.raises(Invalid) as caught:
+        closing.close(uow, ANN, case.id, said)
+    assert [(p.path, p.message) for p in caught.value.problems] == [
+        ("countermeasures", "edr.isolate_host on db03 is still in force: remove it, or say when it ends.")
+    ]
