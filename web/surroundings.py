@@ -2,13 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
+from connectors import rails
 from core import clock
 from core.actors import Actor
 from core.auth import users
+from incidents.alert_models import Alert
+from incidents.models import Incident
+from incidents.visibility import alerts_visible_to, visible_to
+from ingest.models import Delivery
 from notify import inbox, queries
+from playbooks.models import PlaybookRun
+from web import needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +59,26 @@ def look(session: Session, actor: Actor) -> Surroundings:
     user = users.get(session, actor.user_id) if actor.user_id else None
     return Surroundings(
         roles=tuple(user.roles) if user else (),
+        needs=len(needs.of(session, actor)),
+        incidents=_some(session, select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor))),
+        alerts=_some(session, select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor))),
+        runs=_some(session, select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None))),
+        stuck=_some(session, select(Delivery.id).where(Delivery.state == "quarantined")),
+        held=_held(session),
         pages=len(queries.waiting(session, limit=100)),
         unread=inbox.unread(session, user.id) if user else 0,
         on_call=_on_call(session),
     )
+
+
+def _some(session: Session, ids: Select[tuple[UUID]]) -> int:
+    """How many there are, counted to a thousand: the rail says no more, and stays fast with a million."""
+    return session.scalar(select(func.count()).select_from(ids.limit(1000).subquery())) or 0
+
+
+def _held(session: Session) -> Held | None:
+    switch = rails.held(session)
+    return Held(since=switch.at, by=switch.by, reason=switch.reason) if switch is not None else None
 
 
 def _on_call(session: Session) -> OnCall | None:

@@ -1,23 +1,167 @@
-"""Now: what needs me, before anything else."""
+"""Now: what needs me, before anything else; then how things stand."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import and_, case, func, select
+from sqlalchemy.orm import Session
 
+from connectors.models import HELD, UNKNOWN, ActionCall
+from core import clock, work
+from core.actors import Actor
+from core.auth import users
+from core.db import reading
+from incidents import queries as record
+from incidents import rules
+from incidents.alert_models import Alert
+from incidents.filters import IncidentFilter
+from incidents.models import Incident
+from incidents.visibility import alerts_visible_to, visible_to
+from ingest import queries as door
+from notify import queries as paging
+from notify.models import Page as PageSent
+from notify.queries import OnCallNow
+from playbooks.models import PlaybookRun
+from web import needs
+from web.languages import gettext as _
+from web.languages import ngettext
+from web.needs import Need
 from web.pages import Page, show
 from web.security import Signed
 
 router = APIRouter(include_in_schema=False)
+
+HOURS = 24
+
+
+@dataclass(frozen=True)
+class Light:
+    """One line of system health: good, or what to do."""
+
+    tone: str
+    glyph: str
+    says: str
+    href: str
 
 
 @dataclass(kw_only=True)
 class NowPage(Page, template="now.html", rail="now"):
     """The first screen."""
 
-    title: str
+    greeting: str
+    needs: list[Need]
+    by_severity: dict[str, int]
+    open_total: int
+    without_owner: int
+    mine: int
+    oldest: datetime | None
+    waiting_pages: list[PageSent]
+    hours: list[int]
+    alerts_day: int
+    opened_day: int
+    runs_live: int
+    runs_waiting: int
+    calls_aside: int
+    latest: list[Incident]
+    owners: dict[object, str]
+    rotas: list[OnCallNow]
+    lights: list[Light]
+    first_time: bool
+
+
+def greeting(name: str, zone: str, at: datetime, number: int) -> str:
+    """"Good morning, Ana. 2 things need you.", by the hour in the reader's zone."""
+    hour = at.astimezone(ZoneInfo(zone)).hour
+    words = _("Good morning") if 5 <= hour < 12 else _("Good afternoon") if 12 <= hour < 19 else _("Good evening")
+    first = name.split()[0] if name.split() else name
+    then = (
+        ngettext("%(num)s thing needs you.", "%(num)s things need you.", number) % {"num": number}
+        if number
+        else _("Nothing needs you.")
+    )
+    return f"{words}, {first}. {then}"
+
+
+def rate(session: Session, actor: Actor, at: datetime) -> list[int]:
+    """How many alerts began in each of the last 24 hours, the oldest first; one scan of the newest rows."""
+    edges = [at - timedelta(hours=HOURS - number) for number in range(HOURS + 1)]
+    sums = [
+        func.sum(case((and_(Alert.created_at >= start, Alert.created_at < end), 1), else_=0))
+        for start, end in zip(edges, edges[1:], strict=False)
+    ]
+    row = session.execute(select(*sums).where(Alert.created_at >= edges[0], alerts_visible_to(actor))).one()
+    return [int(number or 0) for number in row]
 
 
 @router.get("/")
 def now(request: Request, actor: Signed) -> Response:
     """The first screen."""
-    return show(request, NowPage(title="Now"))
+    at = clock.now()
+    day = at - timedelta(hours=HOURS)
+    with reading() as session:
+        user = users.get(session, actor.user_id) if actor.user_id else None
+        found = needs.of(session, actor)
+        counted = record.counts(session, actor, day)
+        hours = rate(session, actor, at)
+        running = session.execute(
+            select(PlaybookRun.state, func.count()).where(PlaybookRun.ended_at.is_(None)).group_by(PlaybookRun.state)
+        )
+        live = {state: number for state, number in running}
+        aside = session.scalar(select(func.count()).select_from(ActionCall).where(ActionCall.state.in_([HELD, UNKNOWN])))
+        sources = door.sources(session)
+        page = NowPage(
+            greeting=greeting(actor.name, user.timezone if user else "UTC", at, len(found)),
+            needs=found,
+            by_severity={name: number for name, number in counted.open_by_severity.items() if number},
+            open_total=sum(counted.open_by_severity.values()),
+            without_owner=counted.unowned,
+            mine=counted.mine,
+            oldest=session.scalar(select(func.min(Incident.opened_at)).where(Incident.closed_at.is_(None), visible_to(actor))),
+            waiting_pages=paging.waiting(session, limit=20),
+            hours=hours,
+            alerts_day=sum(hours),
+            opened_day=session.scalar(
+                select(func.count()).select_from(Incident).where(Incident.created_at >= day, visible_to(actor))
+            )
+            or 0,
+            runs_live=sum(live.values()),
+            runs_waiting=live.get("waiting", 0),
+            calls_aside=aside or 0,
+            latest=record.incidents(session, actor, IncidentFilter(), limit=8).items,
+            owners=dict(users.names(session).items()),
+            rotas=paging.on_call_now(session, at),
+            lights=_lights(session, at, sources),
+            first_time=not sources and not counted.open_by_severity.get("unknown") and not sum(counted.open_by_severity.values()),
+        )
+    return show(request, page)
+
+
+def _lights(session: Session, at: datetime, sources: list[door.SourceHealth]) -> list[Light]:
+    """What is not as it should be, each with where to go; good news in one line."""
+    lights: list[Light] = []
+    for count in work.counts(session):
+        if count.parked:
+            said = ngettext("%(num)s stuck: %(what)s", "%(num)s stuck: %(what)s", count.parked)
+            lights.append(Light("bad", "alert-triangle", said % {"num": count.parked, "what": count.name}, "/settings/work"))
+        elif count.oldest_due is not None and at - count.oldest_due > timedelta(seconds=30):
+            said = _("%(what)s is %(n)s behind") % {"what": count.name, "n": count.due}
+            lights.append(Light("warn", "clock-x", said, "/settings/work"))
+    if aside := sum(health.quarantined for health in sources):
+        said = ngettext("%(num)s delivery could not be read", "%(num)s deliveries could not be read", aside)
+        lights.append(Light("warn", "inbox", said % {"num": aside}, "/quarantine"))
+    for rule in rules.failing(session):
+        said = _("The grouping rule “%(name)s” fails") % {"name": rule.name}
+        lights.append(Light("warn", "alert-triangle", said, "/settings/rules"))
+    listening = [health.source for health in sources if health.source.disabled_at is None]
+    silent = [source for source in listening if source.last_seen_at is None or at - source.last_seen_at > timedelta(days=1)]
+    if silent:
+        said = ngettext("%(num)s source has been silent for a day", "%(num)s sources have been silent for a day", len(silent))
+        lights.append(Light("warn", "plug", said % {"num": len(silent)}, "/settings/sources"))
+    if len(listening) > len(silent):
+        said = ngettext("%(num)s source is alive", "%(num)s sources are alive", len(listening) - len(silent))
+        lights.append(Light("good", "check", said % {"num": len(listening) - len(silent)}, "/settings/sources"))
+    if not any(light.href == "/settings/work" for light in lights):
+        lights.append(Light("good", "check", _("All work is up to date"), "/settings/work"))
+    return lights

@@ -1,0 +1,136 @@
+"""What needs one person now: questions they may answer, tasks that are theirs, pages nobody has taken."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.actors import Actor
+from core.auth import users
+from core.types import Severity
+from incidents import queries as record
+from incidents.models import Incident
+from notify import queries as paging
+from playbooks import ports
+from playbooks.models import PlaybookRun, Wait
+from web.languages import gettext as _
+
+MOST = 50
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing somebody has to do: what, about what, until when, and where."""
+
+    kind: str  # approval task page incident
+    severity: str
+    key: str
+    what: str
+    about: str
+    href: str
+    word: str
+    until: datetime | None = None
+    since: datetime | None = None
+
+    @property
+    def order(self) -> tuple[int, int, float]:
+        """Worst first, then what ends soonest."""
+        kinds = {"page": 0, "approval": 1, "task": 2, "incident": 3}
+        at = self.until or self.since
+        return (-Severity(self.severity).rank, kinds[self.kind], at.timestamp() if at else 0.0)
+
+
+def of(session: Session, actor: Actor) -> list[Need]:
+    """Everything that needs this person, the most urgent first."""
+    if actor.user_id is None:
+        return []
+    found = [*_pages(session, actor), *_approvals(session, actor), *_tasks(session, actor)]
+    return sorted(found, key=lambda need: need.order)
+
+
+def _pages(session: Session, actor: Actor) -> list[Need]:
+    mine = paging.waiting(session, user_id=actor.user_id, limit=MOST)
+    ids = [UUID(page.subject_id) for page in mine if page.subject_kind == "incident"]
+    known = record.incidents_by_ids(session, actor, ids)
+    needs = []
+    for page in mine:
+        incident = known.get(UUID(page.subject_id)) if page.subject_kind == "incident" else None
+        if page.subject_kind == "incident" and incident is None:
+            continue
+        needs.append(
+            Need(
+                "page",
+                page.severity,
+                incident.key if incident else "",
+                _("Page: %(title)s") % {"title": page.title},
+                _("nobody has acknowledged it"),
+                f"/pages/{page.id}",
+                _("Look"),
+                since=page.created_at,
+            )
+        )
+    return needs
+
+
+def _approvals(session: Session, actor: Actor) -> list[Need]:
+    if not actor.may("approval.answer"):
+        return []
+    rows = session.execute(
+        select(Wait, PlaybookRun)
+        .join(PlaybookRun, PlaybookRun.id == Wait.run_id)
+        .where(Wait.kind == "approval", Wait.answered_at.is_(None), Wait.closed_at.is_(None))
+        .order_by(Wait.created_at)
+        .limit(MOST)
+    ).all()
+    known = _incidents(session, actor, [run for _wait, run in rows])
+    port = ports.current()
+    needs = []
+    for wait, run in rows:
+        incident = known.get(run.subject_id)
+        if (run.subject_kind == "incident" and incident is None) or not port.visible(session, actor, run.subject):
+            continue
+        if not port.may_answer(session, actor, list(wait.detail.get("from", [])), run.subject):
+            continue
+        needs.append(
+            Need(
+                "approval",
+                incident.severity if incident else "unknown",
+                incident.key if incident else "",
+                _("Approve: %(ask)s") % {"ask": wait.detail.get("ask", "")},
+                run.name,
+                f"/approvals/{wait.id}",
+                _("Look"),
+                until=wait.due_at,
+                since=wait.created_at,
+            )
+        )
+    return needs
+
+
+def _tasks(session: Session, actor: Actor) -> list[Need]:
+    user = users.get(session, actor.user_id) if actor.user_id else None
+    roles = list(user.roles) if user else []
+    rows = record.tasks(session, actor, mine=True, roles=roles, limit=MOST).items
+    known = record.incidents_by_ids(session, actor, [task.incident_id for task in rows])
+    return [
+        Need(
+            "task",
+            known[task.incident_id].severity,
+            known[task.incident_id].key,
+            _("Task: %(title)s") % {"title": task.title},
+            known[task.incident_id].title,
+            f"/incidents/{known[task.incident_id].key}#task-{task.id}",
+            _("Open"),
+            until=task.due_at,
+            since=task.created_at,
+        )
+        for task in rows
+        if task.incident_id in known
+    ]
+
+
+def _incidents(session: Session, actor: Actor, runs: list[PlaybookRun]) -> dict[str, Incident]:
+    ids = [UUID(run.subject_id) for run in runs if run.subject_kind == "incident"]
+    return {str(found): row for found, row in record.incidents_by_ids(session, actor, ids).items()}
