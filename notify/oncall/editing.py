@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from core.actors import Actor
@@ -181,9 +182,9 @@ def remove_override(uow: UnitOfWork, actor: Actor, override_id: UUID) -> None:
     )
 
 
-def schedule_by_id(uow: UnitOfWork, schedule_id: UUID) -> ScheduleRow:
+def schedule_by_id(session: Session, schedule_id: UUID) -> ScheduleRow:
     """One schedule. Raises NotFound."""
-    schedule = uow.get(ScheduleRow, schedule_id)
+    schedule = session.get(ScheduleRow, schedule_id)
     if schedule is None:
         raise NotFound("There is no such schedule.")
     return schedule

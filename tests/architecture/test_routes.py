@@ -18,6 +18,7 @@ ANYONE_READS = {
     "/metrics": "Prometheus asks it; it holds counts only",
     "/login": "it is how a session begins",
     "/start/{token}": "the signed link is the proof",
+    "/a/{token}": "the signed link is the proof; it shows no names or addresses",
 }
 
 
