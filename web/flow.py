@@ -1,5 +1,6 @@
 """A playbook as a drawing and as a checklist: the plan's tree, with what a run has come to in it."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,11 +10,24 @@ from playbooks.models import StepAttempt
 from playbooks.plan import Plan, Step
 from web.languages import gettext as _
 
-GLYPHS = {
-    "action": "bolt", "approve": "hand-stop", "task": "checkbox", "page": "phone", "message": "send", "wait": "hourglass",
-    "choose": "git-branch", "parallel": "arrows-split", "playbook": "book-2", "set": "variable", "update": "pencil",
-    "repeat": "repeat",
-}  # fmt: skip
+_PLACE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_PATH = re.compile(r"[A-Za-z_][\w.]*")
+
+# The tone and icon of each kind of step.
+GLYPHS: dict[str, tuple[str, str]] = {
+    "action": ("plain", "bolt"),
+    "approve": ("plain", "hand-stop"),
+    "task": ("plain", "checkbox"),
+    "page": ("plain", "phone"),
+    "message": ("plain", "send"),
+    "wait": ("plain", "hourglass"),
+    "choose": ("plain", "git-branch"),
+    "parallel": ("plain", "arrows-split"),
+    "playbook": ("plain", "book-2"),
+    "set": ("plain", "variable"),
+    "update": ("plain", "pencil"),
+    "repeat": ("plain", "repeat"),
+}
 
 # What each state of an attempt looks like: tone, icon.
 STATES: dict[str, tuple[str, str]] = {
@@ -106,6 +120,11 @@ def sentence(step: Step) -> str:
     return ""
 
 
+def plain(text: str) -> str:
+    """A template for reading: "Look up {{ incident.host }}" → "Look up ‹host›"."""
+    return _PLACE.sub(lambda found: f"‹{found.group(1).split('.')[-1]}›" if _PATH.fullmatch(found.group(1)) else "…", text)
+
+
 def tree(plan: Plan, attempts: Mapping[str, Sequence[StepAttempt]] | None = None) -> list[Node]:
     """The whole plan as nodes; without attempts nothing has a state."""
     return [_node(plan, path, attempts or {}) for path in plan.root]
@@ -127,11 +146,11 @@ def _node(plan: Plan, path: str, attempts: Mapping[str, Sequence[StepAttempt]]) 
     ]
     return Node(
         path=path,
-        name=step.name,
+        name=plain(step.name),
         kind=step.kind,
-        glyph=GLYPHS.get(step.kind, "point"),
+        glyph=GLYPHS.get(step.kind, ("plain", "point"))[1],
         effect=effect_of(str(step.spec.get("action", ""))) if step.kind == "action" else "",
-        says=sentence(step),
+        says=plain(sentence(step)),
         state=state,
         tone=tone,
         note=_note(tried),

@@ -16,6 +16,8 @@ MARKS: dict[str, tuple[str, str]] = {
     "task": ("plain", "checkbox"),
     "run": ("accent", "git-branch"),
     "playbook": ("plain", "git-branch"),
+    "step": ("plain", "git-branch"),
+    "setting": ("warn", "settings"),
     "approval": ("wait", "hand-stop"),
     "action": ("accent", "bolt"),
     "page": ("warn", "phone"),
@@ -76,6 +78,8 @@ def tell(entry: Entry) -> Told:
         merged.pop("title", None)
     if merged.get("why"):
         merged.pop("rule", None)
+    if entry.verb.startswith(("run.", "step.")):
+        merged.pop("playbook", None)
     details = change + [(name, _plain(merged[name])) for name in _TOLD if merged.get(name) not in (None, "", [], {})]
     return Told(
         id=str(entry.id),

@@ -62,7 +62,7 @@ def test_every_icon_is_in_the_sprite() -> None:
     sprite = (HERE / "static/vendor/tabler-icons/icons.svg").read_text()
     there = set(re.findall(r'<symbol id="([\w-]+)"', sprite))
     sources = [*TEMPLATES.rglob("*.html"), *HERE.glob("*.py"), *(HERE / "routes").glob("*.py")]
-    named = r"(?:(?:icon|glyph)(?:\(|=)|[\[(][\"'](?:good|warn|bad|wait|plain|accent|info)[\"'],\s*)[\"']([a-z][a-z0-9-]+)[\"']"
+    named = r"(?:(?:icon|glyph)(?:\(|=)|[\[(][\"'](?:good|warn|bad|wait|plain|accent|info|ahead)[\"'],\s*)[\"']([a-z][a-z0-9-]*)[\"']"
     used = {name for file in sources for name in re.findall(named, Path(file).read_text())}
     assert used <= there, f"run `make assets`: {sorted(used - there)} are not in the sprite"
 

@@ -44,7 +44,7 @@ copyFileSync(join(modules, "@fontsource-variable/inter/LICENSE"), join(vendor, "
 
 // Icons: one sprite with the symbols named as icon("…"), icon="…", glyph="…" or in a ["tone", "icon"] pair.
 mkdirSync(join(vendor, "tabler-icons"), { recursive: true });
-const named = /(?:(?:icon|glyph)(?:\(|=|:\s*)|[[(]["'](?:good|warn|bad|wait|plain|accent|info)["'],\s*)["']([a-z][a-z0-9-]+)["']/g;
+const named = /(?:(?:icon|glyph)(?:\(|=|:\s*)|[[(]["'](?:good|warn|bad|wait|plain|accent|info|ahead)["'],\s*)["']([a-z][a-z0-9-]*)["']/g;
 const names = [...new Set([...text.matchAll(named)].map((m) => m[1]))].sort();
 const symbols = names.map((name) => {
   const file = join(modules, "@tabler/icons/icons/outline", `${name}.svg`);
