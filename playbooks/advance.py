@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.errors import TocsinError
-from core.expressions import TemplateError
+from core.expressions import TemplateError, is_template
 from core.ids import secret_token
 from playbooks.contract import (
     Blocked,
@@ -116,10 +116,20 @@ class Run:
                 row.detail["item"] = item
         row.state, row.due_at, row.started_at, row.changed = "running", None, self.now, True
         step = self.plan.steps[path]
+        if "title" not in row.detail and is_template(step.name):
+            row.detail["title"] = self._title(row, step)
         if step.looped and item is None:
             yield from self._guarded(row, lambda view: self._begin_loop(step, view))
         else:
             yield from self._guarded(row, lambda view: self._begin(step, view, item))
+
+    def _title(self, row: Attempt, step: Step) -> str:
+        """The step's name with its values, as people read it."""
+        try:
+            view = StepView(self.plan, self.state, self.facts, row, self.now, self.is_bound)
+            return str(view.render(step.name))
+        except TemplateError:
+            return step.name
 
     def _begin(self, step: Step, view: StepView, item: int | None) -> Outcome:
         if step.when and step.when_each == (item is not None):

@@ -88,6 +88,10 @@ def must_ask(view: View, effect: str) -> str | None:
         return "the alerts behind this incident are old, so nothing disruptive is done by itself"
     if view.mode == "ask":
         return "the playbook is in ask mode"
+    if view.trust == "low":
+        return "the origin of these alerts is proven only weakly"
+    if effect == "destructive":
+        return "what destroys is never done without a person"
     return None
 
 

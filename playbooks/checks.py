@@ -124,7 +124,7 @@ def _find(value: Any, text: str) -> int | None:
     if isinstance(value, dict):
         lines = getattr(value, "lines", {})
         for key, inner in value.items():
-            if inner == text:
+            if inner == text or (isinstance(inner, str) and inner.strip() == text):
                 found = lines.get(key)
                 return int(found) if found else None
             deeper = _find(inner, text)

@@ -172,7 +172,7 @@ class _Compiler:
             on = trigger.choice("on", checks.TRIGGER_FACTS, checks.TRIGGER_FACTS[0])
             if not trigger.has("on"):
                 trigger.wrong('"on" is missing: name the fact that starts the playbook, such as incident.opened')
-            found.append(plan.Trigger(on=on, when=trigger.text("when"), line=trigger.line))
+            found.append(plan.Trigger(on=on, when=(trigger.text("when") or "").strip() or None, line=trigger.line))
             trigger.close()
         return tuple(found)
 
@@ -212,11 +212,12 @@ class _Compiler:
         place.ids[ident] = reader.line
         body = _Body(self, reader, kind, place, f"{place.prefix}{ident}")
         spec = kind.parse(body)
-        when, for_each = reader.text("when"), plain(reader.value("for_each"))
+        when, for_each = (reader.text("when") or "").strip() or None, plain(reader.value("for_each"))
         if for_each is not None and not isinstance(for_each, str | list):
             reader.wrong('"for_each" must be a list, or a template that gives one', "for_each")
         timeout = reader.duration("timeout")
         retry, on_error, rows = self._retry(reader), *self._on_error(reader)
+        on_error = on_error or ("continue" if kind.goes_on else "")
         concurrency = reader.whole("concurrency", 1, 1, 100)
         name, told = reader.text("name") or ident.replace("_", " ").capitalize(), reader.text("help")
         if retry and body.declared:

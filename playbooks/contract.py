@@ -155,6 +155,10 @@ class View(Protocol):
         """Whether the incident comes from old alerts, which neither wake anybody nor act by themselves."""
 
     @property
+    def trust(self) -> str:
+        """How well the source of the alerts proves itself: low, normal, high."""
+
+    @property
     def approved_by(self) -> tuple[str, ...]:
         """Who agreed to the approval that stands before this step; empty when none does."""
 
@@ -223,7 +227,8 @@ class StepKind:
     `begin(view)` is asked when the step starts, `on_event(view, event)` when something it waits for happens.
     `begin_loop(view)`, when given, is asked once before a `for_each` starts. `conditions(spec)` yields the CEL
     sources in its spec; every other text there is a template, except under the keys of `literal`. `turns`: its block
-    runs in numbered rounds. `runs_all`: all its blocks always run, so later steps may look into them.
+    runs in numbered rounds. `runs_all`: all its blocks always run, so later steps may look into them. `goes_on`:
+    its failure does not stop the run unless the step says `on_error: fail`.
     """
 
     name: str
@@ -239,6 +244,7 @@ class StepKind:
     needs_person: bool = False
     turns: bool = False
     runs_all: bool = False
+    goes_on: bool = False
     defaults_of_form: Callable[[Mapping[str, Any]], dict[str, Any]] = _parse_nothing
 
 

@@ -73,14 +73,14 @@ VERBS: dict[str, NeutralVerb] = {
         "Block an address on a firewall", "disruptive", {"ip": True},
         "Block {{ inputs.ip }} on the firewall and write down when the block ends.",
     ),
-    "intel.get_ip": NeutralVerb(
+    "intel.ip": NeutralVerb(
         "Look up an address", "read", {"ip": True},
         "Look up {{ inputs.ip }}: whose network is it, where, is it known for attacks?",
     ),
-    "intel.get_domain": NeutralVerb(
+    "intel.domain": NeutralVerb(
         "Look up a domain", "read", {"domain": True}, "Look up {{ inputs.domain }}: how old is it, is it known as bad?",
     ),
-    "intel.get_hash": NeutralVerb(
+    "intel.file": NeutralVerb(
         "Look up a file by its hash", "read", {"hash": True},
         "Look up {{ inputs.hash }}: is the file known as bad? Do not upload the file.",
     ),

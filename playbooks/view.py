@@ -67,6 +67,10 @@ class StepView:
         return bool(self.facts.get("late"))
 
     @property
+    def trust(self) -> str:
+        return str(self.facts.get("trust") or "normal")
+
+    @property
     def approved_by(self) -> tuple[str, ...]:
         own = self._own_approval()
         if own:

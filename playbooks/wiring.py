@@ -8,9 +8,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.actors import Actor, ActorKind
+from connectors import calls, instances, registry
+from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall
+from core import logs
+from core.actors import SYSTEM, Actor, ActorKind
 from core.auth.models import User
 from core.db import UnitOfWork, database_now
+from core.errors import NotFound
+from core.journal import Entry
 from core.types import Ref, Severity
 from incidents import lifecycle, queries, tasks
 from incidents.models import Incident, Task
@@ -22,6 +27,9 @@ from notify.oncall.resolver import on_call
 from playbooks.ports import Ports, Request
 
 
+log = logs.get(__name__)
+
+
 def _facts(session: Session, subject: Ref) -> dict[str, Any]:
     return queries.facts(session, UUID(subject.id))
 
@@ -31,6 +39,58 @@ def _visible(session: Session, actor: Actor, subject: Ref) -> bool:
         return False
     query = select(Incident.id).where(Incident.id == UUID(subject.id), visible_to(actor))
     return session.scalar(query) is not None
+
+
+def _bound(session: Session) -> Callable[[str], bool]:
+    """Whether a connected product stands behind a name; each name is looked up once."""
+    known: dict[str, bool] = {}
+
+    def is_bound(action: str) -> bool:
+        if action not in known:
+            exists = action in registry.actions() or action in registry.verbs()
+            known[action] = exists and bool(instances.resolve(session, action)[1])
+        return known[action]
+
+    return is_bound
+
+
+def _call(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    given = request.arguments
+    incident = request.facts
+    context = calls.CallContext(
+        actor=request.actor,
+        subject=request.subject,
+        tlp=incident["tlp"],
+        trust=incident["trust"],
+        approved_by=tuple(given["approved_by"]),
+        reason=given["reason"],
+        run=str(request.run_id),
+        pap=incident["pap"],
+    )
+    row = calls.request(
+        uow,
+        context,
+        given["action"],
+        given["inputs"],
+        instance=given.get("instance"),
+        key=request.key,
+        undo_after=_span(given.get("undo_after")),
+        review_after=_span(given.get("review_after")),
+    )
+    # A call to all products of a verb is on its way as soon as it is asked for.
+    state = "intended" if row.state == CALLING else row.state
+    return {"ref": f"call:{row.id}", "state": state, "reason": row.note, "output": row.output}
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return timedelta(seconds=seconds) if seconds else None
+
+
+def _call_answer(session: Session, call_id: UUID, _entry: Entry) -> Mapping[str, Any] | None:
+    row = session.get(ActionCall, call_id, populate_existing=True)
+    if row is None or row.state not in (*FINAL, UNKNOWN):
+        return None
+    return {"state": row.state, "output": row.output, "error": row.note}
 
 
 def _task(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
@@ -48,7 +108,10 @@ def _task(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     )
     task = tasks.create(uow, request.actor, UUID(request.subject.id), draft)
     if given.get("urgent"):
-        _wake(uow, request, "high", f"{request.facts['key']}: {draft.title}", f"/tasks/{task.id}", f"task:{task.id}")
+        try:
+            _wake(uow, request, "high", f"{request.facts['key']}: {draft.title}", f"/tasks/{task.id}", f"task:{task.id}")
+        except NotFound as error:  # nobody is on call yet; the task stands all the same
+            log.warning("an urgent task pages nobody", extra={"task": str(task.id), "reason": error.message})
     return {"ref": f"task:{task.id}"}
 
 
@@ -163,14 +226,19 @@ def _withdraw(uow: UnitOfWork, actor: Actor, ref: str, reason: str) -> None:
         task = uow.get(Task, UUID(ident))
         if task is not None and task.status == "open":
             tasks.skip(uow, actor, task.id, reason)
+    if kind == "call":
+        call = uow.get(ActionCall, UUID(ident), populate_existing=True)
+        if call is not None and call.state == HELD:
+            calls.drop(uow, SYSTEM, call.id, reason)
 
 
 PORTS = Ports(
     facts=_facts,
-    bound=lambda _session: lambda _action: True,
-    perform={"task": _task, "page": _page, "message": _message, "update": _update},
+    bound=_bound,
+    perform={"call": _call, "task": _task, "page": _page, "message": _message, "update": _update},
     may_answer=_may_answer,
     withdraw=_withdraw,
     task_answer=_task_answer,
+    call_answer=_call_answer,
     visible=_visible,
 )

@@ -81,6 +81,7 @@ def _request(view: View, inputs: Mapping[str, Any], by: tuple[str, ...]) -> Perf
             "reason": view.render(spec["reason"]) if spec.get("reason") else _title(view),
             "approved_by": list(by),
             "undo_after": spec.get("undo_after"),
+            "review_after": spec.get("review_after"),
         },
         detail={"inputs": dict(inputs), "approved_by": list(by), "stage": "requested"},
     )

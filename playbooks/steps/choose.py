@@ -25,7 +25,7 @@ def parse(body: Body) -> dict[str, Any]:
             body.block("otherwise", branch.value("otherwise"), "otherwise")
             branches.append({"block": "otherwise", "when": None, "name": branch.text("name")})
         else:
-            when = branch.text("when", required=True) or "false"
+            when = (branch.text("when", required=True) or "false").strip()
             name = branch.text("name")
             body.block(str(number), branch.value("steps", Rows()), "steps")
             branches.append({"block": str(number), "when": when, "name": name})

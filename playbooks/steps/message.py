@@ -50,4 +50,5 @@ KIND = StepKind(
     parse=parse,
     begin=begin,
     on_event=on_event,
+    goes_on=True,  # that nobody could be told must never stop the response
 )

@@ -14,7 +14,7 @@ def parse(body: Body) -> dict[str, Any]:
     if table is None:
         return spec
     spec = {
-        "until": table.text("until", required=True) or "true",
+        "until": (table.text("until", required=True) or "true").strip(),
         "every": table.duration("every"),
         "most": table.whole("most", 10, 1, 1000),
     }

@@ -20,7 +20,7 @@ def parse(body: Body) -> dict[str, Any]:
     if table is None:
         return spec
     spec["for"] = table.duration("for")
-    spec["until"] = table.text("until")
+    spec["until"] = (table.text("until") or "").strip() or None
     spec["every"] = max(5.0, table.duration("every", 60.0) or 60.0)
     spec["callback"] = table.flag("callback")
     if sum((table.has("for"), table.has("until"), spec["callback"])) != 1:

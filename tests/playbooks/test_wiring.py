@@ -1,0 +1,139 @@
+"""The shipped playbooks with the real record, people and products: from the opened incident to its end."""
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+from run_bench import SHIPPED, attempts_of, publish, run_of, waits_of
+from sqlalchemy import select
+
+from cli import assemble
+from connectors.models import ActionCall
+from core import journal
+from core.actors import SYSTEM
+from core.db import reading, unit_of_work
+from core.types import Ref, Severity
+from incidents import closing, lifecycle, tasks
+from incidents.lifecycle import IncidentDraft
+from incidents.models import Incident, Task
+from playbooks import ports, publishing, runs
+from playbooks.models import PlaybookRun
+
+pytestmark = pytest.mark.usefixtures("database")
+Drain = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def assembled() -> Iterator[None]:
+    assemble.load()
+    ports.use(None)
+    yield
+
+
+def opened(**changes: object) -> UUID:
+    """An incident opened by hand."""
+    given = {"title": "Trojan on files-02", "severity": Severity.high, "category": "malware",
+             "observables": [("host", "files-02"), ("user", "ana@example.org"), ("ipv4-addr", "203.0.113.9")]}  # fmt: skip
+    with unit_of_work() as uow:
+        return lifecycle.open_by_hand(uow, SYSTEM, IncidentDraft(**{**given, **changes})).id
+
+
+def open_tasks(incident: UUID) -> list[Task]:
+    with reading() as session:
+        query = select(Task).where(Task.incident_id == incident, Task.status == "open").order_by(Task.created_at, Task.id)
+        return list(session.scalars(query))
+
+
+def runs_of(incident: UUID) -> list[PlaybookRun]:
+    with reading() as session:
+        return list(session.scalars(select(PlaybookRun).where(PlaybookRun.subject_id == str(incident)).order_by(PlaybookRun.id)))
+
+
+def complete(actor, task: Task, **answers: object) -> None:
+    with unit_of_work() as uow:
+        tasks.complete(uow, actor, task.id, answers or None)
+
+
+def test_the_file_is_published_once(drain: Drain) -> None:
+    first = publishing.load_at_start()
+    assert {one.outcome for one in first} == {"new"}
+    assert {one.outcome for one in publishing.load_at_start()} == {"same"}
+    assert publishing.check(SHIPPED) == []
+
+
+def test_an_incident_starts_its_playbook_and_a_task_moves_it_on(drain: Drain, people) -> None:
+    publishing.load_at_start()
+    incident = opened()
+    drain("core.outbox", "playbooks.runs")
+    (run,) = runs_of(incident)
+    assert (run.playbook, run.state, run.started_by, run.trigger["because"]) == (
+        "malware", "waiting", "Tocsin", 'incident.category == "malware"',
+    )  # fmt: skip
+    (task,) = open_tasks(incident)
+    assert task.title == "Look at files-02 in the endpoint console and answer"
+    complete(people.rita, task, stopped="no", ran="yes", kind="server")
+    drain("core.outbox", "playbooks.runs")
+    with reading() as session:
+        assert session.get_one(Incident, incident).severity == "critical"
+        verbs = {entry.verb for entry in journal.entries(session, ref=Ref("incident", str(incident)), limit=200)}
+    assert {"run.started", "step.decided", "step.failed", "incident.changed", "task.created", "task.completed"} <= verbs
+    (hands_off,) = open_tasks(incident)
+    complete(people.rita, hands_off)
+    drain("core.outbox", "playbooks.runs")
+    (wait,) = waits_of(run.id, "approval")
+    assert (wait.detail["ask"], wait.detail["quorum"]) == ("Isolate files-02? Nobody can work on it until it is released.", 2)
+    assert wait.detail["what"] == [{"action": "edr.isolate_host", "effect": "disruptive", "name": "Isolate files-02"}]
+    for person in (people.rita, people.mara):
+        with unit_of_work() as uow:
+            runs.answer(uow, person, wait.id, {"approve": True})
+    drain("core.outbox", "playbooks.runs")
+    (by_hand,) = open_tasks(incident)
+    assert (by_hand.title, by_hand.urgent) == ("Isolate files-02", True)
+    assert "Take files-02 off the network" in by_hand.instructions
+    assert attempts_of(run.id)["look/0/host_facts"] == "skipped"
+
+
+def test_closing_the_incident_ends_its_runs(drain: Drain, people) -> None:
+    publishing.load_at_start()
+    incident = opened()
+    drain("core.outbox", "playbooks.runs")
+    with unit_of_work() as uow:
+        closing.close(uow, people.rita, incident, closing.Closing(disposition="false_positive"))
+    drain("core.outbox", "playbooks.runs")
+    (run,) = runs_of(incident)
+    assert (run.state, run.reason) == ("cancelled", "the incident was closed")
+
+
+def test_an_unbound_verb_is_a_task(drain: Drain) -> None:
+    publish("""
+        - {id: block, action: identity.disable_user, with: {user: "{{ incident.user }}"}}
+        - {id: after, set: {state: "{{ steps.block.state }}"}}
+    """)
+    incident = opened()
+    with unit_of_work() as uow:
+        run = runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident))).id
+    drain("core.outbox", "playbooks.runs")
+    (task,) = open_tasks(incident)
+    assert task.title == "Block"
+    with reading() as session:
+        assert list(session.scalars(select(ActionCall))) == []
+    assert run_of(run).state == "waiting"
+
+
+def test_a_block_goes_through_the_door_and_back(drain: Drain) -> None:
+    publish("- {id: block, action: network.block_ip, with: {ip: '{{ incident.ip }}'}, undo_after: 1h}")
+    with unit_of_work() as uow:
+        from connectors import instances
+
+        instances.create(uow, SYSTEM, connector="blocklist", name="block-list")
+    incident = opened()
+    with unit_of_work() as uow:
+        run = runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident))).id
+    drain()
+    assert (run_of(run).state, attempts_of(run)) == ("succeeded", {"block": "succeeded"})
+    with reading() as session:
+        (call,) = session.scalars(select(ActionCall))
+        assert (call.state, call.run, call.undo_after_seconds) == ("succeeded", str(run), 3600)
+        verbs = [entry.verb for entry in journal.entries(session, ref=Ref("run", str(run)))]
+    assert verbs[0] == "run.ended"
+    assert {"action.intended", "action.finished"} <= set(verbs)
