@@ -1,0 +1,95 @@
+"""Reports: which incidents can be reported, one report as a page that prints well, and its files."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+
+from core import clock
+from core.actors import Actor
+from core.db import reading
+from incidents import queries as record
+from incidents.filters import IncidentFilter
+from incidents.models import Incident
+from reports import contract, incident
+from reports.contract import Format
+from reports.model import IncidentReport
+from web import keyset
+from web.markdown import to_page
+from web.pages import Page, show
+from web.security import allowed
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(kw_only=True)
+class ReportsPage(Page, template="reports.html", rail="reports"):
+    """Incidents, each with the files of its report."""
+
+    incidents: list[Incident]
+    formats: list[Format]
+    closed: bool
+    next: str | None
+    first: str | None
+
+
+@dataclass(kw_only=True)
+class ReportPage(Page, template="report.html", rail="reports"):
+    """One incident's report."""
+
+    report: IncidentReport
+    comments: list[tuple[Any, str]]
+    formats: list[Format]
+    bars: list[tuple[str, float, float]]
+
+
+@router.get("/reports")
+def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
+    """Incidents newest first; `?state=closed` only those that are over."""
+    given = request.query_params
+    closed = given.get("state") == "closed"
+    after = given.get("after")
+    with reading() as session:
+        found = record.incidents(session, actor, IncidentFilter(state="closed" if closed else "all"), before=after or None)
+    page = ReportsPage(
+        incidents=found.items,
+        formats=list(contract.formats().values()),
+        closed=closed,
+        next=keyset.address("/reports", given, after=found.next) if found.next else None,
+        first=keyset.address("/reports", given) if after else None,
+    )
+    return show(request, page)
+
+
+@router.get("/reports/{key}")
+def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> Response:
+    """The report as a page."""
+    with reading() as session:
+        report = incident.build(session, actor, key, now=clock.now())
+    page = ReportPage(
+        report=report,
+        comments=[(comment, to_page(comment.body)) for comment in report.comments],
+        formats=list(contract.formats().values()),
+        bars=durations(report),
+    )
+    return show(request, page)
+
+
+def durations(report: IncidentReport) -> list[tuple[str, float, float]]:
+    """The key times as (name, seconds after the opening, share of the longest), for a small chart."""
+    known = [(time.says, time.after) for time in report.times if time.after is not None and time.after >= 0]
+    longest = max((after for _says, after in known), default=0.0) or 1.0
+    return [(says, after, after / longest) for says, after in known]
+
+
+@router.get("/reports/{key}/{format_name}")
+def file(key: str, format_name: str, actor: Actor = allowed("incident.read")) -> Response:
+    """The report as a file."""
+    wanted = contract.get(format_name)
+    with reading() as session:
+        report = incident.build(session, actor, key, now=clock.now())
+    content = wanted.write(report)
+    name = quote(wanted.filename(report))
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "Cache-Control": "no-store"}
+    return Response(content, media_type=wanted.media_type, headers=headers)
