@@ -14,6 +14,7 @@ from incidents.search_models import SearchWord
 
 _LIVE_GROUP = text("closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL")
 _OPEN = text("closed_at IS NULL")
+_RESTRICTED = text("restricted_to IS NOT NULL")
 _OPEN_TASK = text("status = 'open'")
 
 
@@ -54,6 +55,7 @@ class Incident(Identified, Dated, Versioned, Base):
         Index("ix_incidents_open", "created_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         # Two workers cannot open two incidents for the same group.
         Index("uq_incidents_group", "group_key", unique=True, postgresql_where=_LIVE_GROUP, sqlite_where=_LIVE_GROUP),
+        Index("ix_incidents_restricted", "id", postgresql_where=_RESTRICTED, sqlite_where=_RESTRICTED),
         Index("ix_incidents_owner", "owner_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
     )
 

@@ -11,7 +11,7 @@ from core.db import UnitOfWork, is_postgres, reading, unit_of_work
 from core.ids import new_id
 from core.journal import Fact
 from core.types import Ref
-from incidents import facts, reaching, search
+from incidents import facts, indexing, reaching
 from incidents.models import Alert, Upkeep
 
 BATCH = 500
@@ -43,7 +43,7 @@ def end_quiet_alerts(uow: UnitOfWork) -> int:
 
 _CHORES = {
     "end quiet alerts": end_quiet_alerts,
-    "index alerts": search.index_alerts,
+    "index alerts": indexing.index_alerts,
     "page for the unattended": reaching.page_unattended,
 }
 

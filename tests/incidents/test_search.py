@@ -7,8 +7,8 @@ import pytest
 from connectors.contract import Entity
 from core.db import reading, unit_of_work
 from incident_bench import ANN, draft, low, opened, take
-from incidents import comments, lifecycle, search
-from incidents.search import words_of
+from incidents import comments, indexing, lifecycle, search
+from incidents.indexing import words_of
 
 
 def found(text: str) -> list[str]:
@@ -34,9 +34,9 @@ def filled(database: object, clock: Any, drain: Any) -> None:
         comments.add(uow, ANN, case.id, "We called the **insurer**.")
     drain("core.outbox")
     with unit_of_work() as uow:
-        assert search.index_alerts(uow) == 2
+        assert indexing.index_alerts(uow) == 2
     with unit_of_work() as uow:
-        assert search.index_alerts(uow) == 0
+        assert indexing.index_alerts(uow) == 0
 
 
 def test_the_search_box(filled: None) -> None:

@@ -14,7 +14,7 @@ from core.db import reading, unit_of_work
 from core.errors import Conflict, NotFound, TocsinError
 from core.types import Ref
 from incident_bench import ALL, ANN, BOB, NOBODY, READER, alert, draft, incident, take, verbs
-from incidents import closing, comments, lifecycle, milestones, observables, queries, search, tasks
+from incidents import closing, comments, indexing, lifecycle, milestones, observables, queries, search, tasks
 from incidents.closing import Closing
 from incidents.filters import AlertFilter, IncidentFilter
 from incidents.opening import SourceFacts
@@ -43,7 +43,7 @@ def case(database: object, clock: Any, drain: Any) -> Case:
     made = Case()
     drain("core.outbox")
     with unit_of_work() as uow:
-        search.index_alerts(uow)
+        indexing.index_alerts(uow)
     return made
 
 

@@ -548,6 +548,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_incidents_created_at', ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_incidents_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
         batch_op.create_index('ix_incidents_owner', ['owner_id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
+        batch_op.create_index('ix_incidents_restricted', ['id'], unique=False, postgresql_where=sa.text('restricted_to IS NOT NULL'), sqlite_where=sa.text('restricted_to IS NOT NULL'))
         batch_op.create_index('uq_incidents_group', ['group_key'], unique=True, postgresql_where=sa.text('closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL'), sqlite_where=sa.text('closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL'))
 
     op.create_table('overrides',
