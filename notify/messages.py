@@ -39,7 +39,7 @@ def message(
     """Send `title` and `text` by a channel; the fact message.sent or message.failed tells how it ended.
 
     `to` is a shared place's name, an address the channel understands, `user:<id or e-mail>`, `on_call:<schedule>`,
-    or None for the only shared place of that channel. Raises Invalid or NotFound with what to do.
+    `contact:<id of a contact method>`, or None for the only shared place of that channel. Raises Invalid or NotFound with what to do.
     """
     registry.get(channel)
     contact_id, user_id, address = _destination(uow, channel, to)
@@ -91,11 +91,24 @@ def _destination(
     kind, _, rest = to.partition(":")
     if kind == "on_call" and rest:
         return _personal(uow, channel, _on_call(uow, rest))
+    if kind == "contact" and rest:
+        return _one_way(uow, channel, rest)
     if kind == "user" and rest:
         return _personal(uow, channel, _user(uow, rest))
     if channel == "inbox":
         return _personal(uow, channel, _user(uow, to))
     return None, None, registry.get(channel).from_text(to)
+
+
+def _one_way(uow: UnitOfWork, channel: str, text: str) -> tuple[UUID | None, UUID | None, dict[str, str]]:
+    """Exactly this contact method."""
+    try:
+        method = uow.get(ContactMethod, UUID(text))
+    except ValueError:
+        method = None
+    if method is None or method.disabled_at is not None or method.channel != channel:
+        raise NotFound(f"There is no such contact method for {channel}; it may have been removed.")
+    return method.id, method.user_id, {}
 
 
 def _personal(

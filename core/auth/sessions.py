@@ -97,6 +97,33 @@ def sign_out(token: str) -> None:
         record(uow, users.actor_of(user), Fact(facts.SIGNED_OUT, (Ref("user", str(user.id)),)))
 
 
+def of_user(session: Session, user_id: UUID) -> list[UserSession]:
+    """A person's live sessions, the one used last first."""
+    at = database_now(session)
+    query = select(UserSession).where(
+        UserSession.user_id == user_id,
+        UserSession.ended_at.is_(None),
+        UserSession.expires_at > at,
+        UserSession.seen_at > at - IDLE,
+    )
+    return list(session.scalars(query.order_by(UserSession.seen_at.desc(), UserSession.id)))
+
+
+def is_of(held: UserSession, token: str) -> bool:
+    """Whether the token is this session's."""
+    return held.digest == token_digest(token)
+
+
+def end_others(uow: UnitOfWork, actor: Actor, token: str) -> int:
+    """End all of one's own sessions but the token's; returns how many there were."""
+    others = [held for held in of_user(uow, actor.user_id) if not is_of(held, token)] if actor.user_id else []
+    for held in others:
+        held.ended_at = uow.now
+    if others:
+        record(uow, actor, Fact(facts.SIGNED_OUT, (Ref("user", actor.id),), {"others": len(others)}))
+    return len(others)
+
+
 def _touch(session_id: UUID, at: datetime) -> None:
     with unit_of_work() as uow:
         uow.execute(update(UserSession).where(UserSession.id == session_id).values(seen_at=at))

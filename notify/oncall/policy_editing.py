@@ -117,7 +117,8 @@ def warnings(session: Session, draft: PolicyDraft, *, now: datetime) -> list[str
                 if holes := gaps(shifts, now, now + LOOK_AHEAD):
                     found.append(
                         f"{label}: nobody is on call for {rota.name} from {holes[0].start:%a %d %b %H:%M} UTC"
-                        + (f" (and {len(holes) - 1} more times in 14 days)." if len(holes) > 1 else ".")
+                        + (f" (and {len(holes) - 1} more times in 14 days)" if len(holes) > 1 else "")
+                        + ". Fill the gap in the schedule."
                     )
     seen: dict[tuple[Target, ...], int] = {}
     for number, step in enumerate(draft.steps, 1):
@@ -128,7 +129,8 @@ def warnings(session: Session, draft: PolicyDraft, *, now: datetime) -> list[str
         if step.delay > 3600:
             found.append(f"Step {number} waits {step.delay // 60} minutes: what comes after it comes late.")
     found += [
-        f"{names.get(person, 'Somebody')} has no contact method: only a mail to the account's address would go out."
+        f"{names.get(person, 'Somebody')} has no contact method: only a mail to the account's address would go out. "
+        "They add one under their own name at the top right."
         for person in people
         if person not in methods
     ]

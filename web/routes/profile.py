@@ -1,5 +1,221 @@
 """One's own account: name, zone, password and how one is reached."""
 
-from fastapi import APIRouter
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
+
+from core.actors import Actor
+from core.auth import sessions, users
+from core.auth.models import User, UserSession
+from core.db import reading, unit_of_work
+from core.errors import Conflict, Invalid, NotFound, Problem, TocsinError
+from core.settings import settings
+from notify import contacts, queries, registry
+from notify.contract import Channel
+from notify.models import ContactMethod
+from web import security
+from web.languages import LANGUAGES
+from web.languages import gettext as _
+from web.pages import Page, show, then
+from web.security import Form, allowed
+from web.testing_contacts import Way, last_test, send_test, way_of
+from web.zones import zone_names
 
 router = APIRouter(include_in_schema=False)
+
+HOME = "/profile"
+WAYS = f"{HOME}#contacts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seat:
+    """One signed-in browser."""
+
+    held: UserSession
+    here: bool
+
+
+@dataclass(kw_only=True)
+class ProfilePage(Page, template="profile.html"):
+    """Me: how I am called, how I am reached, where I am signed in."""
+
+    me: User
+    ways: list[Way]
+    channels: list[Channel]
+    mail: bool
+    seats: list[Seat]
+    zones: list[str]
+    languages: dict[str, str]
+    problems: list[Problem]
+    about: str
+    entered: dict[str, str]
+
+
+def me_of(session: Session, actor: Actor) -> User:
+    """The reader's account. Raises NotFound for programs."""
+    if actor.user_id is None:
+        raise NotFound(_("Only people have a profile."))
+    return users.get(session, actor.user_id)
+
+
+def _page(
+    request: Request, actor: Actor, about: str = "", problems: list[Problem] | None = None,
+    entered: dict[str, str] | None = None,
+) -> Response:  # fmt: skip
+    token = request.cookies.get(security.COOKIE, "")
+    with reading() as session:
+        me = me_of(session, actor)
+        methods = queries.contact_methods(session, me.id)
+        known = registry.all_channels()
+        page = ProfilePage(
+            me=me,
+            ways=[
+                way_of(session, one)
+                for one in methods
+                if one.channel in known and known[one.channel].reaches_out
+            ],
+            channels=[channel for channel in known.values() if channel.reaches_out],
+            mail=bool(settings().smtp_url),
+            seats=[Seat(held=held, here=sessions.is_of(held, token)) for held in sessions.of_user(session, me.id)],
+            zones=zone_names(),
+            languages=LANGUAGES,
+            problems=problems or [],
+            about=about,
+            entered=entered or {},
+        )
+    return show(request, page, status=422 if problems else 200)
+
+
+def _problems(error: TocsinError) -> list[Problem]:
+    return (error.problems if isinstance(error, Invalid) else []) or [Problem("", error.message)]
+
+
+@router.get("/profile")
+def profile(request: Request, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """The reader's own account."""
+    return _page(request, actor)
+
+
+@router.post("/profile")
+def change(request: Request, form: Form, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """Change name, zone and language."""
+    locale = form.get("locale") if form.get("locale") in LANGUAGES else None
+    try:
+        with unit_of_work() as uow:
+            users.change(
+                uow, actor, me_of(uow, actor).id, name=form.get("name"), timezone=form.get("zone"), locale=locale
+            )
+    except Invalid as error:
+        return _page(request, actor, "you", _problems(error), {"name": form.get("name"), "zone": form.get("zone")})
+    response = then(HOME, _("Saved."))
+    if locale:
+        response.set_cookie(
+            security.LANGUAGE_COOKIE, locale, max_age=365 * 86400, samesite="lax", secure=security.secure()
+        )
+    return response
+
+
+@router.post("/profile/password")
+def password(request: Request, form: Form, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """A new password; every other session ends."""
+    present, new, again = (str(form.form.get(name, "")) for name in ("present", "password", "again"))
+    with reading() as session:
+        stored = me_of(session, actor).password
+    try:
+        if not users.password_fits(stored, present):
+            raise Invalid(_("The present password is not right."))
+        if new != again:
+            raise Invalid(_("The two new passwords differ."))
+        hashed = users.hash_password(new)
+    except Invalid as error:
+        return _page(request, actor, "password", [Problem("", error.message)])
+    with unit_of_work() as uow:
+        user = users.set_password(uow, actor, me_of(uow, actor).id, hashed)
+        token = sessions.start(
+            uow, user, address=request.client.host if request.client else None, agent=request.headers.get("User-Agent")
+        )
+    response = then(HOME, _("The new password is in force; your other sessions have ended."))
+    security.give_cookie(response, token)
+    return response
+
+
+@router.post("/profile/sessions/end")
+def end_sessions(request: Request, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """Sign out everywhere else."""
+    with unit_of_work() as uow:
+        ended = sessions.end_others(uow, actor, request.cookies.get(security.COOKIE, ""))
+    return then(HOME, _("%(n)s other sessions have ended.") % {"n": ended})
+
+
+@router.post("/profile/contacts")
+def add_contact(request: Request, form: Form, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """Add a way to be reached."""
+    channel, delay = form.get("channel"), form.get("delay", "180")
+    address = {name: value for name, value in form.starting("address.").items() if value}
+    try:
+        with unit_of_work() as uow:
+            contacts.add(
+                uow,
+                actor,
+                user_id=me_of(uow, actor).id,
+                channel=channel,
+                address=address,
+                name=form.get("name"),
+                urgency=form.get("urgency", "any"),
+                delay=int(delay) if delay.isdecimal() else -1,
+            )
+    except TocsinError as error:
+        if error.status not in (404, 409, 422):
+            raise
+        shown = {name: value for name, value in address.items() if name in ("to", "server")}
+        return _page(request, actor, channel, _problems(error), shown)
+    return then(WAYS, _("Added. Send a test, so that you know it arrives."))
+
+
+def _mine(session: Session, actor: Actor, method_id: UUID) -> ContactMethod:
+    method = session.get(ContactMethod, method_id)
+    if method is None or method.disabled_at is not None or method.user_id != actor.user_id:
+        raise NotFound(_("There is no such contact method of yours."))
+    return method
+
+
+@router.post("/profile/contacts/{method_id}/test")
+def try_contact(method_id: UUID, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """Send something there."""
+    with unit_of_work() as uow:
+        method = _mine(uow, actor, method_id)
+        send_test(uow, actor, method)
+    return then(WAYS, _("A test is on its way. Say so below when it has arrived."))
+
+
+@router.post("/profile/contacts/{method_id}/arrived")
+def arrived(method_id: UUID, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """The person has seen the test."""
+    with unit_of_work() as uow:
+        method = _mine(uow, actor, method_id)
+        if last_test(uow, method) is None:
+            raise Conflict(_("Send a test there first."))
+        contacts.verified(uow, actor, method_id)
+    return then(WAYS, _("Good: pages go there."))
+
+
+@router.post("/profile/contacts/{method_id}/remove")
+def remove_contact(method_id: UUID, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """Take a way out of use."""
+    with unit_of_work() as uow:
+        contacts.remove(uow, actor, _mine(uow, actor, method_id).id)
+    return then(WAYS, _("Removed."))
+
+
+@router.post("/profile/contacts/{method_id}/up")
+def earlier(method_id: UUID, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """Try this way one place earlier."""
+    with unit_of_work() as uow:
+        me = me_of(uow, actor)
+        order = [method.id for method in queries.contact_methods(uow, me.id)]
+        place = order.index(_mine(uow, actor, method_id).id)
+        order.insert(max(place - 1, 0), order.pop(place))
+        contacts.reorder(uow, actor, me.id, order)
+    return then(WAYS)
