@@ -32,8 +32,9 @@ def begin(view: View) -> Outcome:
         return Skipped("watch mode: recorded only", would={"page": view.render(spec["message"])})
     if view.late and not view.approved_by:
         why = "the alerts behind this incident are old, so nobody is woken by itself"
-        what = [{"action": "page", "effect": "write", "inputs": {"policy": spec["policy"]}}]
-        return ask(view, f"Page {spec['policy']}: {view.render(spec['message'])}", {"what": what, "why": why})
+        policy = view.render(spec["policy"])
+        what = [{"action": "page", "effect": "write", "inputs": {"policy": policy}}]
+        return ask(view, f"Page {policy}: {view.render(spec['message'])}", {"what": what, "why": why})
     return _page(view)
 
 
