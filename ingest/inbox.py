@@ -285,6 +285,7 @@ def _row(arrival: Arrival, now: datetime) -> dict[str, Any]:
     }
 
 
+_DELIVERIES: Any = Delivery.__table__
 _COPIED = (
     "id", "due_at", "fence", "attempts", "received_at", "source_id", "body", "content_type", "headers", "digest", "size",
     "peer", "state", "reason", "alerts", "ignored", "replays",
@@ -294,7 +295,7 @@ _COPY = f"COPY deliveries ({', '.join(_COPIED)}) FROM STDIN"
 
 def _add(uow: UnitOfWork, rows: list[dict[str, Any]]) -> None:
     if not is_postgres(uow):
-        uow.execute(insert(Delivery), rows)
+        uow.execute(insert(_DELIVERIES), rows)
         return
     cursor: Any = (
         uow.connection().connection.cursor()

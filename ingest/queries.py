@@ -92,7 +92,7 @@ def sources(session: Session) -> list[SourceHealth]:
         .where(SourceSecret.retired_at.is_(None))
         .group_by(SourceSecret.source_id)
     )
-    live = {source: count for source, count in secrets}
+    live = {row[0]: row[1] for row in secrets}
     return [
         SourceHealth(
             row, live.get(row.id, 0), recent.get(row.id, 0), aside.get(row.id, 0), waiting.get(row.id, 0)
@@ -109,4 +109,4 @@ def subscriptions(session: Session, source_id: UUID) -> Sequence[Subscription]:
 
 def _counts(session: Session, condition: ColumnElement[bool]) -> dict[UUID, int]:
     query = select(Delivery.source_id, func.count()).where(condition).group_by(Delivery.source_id)
-    return {source: count for source, count in session.execute(query)}
+    return {row[0]: row[1] for row in session.execute(query)}

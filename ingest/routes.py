@@ -1,7 +1,8 @@
-"""The webhook door over HTTP: takes deliveries in the senders' own formats, and answers after they are stored."""
+"""The machines' door over HTTP: takes deliveries in the senders' own formats, and hands out the block list."""
 
 import asyncio
 from datetime import timedelta
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors import bodies, registry
+from connectors import blocklist, bodies, registry
 from connectors.contract import Unreadable
 from connectors.mapping import AlertMapping
 from core import logs
@@ -115,6 +116,24 @@ async def receive_event(request: Request) -> Response:
         return Response(status_code=400)
     answer = {"status": "success", "message": "Event processed", "dedup_key": dedup_key, "id": receipt.id}
     return _json(202, answer)
+
+
+async def blocked_values(request: Request) -> Response:
+    """GET /feeds/{token}.txt: a block list for firewalls, resolvers and proxies to fetch."""
+    by = request.client.host if request.client else "unknown"
+    try:
+        published = await asyncio.to_thread(blocklist.serve, request.path_params["token"], by)
+    except TocsinError as error:
+        return _problem(error, "/feeds")
+    headers = {
+        "ETag": published.etag,
+        "Last-Modified": format_datetime(published.last_modified, usegmt=True),
+        "Cache-Control": "no-cache",
+    }
+    if request.headers.get("if-none-match") == published.etag:
+        return Response(status_code=304, headers=headers)
+    body = b"" if request.method == "HEAD" else published.text.encode()
+    return Response(body, headers=headers, media_type="text/plain")
 
 
 # ------------------------------------------------------------------------------------------------ who sent it
@@ -316,5 +335,6 @@ routes = [
     Route("/ingest/{source}", receive, methods=["POST"]),
     Route("/ingest/{source}/{token}", receive, methods=["POST"]),
     Route("/v2/enqueue", receive_event, methods=["POST"]),
+    Route("/feeds/{token}.txt", blocked_values, methods=["GET"]),
 ]
 app = Starlette(routes=routes, exception_handlers={404: _no_door, 405: _no_door})

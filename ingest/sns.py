@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import select
 
-from core import clock, logs
+from core import clock
 from core.actors import Actor
 from core.auth import permissions
 from core.db import UnitOfWork, reading
-from core.errors import Conflict, Forbidden, NotFound, TocsinError, Unauthenticated, Unavailable
+from core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 from core.journal import Fact, record
-from core.net import http
+from core.net import NetError, http
 from core.types import Ref
 from ingest import facts, known
 from ingest.known import KnownSource
@@ -22,11 +22,9 @@ from ingest.models import Source, Subscription
 from ingest.permissions import MANAGE_SOURCES
 from ingest.verify import MENDING, ProofKind, sns_signature_problem, sns_url_problem
 
-log = logs.get(__name__)
-
-_ENVELOPES = ("Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation")
 _MOST_CERTIFICATES = 100
 _certificates: dict[str, bytes] = {}
+_ENVELOPES = ("Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation")
 
 
 @dataclass(frozen=True)
@@ -81,22 +79,24 @@ def prove(source: KnownSource, body: bytes) -> None:
 
 
 def _certificate(url: str) -> bytes:
+    """The certificate at an address that has been judged; fetched once."""
     held = _certificates.get(url)
-    if held is not None:
-        return held
+    if held is None:
+        held = _fetch(url, "Amazon's signing certificate could not be fetched")
+        if len(_certificates) >= _MOST_CERTIFICATES:
+            _certificates.clear()
+        _certificates[url] = held
+    return held
+
+
+def _fetch(url: str, otherwise: str) -> bytes:
+    limits = http.Timeout(connect=3, read=5, total=8)
     try:
-        answer = http.send(http.Request(url=url, timeout=http.Timeout(total=5), max_response=64 * 1024))
-    except TocsinError as error:
-        raise Unavailable(
-            f"Amazon's signing certificate could not be fetched: {error.message}", retry_after=30
-        ) from error
-    if answer.status != 200:
-        raise Unavailable(
-            f"Amazon's signing certificate could not be fetched: status {answer.status}.", retry_after=30
-        )
-    if len(_certificates) >= _MOST_CERTIFICATES:
-        _certificates.clear()
-    _certificates[url] = answer.content
+        answer = http.send(http.Request(url=url, timeout=limits, max_response=64 * 1024))
+    except NetError as error:
+        raise Unavailable(f"{otherwise}: {error.message}.", retry_after=30) from error
+    if not answer.ok:
+        raise Unavailable(f"{otherwise}: Amazon answered {answer.status}.", retry_after=30)
     return answer.content
 
 
@@ -127,11 +127,7 @@ def confirm(actor: Actor, subscription_id: UUID) -> str:
     problem = sns_url_problem(row.url, certificate=False) or _action_problem(row.url)
     if problem is not None:
         raise Conflict(f"This confirmation address is not visited: {problem}.")
-    answer = http.send(http.Request(url=row.url, timeout=http.Timeout(total=10)))
-    if answer.status != 200:
-        raise Conflict(
-            f"Amazon did not confirm the subscription: status {answer.status}. Ask the topic to send it again."
-        )
+    _fetch(row.url, "The subscription was not confirmed; ask the topic to send its request again")
     return row.topic
 
 

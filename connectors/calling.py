@@ -1,0 +1,276 @@
+"""Does what was asked for: intent → commit → call, with no transaction open → outcome → commit; and finds out after a crash."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from connectors import blocklist, calls, execute, facts, instances, rails, registry
+from connectors.contract import Action, ActionFailed
+from connectors.execute import Answer, Product
+from connectors.models import CALLING, FAILED, HELD, INTENDED, SUCCEEDED, UNKNOWN, ActionCall
+from core import logs, work
+from core.actors import Actor, ActorKind
+from core.db import UnitOfWork, reading, unit_of_work
+from core.errors import NotFound, TocsinError
+from core.secrets import Unsealable
+from core.work import Backoff, Claim, LostLease, WorkKind
+
+log = logs.get(__name__)
+
+MOST_ASKED = 6  # how often a product is asked whether something happened, before a person is
+_ASK_AFTER = Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=1))
+_AGAIN_AFTER = Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=5))
+PORTS = {"blocklist": blocklist.Port()}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A claimed call with what is needed to do it; `began` when an earlier worker may have done it already."""
+
+    claim: Claim
+    call: ActionCall
+    action: Action
+    product: Product
+    began: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What to write: done, wait (ask again whether it has ended), failed, again (call again), ask (whether it happened),
+    or unknown.
+    """
+
+    kind: str
+    answer: Answer | None = None
+    why: str = ""
+    wait: float | None = None
+    surely_not: bool = False
+
+
+def handle(claims: list[Claim]) -> None:
+    """Do each claimed call."""
+    for claim in claims:
+        _one(claim)
+
+
+def _one(claim: Claim) -> None:
+    job = _prepare(claim)
+    if job is None:
+        return
+    outcome = _do(job)
+    with unit_of_work() as uow:
+        _write(uow, job, outcome)
+
+
+# ------------------------------------------------------------------------------------------------ before the call
+
+
+def _prepare(claim: Claim) -> Job | None:
+    with reading() as session:
+        call = session.get(ActionCall, claim.id)
+        instance = None
+        if call is not None and call.instance_id is not None:
+            instance = instances.get(session, call.instance_id)
+    if call is None:
+        return None
+    try:
+        if instance is None or call.action is None:
+            raise NotFound("The product that was to do this is not configured any more.")
+        action, product = registry.action(call.action), instances.product_of(instance)
+        shown = execute.show(action, product, call.inputs, call.key)
+    except (NotFound, Unsealable, ActionFailed) as error:
+        with unit_of_work() as uow:
+            _fail(uow, _owned(uow, claim), claim, error.message)
+        return None
+    with unit_of_work() as uow:
+        row = _owned(uow, claim)
+        if row.state not in (INTENDED, CALLING):
+            work.finish(uow, KIND, claim)
+            return None
+        began = row.state == CALLING and row.polling_until is None
+        if row.state == INTENDED:
+            if _hold(uow, row, claim):
+                return None
+            row.state, row.called_at, row.request, row.tries = CALLING, uow.now, shown, row.tries + 1
+            calls.tell(uow, actor_of(row), row, facts.ACTION_ATTEMPTED)
+            uow.flush()
+    return Job(claim, row, action, product, began)
+
+
+def _owned(uow: UnitOfWork, claim: Claim) -> ActionCall:
+    row = uow.get(ActionCall, claim.id, with_for_update=True, populate_existing=True)
+    if row is None or row.fence != claim.fence:
+        raise LostLease("This call was taken over by another worker.")
+    return row
+
+
+def _hold(uow: UnitOfWork, row: ActionCall, claim: Claim) -> bool:
+    """Hold the call back when the switch was thrown after it was asked for."""
+    switch = rails.held(uow)
+    if switch is None or row.effect == "read" or row.undoes is not None:
+        return False
+    row.state = HELD
+    row.note = f"All automation is held ({switch.reason}); this waits until somebody lets it go on."
+    calls.tell(uow, actor_of(row), row, facts.ACTION_HELD)
+    work.finish(uow, KIND, claim)
+    return True
+
+
+# ------------------------------------------------------------------------------------------------ the call
+
+
+def _do(job: Job) -> Outcome:
+    """Call the product, or ask it; no transaction is open here."""
+    call, action = job.call, job.action
+    try:
+        if call.polling_until is not None:
+            answer = execute.poll(action, job.product, call.inputs, call.output or {}, call.key)
+            return Outcome("done", answer) if answer is not None else Outcome("wait")
+        if job.began and not action.idempotent:
+            if action.probe is None:
+                why = "The worker that called the product died before it knew the outcome, and the product cannot be asked."
+                return Outcome("unknown", why=why)
+            if _happened(job):
+                return Outcome("done", Answer(dict(call.output or {}), {"probe": "It had happened."}))
+        answer = execute.perform(action, job.product, call.inputs, call.key, PORTS)
+    except _Unanswered as error:
+        return Outcome("ask", why=error.message)
+    except ActionFailed as error:
+        return judge(error, action, call.tries, call.most_tries)
+    return Outcome("wait" if action.poll is not None else "done", answer)
+
+
+class _Unanswered(TocsinError):
+    """The product did not say whether it happened."""
+
+    code, status = "unanswered", 502
+
+
+def _happened(job: Job) -> bool:
+    try:
+        return execute.probe(job.action, job.product, job.call.inputs, job.call.output or {}, PORTS)
+    except ActionFailed as error:
+        raise _Unanswered(
+            f"It is not known whether it happened, and asking failed: {error.message}"
+        ) from error
+
+
+def judge(error: ActionFailed, action: Action, tries: int, most_tries: int) -> Outcome:
+    """What a failure means: call again only when that can do no harm, else find out, else leave it to a person."""
+    wait = error.fields.get("retry_after")
+    surely_not = error.done is False
+    if error.retryable and tries < most_tries and (surely_not or action.idempotent):
+        return Outcome("again", why=error.message, wait=wait, surely_not=surely_not)
+    if surely_not or action.effect.value == "read":
+        return Outcome("failed", why=error.message, surely_not=True)
+    if action.probe is not None:
+        return Outcome("ask", why=error.message)
+    return Outcome("unknown", why=error.message)
+
+
+# ------------------------------------------------------------------------------------------------ after the call
+
+
+def _write(uow: UnitOfWork, job: Job, outcome: Outcome) -> None:
+    row, claim = _owned(uow, job.claim), job.claim
+    if outcome.answer is not None:
+        row.output = execute.bounded(outcome.answer.output)
+        row.response = outcome.answer.kept or row.response
+    if outcome.kind == "wait":
+        _wait(uow, row, job)
+    elif outcome.kind == "done":
+        row.state, row.finished_at, row.note, row.polling_until = SUCCEEDED, uow.now, None, None
+        work.finish(uow, KIND, claim)
+        calls.finished(uow, actor_of(row), row)
+    elif outcome.kind == "again":
+        row.state, row.note = INTENDED, outcome.why[:2000]
+        wait = timedelta(seconds=outcome.wait) if outcome.wait is not None else _AGAIN_AFTER.after(row.tries)
+        work.later(uow, KIND, claim, uow.now + wait)
+    elif outcome.kind == "ask" and claim.attempts < MOST_ASKED:
+        row.note = outcome.why[:2000]
+        work.retry(uow, KIND, claim, outcome.why, uow.now + _ASK_AFTER.after(claim.attempts))
+    elif outcome.kind == "failed":
+        _fail(uow, row, claim, outcome.why)
+    else:
+        _unknown(uow, row, claim, outcome.why)
+
+
+def _wait(uow: UnitOfWork, row: ActionCall, job: Job) -> None:
+    """The product has begun and not ended: look again, up to the time it is given."""
+    declared = job.action.poll
+    if declared is None:
+        return
+    if row.polling_until is None:
+        row.polling_until = uow.now + declared.timeout
+    if uow.now >= row.polling_until:
+        row.polling_until = None
+        _unknown(uow, row, job.claim, f"The product had not ended after {declared.timeout}.")
+        return
+    work.later(uow, KIND, job.claim, uow.now + declared.every)
+
+
+def _fail(uow: UnitOfWork, row: ActionCall, claim: Claim, why: str) -> None:
+    """It surely did not happen: turn to the next product that can, or end."""
+    row.note = why[:2000]
+    if row.alternatives and _turn_to_next(uow, row, claim):
+        return
+    row.state, row.finished_at = FAILED, uow.now
+    work.finish(uow, KIND, claim)
+    calls.finished(uow, actor_of(row), row)
+
+
+def _turn_to_next(uow: UnitOfWork, row: ActionCall, claim: Claim) -> bool:
+    left = list(row.alternatives or [])
+    _, targets = instances.resolve(uow, row.asked)
+    by_name = {target.instance.name: target for target in targets}
+    while left:
+        target = by_name.get(left.pop(0))
+        if target is not None:
+            row.instance, row.instance_id = target.instance.name, target.instance.id
+            row.action, row.alternatives, row.state, row.tries = target.action.full_name, left, INTENDED, 0
+            work.later(uow, KIND, claim, uow.now)
+            uow.wake(KIND.name)
+            return True
+    return False
+
+
+def _unknown(uow: UnitOfWork, row: ActionCall, claim: Claim, why: str) -> None:
+    """Nobody knows: parked for a person, never called a second time by itself."""
+    row.state, row.note, row.finished_at = UNKNOWN, why[:2000], None
+    work.finish(uow, KIND, claim)
+    calls.tell(uow, actor_of(row), row, facts.ACTION_UNKNOWN)
+    calls.finished(uow, actor_of(row), row)
+
+
+def _parked(uow: UnitOfWork, call_id: UUID, error: str) -> None:
+    """Something of ours failed again and again."""
+    row = uow.get(ActionCall, call_id, populate_existing=True)
+    if row is None or row.state not in (INTENDED, CALLING):
+        return
+    row.note = error[:2000]
+    if row.state == INTENDED:
+        row.state, row.finished_at = FAILED, uow.now
+    else:
+        row.state = UNKNOWN
+        calls.tell(uow, actor_of(row), row, facts.ACTION_UNKNOWN)
+    calls.finished(uow, actor_of(row), row)
+
+
+def actor_of(row: ActionCall) -> Actor:
+    """Whoever asked for the call."""
+    return Actor(ActorKind(row.actor_kind), row.actor_id, row.actor_name)
+
+
+KIND = work.register(
+    WorkKind(
+        name=calls.WORK,
+        model=ActionCall,
+        handle=handle,
+        batch=1,  # a slow product must not hold up calls to others
+        lease=timedelta(seconds=90),  # longer than any exchange (execute.MOST_SECONDS)
+        max_attempts=8,
+        backoff=_AGAIN_AFTER,
+        concurrency=6,
+        on_park=_parked,
+    )
+)
