@@ -1,20 +1,23 @@
 """Brings the database's schema to this version, one process at a time, and refuses to work on a wrong one."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, inspect, text
 
 from core import db
 from core.errors import Unavailable
 from core.journal import append_only_ddl
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_KEY = 8_434_627_601
 _lock = threading.Lock()
 
@@ -25,10 +28,10 @@ def upgrade(to: str = "head") -> str:
     The journal's append-only triggers are made again afterwards, since table rebuilds on SQLite drop them.
     """
     with _lock, _migrating() as connection:
-        config = _config()
-        config.attributes["connection"] = connection
         if _current(connection) != _head() or to != "head":
-            command.upgrade(config, to)
+            from alembic import command  # not needed at most starts, and slow to import
+
+            command.upgrade(config_for(connection), to)
         for statement in append_only_ddl(connection.dialect.name):
             connection.exec_driver_sql(statement.replace("%", "%%") if "%" in statement else statement)
         return _current(connection) or "empty"
@@ -49,27 +52,31 @@ def require_current() -> None:
         )
 
 
-def config_for(connection: Connection) -> Config:
+def config_for(connection: Connection) -> "Config":
     """Alembic's configuration on a given connection, for tests and `alembic check`."""
-    config = _config()
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return config
-
-
 def _head() -> str:
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
+    """The newest revision: the one that no other builds on."""
+    scripts = "\n".join(file.read_text(encoding="utf-8") for file in (_MIGRATIONS / "versions").glob("*.py"))
+    revisions = re.findall(r"""^revision\b.*?=\s*["'](\w+)""", scripts, re.MULTILINE)
+    below = re.findall(r"""^down_revision\b.*?=\s*["'](\w+)""", scripts, re.MULTILINE)
+    head: str
+    (head,) = set(revisions) - set(below)
     return head
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 @contextmanager

@@ -42,6 +42,7 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("alembic").setLevel("WARNING")  # its steps tell an operator nothing at every start
 
 
 def get(name: str) -> logging.Logger:

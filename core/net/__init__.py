@@ -1,5 +1,6 @@
 """The only way out to the network."""
 
+import core.net._lean  # noqa: F401  # first: it decides what `import httpx` brings along
 from core.net.egress import Egress, current
 from core.net.errors import (
     LoginRefused,

@@ -8,27 +8,27 @@ from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
-import ldap3
-from ldap3.core.exceptions import LDAPException, LDAPOperationResult
-from ldap3.utils.conv import escape_filter_chars
-from ldap3.utils.dn import escape_rdn
-
 from core.errors import Invalid
 from core.net.egress import Egress, current, resolve
 from core.net.errors import LdapRefused, LoginRefused, NetFailed, NetTimeout
 
-REPLACE, ADD, DELETE = ldap3.MODIFY_REPLACE, ldap3.MODIFY_ADD, ldap3.MODIFY_DELETE
+# ldap3 takes long to import and few installations have a directory: it is imported when one is spoken with.
+REPLACE, ADD, DELETE = "MODIFY_REPLACE", "MODIFY_ADD", "MODIFY_DELETE"
 _INVALID_CREDENTIALS = 49
 
 
 def escape(value: str) -> str:
     """A value for inside a search filter (RFC 4515 §3): nothing in it can change the filter."""
+    from ldap3.utils.conv import escape_filter_chars
+
     escaped: str = escape_filter_chars(value)
     return escaped
 
 
 def escape_name(value: str) -> str:
     """A value for inside a distinguished name (RFC 4514 §2.4)."""
+    from ldap3.utils.dn import escape_rdn
+
     escaped: str = escape_rdn(value)
     return escaped
 
@@ -68,6 +68,8 @@ class Directory:
 
         Raises LdapRefused, NetTimeout or NetFailed.
         """
+        import ldap3
+
         scopes = {"subtree": ldap3.SUBTREE, "level": ldap3.LEVEL, "base": ldap3.BASE}
         self._do(
             "search", base, query, search_scope=scopes[scope], attributes=list(attributes) or ldap3.NO_ATTRIBUTES,
@@ -94,6 +96,8 @@ class Directory:
         self._do("modify", dn, wanted)
 
     def _do(self, operation: str, *arguments: Any, accepted: tuple[int, ...] = (0,), **options: Any) -> None:
+        from ldap3.core.exceptions import LDAPException
+
         writes = operation != "search"
         try:
             getattr(self._connection, operation)(*arguments, **options)
@@ -119,6 +123,9 @@ def connect(
     user: a distinguished name, or user@domain for Active Directory; empty binds anonymously. Referrals are not
     followed. Raises LoginRefused, LdapRefused, NetRefused, NetTimeout or NetFailed; Invalid for a URL.
     """
+    import ldap3
+    from ldap3.core.exceptions import LDAPException
+
     host, port, secure = _read_url(url)
     place = f"{host}:{port}"
     if user and not password:
@@ -160,6 +167,8 @@ def connect(
 
 
 def _bind(connection: Any, place: str, starttls: bool) -> None:
+    from ldap3.core.exceptions import LDAPException
+
     try:
         if starttls:
             connection.start_tls(read_server_info=False)
@@ -182,6 +191,8 @@ def _accept(place: str, result: Mapping[str, Any], accepted: tuple[int, ...]) ->
 
 
 def _failure(place: str, error: Exception, *, sent: bool) -> NetFailed | LdapRefused:
+    from ldap3.core.exceptions import LDAPOperationResult
+
     if isinstance(error, LDAPOperationResult):
         return LdapRefused(f"{place} answered {error.description}", result=int(error.result))
     text = str(error).lower()
