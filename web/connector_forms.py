@@ -11,13 +11,14 @@ from web.forms import Asked
 from web.languages import gettext as _
 
 _JSON = ("array", "object")
+_SHORT = frozenset({"url", "ip", "id", "api", "dn", "ca", "json"})
 
 
 def schema_of(fields: Sequence[Field]) -> dict[str, Any]:
     """The declared fields as the JSON schema that forms are made from; structures are written as JSON text."""
     properties: dict[str, Any] = {}
     for field in fields:
-        rule: dict[str, Any] = {"type": "string" if field.type in (*_JSON, "text", "url") else field.type}
+        rule: dict[str, Any] = {"title": label(field.name), "type": "string" if field.type in (*_JSON, "text", "url") else field.type}
         if field.type in (*_JSON, "text"):
             rule["format"] = "text"
         if field.type == "object":
@@ -48,6 +49,12 @@ def answers(fields: Sequence[Field], given: Mapping[str, str]) -> dict[str, Any]
         if field.type in _JSON and field.name in found:
             found[field.name] = _structure(field, found[field.name])
     return found
+
+
+def label(name: str) -> str:
+    """A field's name as people read it: base_url → Base URL."""
+    words = [word.upper() if word in _SHORT else word for word in name.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def _structure(field: Field, text: str) -> Any:

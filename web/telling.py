@@ -1,6 +1,6 @@
 """How an entry of the journal is told on a page: its mark, its tone, its words and what it links to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,7 @@ MARKS: dict[str, tuple[str, str]] = {
 
 # Which members of a body tell something to a reader, in this order, with how they are called.
 _TOLD = (
-    "why", "reason", "title", "rule", "action", "outcome", "state", "error", "policy", "channel", "via", "answer",
+    "why", "reason", "title", "rule", "action", "outcome", "state", "error", "policy", "channel", "via", "answer", "change",
     "playbook", "step", "disposition", "count", "name", "value", "says", "question", "message", "connector",
 )  # fmt: skip
 
@@ -67,13 +67,17 @@ class Told:
     comment: str
 
 
-def tell(entry: Entry) -> Told:
-    """An entry as a line."""
+def tell(entry: Entry, names: Mapping[str, str] | None = None) -> Told:
+    """An entry as a line; `names` gives the names behind ids (users), where an entry holds only those."""
     tone, glyph = MARKS.get(entry.verb) or MARKS.get(entry.verb.partition(".")[0]) or ("plain", "point")
     merged: dict[str, Any] = {**entry.body, **(entry.data or {})}
+
+    def named(value: Any) -> Any:
+        return names.get(value, value) if names and isinstance(value, str) else value
+
     if (outcome := str(merged.get("state", merged.get("outcome", "")))) in ("failed", "unknown", "refused"):
         tone = "bad" if outcome == "failed" else "warn"
-    change = [(str(name), f"{_plain(merged['from'])} → {_plain(merged['to'])}") for name in ("",) if _moved(merged)]
+    change = [(str(name), f"{_plain(named(merged['from']))} → {_plain(named(merged['to']))}") for name in ("",) if _moved(merged)]
     if entry.verb == "incident.opened":
         merged.pop("title", None)
     if merged.get("why"):
@@ -98,9 +102,9 @@ def tell(entry: Entry) -> Told:
     )
 
 
-def tell_all(entries: Sequence[Entry]) -> list[Told]:
+def tell_all(entries: Sequence[Entry], names: Mapping[str, str] | None = None) -> list[Told]:
     """Entries as lines, in the same order."""
-    return [tell(entry) for entry in entries]
+    return [tell(entry, names) for entry in entries]
 
 
 def _moved(merged: dict[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
 
 from connectors import calls, guards, instances, rails, registry
 from connectors.calls import CallContext
@@ -41,6 +42,7 @@ class TryPage(Page, template="action_try.html", rail="settings"):
     instance: str
     problems: list[Problem]
     call: ActionCall | None
+    by_you: Verdict | None
     by_playbook: Verdict | None
     used: str
     may_try: bool
@@ -124,19 +126,21 @@ def rehearse(request: Request, form: Form, name: str, action: str, actor: Actor 
         with unit_of_work() as uow:
             key = f"try:{new_id()}"
             call = calls.request(uow, context, declared.full_name, inputs, instance=instance or None, key=key)
-            verdict = _for_playbooks(uow, product, declared, inputs)
+            verdicts = _verdicts(uow, product, declared, inputs)
             uow.flush()
     except TocsinError as error:
         problems = getattr(error, "problems", None) or [Problem("", error.message)]
         return _page(request, actor, product, declared, given=given, instance=instance, problems=problems)
-    return _page(request, actor, product, declared, given=given, instance=instance, call=call, verdict=verdict)
+    return _page(request, actor, product, declared, given=given, instance=instance, call=call, verdicts=verdicts)
 
 
-def _for_playbooks(session: Any, product: Connector, action: Action, inputs: dict[str, Any]) -> Verdict:
-    """What the guard rails would say to a playbook that nobody has approved."""
+def _verdicts(session: Session, product: Connector, action: Action, inputs: dict[str, Any]) -> tuple[Verdict, Verdict]:
+    """What the guard rails say now to this person, and to a playbook that nobody has approved."""
     outside = product.kind == "intel"
     named = guards.read_inputs(action, inputs, outside=outside)
-    return guards.judge(action, named.entities, AskedBy(outside=outside), rails.standing(session, action))
+    standing = rails.standing(session, action)
+    asked = (AskedBy(by_person=True, outside=outside), AskedBy(outside=outside))
+    return guards.judge(action, named.entities, asked[0], standing), guards.judge(action, named.entities, asked[1], standing)
 
 
 def _find(name: str, action: str) -> tuple[Connector, Action]:
@@ -156,7 +160,7 @@ def _page(
     instance: str = "",
     problems: list[Problem] | None = None,
     call: ActionCall | None = None,
-    verdict: Verdict | None = None,
+    verdicts: tuple[Verdict, Verdict] | None = None,
 ) -> Response:
     with reading() as session:
         targets = [row for row in instances.configured(session) if row.connector == product.name and row.enabled]
@@ -173,7 +177,8 @@ def _page(
         instance=instance,
         problems=problems or [],
         call=call,
-        by_playbook=verdict,
+        by_you=verdicts[0] if verdicts else None,
+        by_playbook=verdicts[1] if verdicts else None,
         used=used,
         may_try=actor.may("action.run"),
     )

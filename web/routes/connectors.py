@@ -53,6 +53,7 @@ class ConnectorPage(Page, template="connector.html", rail="settings"):
     product: Connector
     instances: list[Configured]
     fields: list[Asked]
+    secrets: list[Asked]
     actions: list[Action]
     scopes: str
     sources: list[Source]
@@ -185,6 +186,7 @@ def _page(
         product=product,
         instances=[_configured(product, row, given if row.name == opened else None) for row in rows],
         fields=connector_forms.asked(product.settings, given if opened == "new" else None),
+        secrets=connector_forms.asked(product.secrets),
         actions=list(product.actions.values()),
         scopes=to_page(product.scopes) if product.scopes else "",
         sources=sources,
