@@ -6,9 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
 
-from core import work
+from core import logs, work
 from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, database_now, reading, unit_of_work
 from core.errors import TocsinError
@@ -22,6 +21,9 @@ from playbooks.models import PlaybookRun
 from playbooks.ports import Request
 from playbooks.state import RUN_ENDED
 from playbooks.storing import Loaded, storable
+
+
+log = logs.get(__name__)
 
 
 @dataclass
@@ -42,26 +44,31 @@ def actor_of(run_id: UUID, name: str) -> Actor:
 
 def handle(claims: list[work.Claim]) -> None:
     """Drive these runs. If one of them cannot be written, each is driven in a transaction of its own."""
-    driven = _worked_out(claims)
     try:
-        with unit_of_work() as uow:
-            for one in driven:
-                _write(uow, one)
-    except (work.LostLease, IntegrityError, LookupError):
+        _drive(claims)
+    except Exception as error:  # any run may be the bad one: find it by taking them one at a time
         if len(claims) == 1:
             raise
+        log.info("a batch of runs failed and is taken run by run", extra={"reason": repr(error)[:500]})
         for claim in claims:
             _alone(claim)
 
 
 def _alone(claim: work.Claim) -> None:
     try:
-        handle([claim])
+        _drive([claim])
     except work.LostLease:
         return  # somebody else has it, or it has ended
-    except (IntegrityError, LookupError) as error:
+    except Exception as error:  # this is the bad one: it is tried again later, and set aside in the end
+        log.exception("a run failed", extra={"run": str(claim.id)})
         with unit_of_work() as uow:
             work.retry(uow, KIND, claim, f"{type(error).__name__}: {error}")
+
+
+def _drive(claims: list[work.Claim]) -> None:
+    driven = _worked_out(claims)
+    with unit_of_work() as uow:
+        _write(uow, driven)
 
 
 def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
@@ -93,9 +100,31 @@ def _everything(run: Run, loaded: Loaded) -> Work:
     yield from run.advance()
 
 
-def _write(uow: UnitOfWork, one: _Driven) -> None:
-    """Ask the ports what is left to ask, then write the run and give its lease back."""
-    storing.lock(uow, one.claim)
+def _write(uow: UnitOfWork, driven: list[_Driven]) -> None:
+    """Ask the ports what is left to ask, then write the runs and give their leases back."""
+    storing.lock(uow, [one.claim for one in driven])
+    for one in driven:
+        _ask_ports(uow, one)
+    storing.write_attempts(uow, *(one.loaded.state for one in driven))
+    storing.write_runs(uow, *(one.loaded.state for one in driven))
+    over = []
+    for one in driven:
+        state, actor = one.loaded.state, actor_of(one.loaded.state.id, one.loaded.state.name)
+        if state.waits or state.unwait:
+            for ref in storing.write_waits(uow, state):
+                ports.current().withdraw(uow, actor, ref, state.error or "the playbook went on without it")
+        storing.take_answers(uow, [wait for wait, _attempt, _answer in one.loaded.answers])
+        _tell(uow, actor, one.loaded)
+        if state.state in RUN_ENDED:
+            over.append(one.claim)
+            ended(uow, actor, one.loaded.row, state.state, state.error)
+        else:
+            work.later(uow, KIND, one.claim, uow.now if storing.has_answers(uow, state.id) else state.wake_at)
+    if over:
+        work.finish_all(uow, KIND, over)
+
+
+def _ask_ports(uow: UnitOfWork, one: _Driven) -> None:
     state = one.loaded.state
     actor = actor_of(state.id, state.name)
     while one.asked is not None:
@@ -106,19 +135,6 @@ def _write(uow: UnitOfWork, one: _Driven) -> None:
             one.asked = one.work.send(answer)
         except StopIteration:
             one.asked = None
-    storing.write_attempts(uow, state)
-    dropped = storing.write_waits(uow, state)
-    storing.take_answers(uow, [wait for wait, _attempt, _answer in one.loaded.answers])
-    for ref in dropped:
-        ports.current().withdraw(uow, actor, ref, state.error or "the playbook went on without it")
-    storing.write_run(uow, state)
-    _tell(uow, actor, one.loaded)
-    if state.state in RUN_ENDED:
-        ended(uow, actor, one.loaded.row, state.state, state.error)
-        at = None
-    else:
-        at = uow.now if storing.has_answers(uow, state.id) else state.wake_at
-    work.later(uow, KIND, one.claim, at)
 
 
 def _perform(uow: UnitOfWork, actor: Actor, one: _Driven, asked: Asked) -> Mapping[str, Any]:

@@ -166,7 +166,7 @@ def stop(uow: UnitOfWork, actor: Actor, row: PlaybookRun, reason: str) -> None:
     storing.write_attempts(uow, loaded.state)
     for ref in storing.write_waits(uow, loaded.state):
         ports.current().withdraw(uow, actor, ref, reason)
-    storing.write_run(uow, loaded.state)
+    storing.write_runs(uow, loaded.state)
     uow.execute(
         update(PlaybookRun)
         .where(PlaybookRun.id == row.id)

@@ -1,13 +1,13 @@
 """Loads runs as values and writes what changed, with Core statements and under the run's fence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, bindparam, insert, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
@@ -117,31 +117,35 @@ def _attempt(line: RowMapping) -> Attempt:
     )
 
 
-def lock(uow: UnitOfWork, claim: Claim) -> None:
-    """Take the run's row for this transaction; raises LostLease when it is no longer ours or has ended."""
-    done = uow.execute(
-        update(_RUN)
-        .where(_RUN.c.id == claim.id, _RUN.c.fence == claim.fence, _RUN.c.state.in_(RUN_LIVE))
-        .values(fence=claim.fence)
-    )
-    assert isinstance(done, CursorResult)
-    if done.rowcount != 1:
-        raise LostLease(f"run {claim.id} was taken over by another worker, or has ended")
+def lock(uow: UnitOfWork, claims: Sequence[Claim]) -> None:
+    """Take these runs' rows for this transaction; raises LostLease when one is no longer ours or has ended."""
+    by_fence: dict[int, list[UUID]] = {}
+    for claim in claims:
+        by_fence.setdefault(claim.fence, []).append(claim.id)
+    for fence, ids in by_fence.items():
+        ours = (_RUN.c.id.in_(ids), _RUN.c.fence == fence, _RUN.c.state.in_(RUN_LIVE))
+        done = uow.execute(update(_RUN).where(*ours).values(fence=fence))
+        assert isinstance(done, CursorResult)
+        if done.rowcount != len(ids):
+            lost = len(ids) - done.rowcount
+            raise LostLease(f"{lost} of {len(ids)} runs were taken over by another worker, or have ended")
 
 
-def write_attempts(uow: UnitOfWork, state: RunState) -> None:
+def write_attempts(uow: UnitOfWork, *states: RunState) -> None:
     """Insert the new attempts and update the changed ones; a state that has ended is never overwritten."""
-    everything = [*state.older, *state.attempts.values()]
-    fresh = [_values(state.id, one) for one in everything if not one.stored]
+    fresh: list[dict[str, Any]] = []
+    for state in states:
+        for one in (*state.older, *state.attempts.values()):
+            if not one.stored:
+                fresh.append(_values(state.id, one))
+            elif one.changed:
+                values = _values(state.id, one)
+                same = _ATTEMPT.c.id == values.pop("id")
+                uow.execute(update(_ATTEMPT).where(same, _ATTEMPT.c.state.in_(LIVE)).values(**values))
+            one.stored, one.changed = True, False
+        state.older.clear()
     if fresh:
         uow.execute(insert(_ATTEMPT), fresh)
-    for one in everything:
-        if one.stored and one.changed:
-            values = _values(state.id, one)
-            same = _ATTEMPT.c.id == values.pop("id")
-            uow.execute(update(_ATTEMPT).where(same, _ATTEMPT.c.state.in_(LIVE)).values(**values))
-        one.stored, one.changed = True, False
-    state.older.clear()
 
 
 def write_waits(uow: UnitOfWork, state: RunState) -> list[str]:
@@ -175,14 +179,25 @@ def write_waits(uow: UnitOfWork, state: RunState) -> list[str]:
     return dropped
 
 
-def write_run(uow: UnitOfWork, state: RunState) -> None:
-    """The run's own columns; ended runs give their slot back."""
-    values: dict[str, Any] = {"state": state.state, "reason": state.error, "actions": state.actions}
-    if state.variables:
-        values["variables"] = storable(state.variables)
-    if state.state in RUN_ENDED:
-        values |= {"ended_at": uow.now, "slot": None}
-    uow.execute(update(_RUN).where(_RUN.c.id == state.id, _RUN.c.state.in_(RUN_LIVE)).values(**values))
+def write_runs(uow: UnitOfWork, *states: RunState) -> None:
+    """The runs' own columns; ended runs give their slot back."""
+    live: list[dict[str, Any]] = []
+    ended: list[dict[str, Any]] = []
+    for state in states:
+        over = state.state in RUN_ENDED
+        row = {
+            "b_id": state.id,
+            "state": state.state,
+            "reason": state.error,
+            "actions": state.actions,
+            "variables": storable(state.variables),
+        }
+        (ended if over else live).append({**row, "ended_at": uow.now, "slot": None} if over else row)
+    # Not ended is said by ended_at: executemany takes no list of states.
+    change = update(_RUN).where(_RUN.c.id == bindparam("b_id"), _RUN.c.ended_at.is_(None))
+    for rows in (live, ended):
+        if rows:
+            uow.connection().execute(change, rows)
 
 
 def take_answers(uow: UnitOfWork, waits: list[UUID]) -> None:

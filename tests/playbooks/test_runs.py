@@ -182,7 +182,7 @@ def test_an_answer_while_the_run_is_driven_is_not_lost(go: Callable[[], int]) ->
     driven = driving._worked_out([claim])
     finish(second, "task", state="done", form={})
     with unit_of_work() as uow:
-        driving._write(uow, driven[0])
+        driving._write(uow, driven)
     assert run_of(run).due_at is not None
     go()
     assert run_of(run).state == "succeeded"
@@ -287,6 +287,17 @@ def test_many_runs_share_a_commit_and_one_bad_one_stops_no_other(go: Callable[[]
     work.drain("playbooks.runs")
     assert [run_of(run).state for run in good] == ["succeeded"] * 3
     assert (run_of(bad).state, run_of(bad).attempts, run_of(bad).error) == ("running", 1, "LookupError: no such thing")
+
+
+def test_a_batch_is_one_transaction(pretend: Pretend, drain: Drain) -> None:
+    publish("- {id: a, set: {x: 1}}\n- {id: b, when: incident.late, task: Look}")
+    publish("- {id: a, set: {x: 1}}\n- {id: b, task: Look}", key="q")
+    all_runs = [begin(key, subject=Ref("incident", str(uuid4()))) for key in "pqpq"]
+    claims = work.claim(driving.KIND, 10)
+    assert len(claims) == 4
+    driving._drive(claims)
+    assert [run_of(run).state for run in all_runs] == ["succeeded", "waiting"] * 2
+    assert all(run_of(run).lease_until is None for run in all_runs)
 
 
 def test_hostile_values_are_stored_as_text(go: Callable[[], int]) -> None:
