@@ -7,12 +7,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from core import clock
 from core.actors import Actor
 from core.db import UnitOfWork, reading, unit_of_work
 from core.types import Severity
 from incidents import closing, comments, lifecycle, observables, queries
 from incidents.models import Incident
 from incidents.filters import IncidentFilter
+from reports import contract
+from reports.incident import build as build_report
 from reports.telling import told
 from web.calling import may
 from web.shapes import Listing, Shape, etag, expect, rows
@@ -370,3 +373,17 @@ def _expected(uow: UnitOfWork, actor: Actor, key: str, request: Request) -> Inci
 def _out(incident: Incident, response: Response) -> IncidentOut:
     etag(response, incident.version)
     return IncidentOut.model_validate(incident)
+
+
+@router.get("/{key}/report")
+def read_report(
+    key: str, name: Annotated[str, Query(alias="format")] = "json", actor: Actor = may("incident.read")
+) -> Response:
+    """Its report: `format` is json, pdf or stix."""
+    chosen = contract.get(name)
+    with reading() as session:
+        report = build_report(session, actor, key, now=clock.now())
+    disposition = f'attachment; filename="{chosen.filename(report)}"'
+    return Response(
+        chosen.write(report), media_type=chosen.media_type, headers={"Content-Disposition": disposition}
+    )
