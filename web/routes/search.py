@@ -10,15 +10,15 @@ from connectors.entities import defang
 from connectors.models import IN_FORCE, Countermeasure
 from core.actors import Actor
 from core.db import reading
-from core.types import Ref
 from incidents import keys, search
 from incidents.models import Incident
 from incidents.search import Hit
-from incidents.visibility import visible_refs, visible_to
+from incidents.visibility import visible_to
 from incidents.whereabouts import Whereabouts, whereabouts
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import allowed
+from web.subjects import seen
 
 router = APIRouter(include_in_schema=False)
 
@@ -72,8 +72,7 @@ def _values(session: Session, actor: Actor, asked: str) -> list[tuple[Whereabout
             Countermeasure.state.in_(IN_FORCE),
         )
         standing = list(session.scalars(query.order_by(Countermeasure.id.desc()).limit(20)))
-        seen = visible_refs(session, actor, (measure.subject for measure in standing))
-        standing = [measure for measure in standing if Ref(*measure.subject) in seen]
+        standing = seen(session, actor, standing)
         if one.incidents or one.alerts or standing or _is_sure(one):
             found.append((one, standing))
     return found
