@@ -18,7 +18,10 @@ def schema_of(fields: Sequence[Field]) -> dict[str, Any]:
     """The declared fields as the JSON schema that forms are made from; structures are written as JSON text."""
     properties: dict[str, Any] = {}
     for field in fields:
-        rule: dict[str, Any] = {"title": label(field.name), "type": "string" if field.type in (*_JSON, "text", "url") else field.type}
+        rule: dict[str, Any] = {
+            "title": label(field.name),
+            "type": "string" if field.type in (*_JSON, "text", "url") else field.type,
+        }
         if field.type in (*_JSON, "text"):
             rule["format"] = "text"
         if field.type == "object":
@@ -38,7 +41,11 @@ def schema_of(fields: Sequence[Field]) -> dict[str, Any]:
 
 def asked(fields: Sequence[Field], values: Mapping[str, Any] | None = None) -> list[Asked]:
     """The fields of a form with what they hold now."""
-    known = {field.name: _written(field, (values or {})[field.name]) for field in fields if field.name in (values or {})}
+    known = {
+        field.name: _written(field, (values or {})[field.name])
+        for field in fields
+        if field.name in (values or {})
+    }
     return forms.asked(schema_of(fields), known)
 
 
@@ -64,10 +71,15 @@ def _structure(field: Field, text: str) -> Any:
         message = _("%(name)s is not JSON: %(why)s") % {"name": field.name, "why": str(error)}
         raise Invalid(message, [Problem(field.name, message)]) from error
     if not isinstance(read, list if field.type == "array" else dict):
-        message = _("%(name)s must be written as %(form)s.") % {"name": field.name, "form": "[…]" if field.type == "array" else "{…}"}
+        message = _("%(name)s must be written as %(form)s.") % {
+            "name": field.name,
+            "form": "[…]" if field.type == "array" else "{…}",
+        }
         raise Invalid(message, [Problem(field.name, message)])
     return read
 
 
 def _written(field: Field, value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if field.type in _JSON and not isinstance(value, str) else value
+    return (
+        json.dumps(value, ensure_ascii=False) if field.type in _JSON and not isinstance(value, str) else value
+    )

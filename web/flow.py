@@ -122,7 +122,9 @@ def sentence(step: Step) -> str:
 
 def plain(text: str) -> str:
     """A template for reading: "Look up {{ incident.host }}" → "Look up ‹host›"."""
-    return _PLACE.sub(lambda found: f"‹{found.group(1).split('.')[-1]}›" if _PATH.fullmatch(found.group(1)) else "…", text)
+    return _PLACE.sub(
+        lambda found: f"‹{found.group(1).split('.')[-1]}›" if _PATH.fullmatch(found.group(1)) else "…", text
+    )
 
 
 def tree(plan: Plan, attempts: Mapping[str, Sequence[StepAttempt]] | None = None) -> list[Node]:
@@ -135,7 +137,10 @@ def _node(plan: Plan, path: str, attempts: Mapping[str, Sequence[StepAttempt]]) 
     tried = attempts.get(path, ())
     state = next((name for name in _WORST if any(one.state == name for one in tried)), "")
     tone, _glyph = STATES.get(state, ("", ""))
-    labels = {branch["block"]: branch.get("name") or branch.get("when") or _("otherwise") for branch in step.spec.get("branches", ())}
+    labels = {
+        branch["block"]: branch.get("name") or branch.get("when") or _("otherwise")
+        for branch in step.spec.get("branches", ())
+    }
     branches = [
         Branch(
             label=str(labels.get(name, _("if it fails") if name == "on_error" else "")),

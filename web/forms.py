@@ -70,4 +70,8 @@ def _kind(rule: Mapping[str, Any]) -> str:
         return "choice"
     kinds = {"boolean": "yesno", "integer": "number", "number": "number", "array": "list"}
     kind = kinds.get(str(rule.get("type", "string")), "text")
-    return "long" if kind == "text" and (rule.get("format") == "text" or rule.get("maxLength", 0) > 200) else kind
+    return (
+        "long"
+        if kind == "text" and (rule.get("format") == "text" or rule.get("maxLength", 0) > 200)
+        else kind
+    )

@@ -37,14 +37,20 @@ def after(at: Any, row_id: Any, cursor: str | None) -> list[ColumnElement[bool]]
     return [tuple_(at, row_id) < tuple_(then, last)]
 
 
-def newest_first(query: Select[Any], at: Any, row_id: Any, cursor: str | None, size: int = SIZE) -> Select[Any]:
+def newest_first(
+    query: Select[Any], at: Any, row_id: Any, cursor: str | None, size: int = SIZE
+) -> Select[Any]:
     """The query for one page and one row more, which tells whether there is a next one."""
     return query.where(*after(at, row_id, cursor)).order_by(at.desc(), row_id.desc()).limit(size + 1)
 
 
 def address(path: str, given: QueryParams, **changes: str | None) -> str:
     """The same list with some filters changed (None removes one), at its first page unless `after` is given."""
-    kept = [(name, value) for name, value in given.multi_items() if name != "after" and name not in changes and value]
+    kept = [
+        (name, value)
+        for name, value in given.multi_items()
+        if name != "after" and name not in changes and value
+    ]
     kept += [(name, value) for name, value in changes.items() if value]
     return f"{path}?{urlencode(kept)}" if kept else path
 

@@ -64,7 +64,8 @@ def _pages(session: Session, actor: Actor) -> list[Need]:
                 "page",
                 page.severity,
                 incident.key if incident else "",
-                _("Page: %(title)s") % {"title": page.title},
+                _("Page: %(title)s")
+                % {"title": page.title.removeprefix(f"{incident.key} ") if incident else page.title},
                 _("nobody has acknowledged it"),
                 f"/pages/{page.id}",
                 _("Look"),
@@ -89,7 +90,9 @@ def _approvals(session: Session, actor: Actor) -> list[Need]:
     needs = []
     for wait, run in rows:
         incident = known.get(run.subject_id)
-        if (run.subject_kind == "incident" and incident is None) or not port.visible(session, actor, run.subject):
+        if (run.subject_kind == "incident" and incident is None) or not port.visible(
+            session, actor, run.subject
+        ):
             continue
         if not port.may_answer(session, actor, list(wait.detail.get("from", [])), run.subject):
             continue

@@ -22,6 +22,7 @@ class Reached:
     kind: str
     name: str
     now: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +39,16 @@ class PlanStep:
 
 def targets_in_words(session: Session, at: datetime) -> dict[tuple[str, str], Reached]:
     """Everything a policy may reach, by (kind, id)."""
-    found = {("user", str(number)): Reached(kind="user", name=name) for number, name in users.names(session).items()}
+    found = {
+        ("user", str(number)): Reached(kind="user", name=name)
+        for number, name in users.names(session).items()
+    }
     for rota in queries.on_call_now(session, at):
         who = rota.user_name or _("nobody now")
-        found["schedule", str(rota.schedule_id)] = Reached(kind="schedule", name=rota.schedule, now=who)
+        href = f"/oncall/schedules/{rota.schedule_id}"
+        found["schedule", str(rota.schedule_id)] = Reached(
+            kind="schedule", name=rota.schedule, now=who, href=href
+        )
     for place in session.scalars(select(ContactMethod).where(ContactMethod.user_id.is_(None))):
         found["contact", str(place.id)] = Reached(kind="contact", name=place.name, now=place.channel)
     return found

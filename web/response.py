@@ -84,7 +84,10 @@ def run_told(session: Session, run: PlaybookRun, waits: Sequence[Wait]) -> RunTo
     lines = flow.checklist(flow.tree(plan, attempts))
     asked = {str(wait.attempt_id): wait.id for wait in waits if wait.kind == "approval"}
     questions = {
-        path: f"/approvals/{asked[str(one.id)]}" for path, tried in attempts.items() for one in tried if str(one.id) in asked
+        path: f"/approvals/{asked[str(one.id)]}"
+        for path, tried in attempts.items()
+        for one in tried
+        if str(one.id) in asked
     }
     reached = [line for line in lines if line.state]
     ahead = [line for line in lines if not line.state]

@@ -113,12 +113,17 @@ def rota(session: Session, schedule_id: UUID, zone: str, at: datetime, me: UUID 
             told.append(ShiftTold(who, shift.user_id, shift.start, shift.end, says, shift.why, override))
     holes = queries.rota(session, schedule_id, at, last)[1]
     rows = [
-        Row(names.get(person, _("somebody who is gone")), bars, me=person == me) for person, bars in by_person.items()
+        Row(names.get(person, _("somebody who is gone")), bars, me=person == me)
+        for person, bars in by_person.items()
     ]
     if holes:
-        rows.append(Row(_("Nobody"), [bar(hole, stretch(hole.start, hole.end, zone)) for hole in holes], gap=True))
+        rows.append(
+            Row(_("Nobody"), [bar(hole, stretch(hole.start, hole.end, zone)) for hole in holes], gap=True)
+        )
     days = [
         Day(place(starts[n]), round(place(starts[n + 1]) - place(starts[n]), 3), weekday(wall), wall.day, wall.weekday() > 4)
         for n, wall in enumerate(walls[:-1])
     ]  # fmt: skip
-    return Rota(days, rows, told, [stretch(hole.start, hole.end, zone) for hole in holes], place(at), not shifts)
+    return Rota(
+        days, rows, told, [stretch(hole.start, hole.end, zone) for hole in holes], place(at), not shifts
+    )

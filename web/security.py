@@ -170,7 +170,7 @@ class Open:
 
 
 def allowed(permission: str) -> Any:
-    """The permission of a route (`actor: Actor = allowed("incident.close")`), found by tests that walk the routes."""
+    """Depend on a permission, `actor: Actor = allowed("incident.close")`; tests walk the routes to find it."""
     return Depends(Allowed(permission))
 
 

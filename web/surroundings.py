@@ -71,7 +71,7 @@ def look(session: Session, actor: Actor) -> Surroundings:
     )
 
 
-def _some(session: Session, ids: Select[tuple[UUID]]) -> int:
+def _some(session: Session, ids: Select[UUID]) -> int:
     """How many there are, counted to a thousand: the rail says no more, and stays fast with a million."""
     return session.scalar(select(func.count()).select_from(ids.limit(1000).subquery())) or 0
 

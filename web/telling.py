@@ -77,14 +77,20 @@ def tell(entry: Entry, names: Mapping[str, str] | None = None) -> Told:
 
     if (outcome := str(merged.get("state", merged.get("outcome", "")))) in ("failed", "unknown", "refused"):
         tone = "bad" if outcome == "failed" else "warn"
-    change = [(str(name), f"{_plain(named(merged['from']))} → {_plain(named(merged['to']))}") for name in ("",) if _moved(merged)]
+    change = [
+        (str(name), f"{_plain(named(merged['from']))} → {_plain(named(merged['to']))}")
+        for name in ("",)
+        if _moved(merged)
+    ]
     if entry.verb == "incident.opened":
         merged.pop("title", None)
     if merged.get("why"):
         merged.pop("rule", None)
     if entry.verb.startswith(("run.", "step.")):
         merged.pop("playbook", None)
-    details = change + [(name, _plain(merged[name])) for name in _TOLD if merged.get(name) not in (None, "", [], {})]
+    details = change + [
+        (name, _plain(merged[name])) for name in _TOLD if merged.get(name) not in (None, "", [], {})
+    ]
     return Told(
         id=str(entry.id),
         at=entry.at,

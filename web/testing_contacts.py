@@ -42,7 +42,8 @@ def send_test(uow: UnitOfWork, actor: Actor, method: ContactMethod) -> None:
         channel=method.channel,
         to=f"contact:{method.id}",
         title=_("Test from Tocsin"),
-        text=_("%(name)s asked for this test. If you read it, pages can reach you here.") % {"name": actor.name},
+        text=_("%(name)s asked for this test. If you read it, pages can reach you here.")
+        % {"name": actor.name},
         subject=Ref("user", actor.id),
         path="/profile",
     )

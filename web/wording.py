@@ -43,7 +43,7 @@ def span(length: timedelta | float) -> str:
 
 
 def ago(at: datetime) -> str:
-    """ "12 min ago", "in 5 min", "just now"."""
+    """How long ago or ahead: "12 min ago", "in 5 min", "just now"."""
     gone = clock.now() - at
     if abs(gone) < timedelta(seconds=5):
         return _("just now")
@@ -74,7 +74,9 @@ def day_key(at: datetime) -> str:
 
 def when(at: datetime) -> str:
     """A moment of the coming or past days: "Mon 09:00", in UTC; the browser rewrites it in the reader's zone."""
-    return at.astimezone(UTC).strftime("%a %H:%M" if abs(at - clock.now()) < timedelta(days=6) else "%d %b %H:%M")
+    return at.astimezone(UTC).strftime(
+        "%a %H:%M" if abs(at - clock.now()) < timedelta(days=6) else "%d %b %H:%M"
+    )
 
 
 def milliseconds(value: int) -> str:
@@ -108,7 +110,7 @@ def initials(name: str) -> str:
 
 
 def plural(value: int, singular: str, many: str) -> str:
-    """ "1 alert", "1,204 alerts", in the reader's language; the strings hold %(num)s."""
+    """A count with its noun, "1 alert" or "1,204 alerts", in the reader's language; the strings hold %(num)s."""
     return ngettext(singular, many, value) % {"num": number(value)}
 
 

@@ -64,7 +64,9 @@ class AlertPage(Page, template="alert.html", rail="alerts"):
 def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
     """Alerts newest first, filtered by what the address says."""
     given = request.query_params
-    severity, state, source, after = (given.get(name, "") for name in ("severity", "state", "source", "after"))
+    severity, state, source, after = (
+        given.get(name, "") for name in ("severity", "state", "source", "after")
+    )
     query = select(Alert).where(alerts_visible_to(actor))
     if severity in set(Severity):
         query = query.where(Alert.severity == severity)
@@ -82,20 +84,62 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
     with reading() as session:
         rows, more = keyset.cut(session.scalars(query).all())
         ids = {row.incident_id for row in rows if row.incident_id}
-        keys = {row.id: row.key for row in session.execute(select(Incident.id, Incident.key).where(Incident.id.in_(ids)))}
-        total = session.scalar(select(func.count()).select_from(Alert).where(Alert.ended_at.is_(None), alerts_visible_to(actor))) or 0
+        keys = {
+            row.id: row.key
+            for row in session.execute(select(Incident.id, Incident.key).where(Incident.id.in_(ids)))
+        }
+        total = (
+            session.scalar(
+                select(func.count())
+                .select_from(Alert)
+                .where(Alert.ended_at.is_(None), alerts_visible_to(actor))
+            )
+            or 0
+        )
         since = clock.now() - timedelta(days=1)
-        day = session.scalar(select(func.count()).select_from(Alert).where(Alert.created_at > since, alerts_visible_to(actor))) or 0
-        aside = session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == QUARANTINED)) or 0
-        names = list(session.scalars(select(Alert.source).where(alerts_visible_to(actor)).distinct().order_by(Alert.source).limit(12)))
+        day = (
+            session.scalar(
+                select(func.count())
+                .select_from(Alert)
+                .where(Alert.created_at > since, alerts_visible_to(actor))
+            )
+            or 0
+        )
+        aside = (
+            session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == QUARANTINED))
+            or 0
+        )
+        names = list(
+            session.scalars(
+                select(Alert.source)
+                .where(alerts_visible_to(actor))
+                .distinct()
+                .order_by(Alert.source)
+                .limit(12)
+            )
+        )
 
     def chip(name: str, value: str, word: str) -> tuple[str, str, bool]:
         on = given.get(name, "") == value
         return (keyset.address("/alerts", given, **{name: None if on and value else value}), word, on)
 
-    words = {s.value: w for s, w in zip(reversed(Severity), (_("Critical"), _("High"), _("Medium"), _("Low"), _("Info"), _("Unknown")), strict=True)}
+    words = {
+        s.value: w
+        for s, w in zip(
+            reversed(Severity),
+            (_("Critical"), _("High"), _("Medium"), _("Low"), _("Info"), _("Unknown")),
+            strict=True,
+        )
+    }
     chips = [
-        (_("State"), [chip("state", "", _("Firing")), chip("state", "ended", _("Ended")), chip("state", "all", _("All"))]),
+        (
+            _("State"),
+            [
+                chip("state", "", _("Firing")),
+                chip("state", "ended", _("Ended")),
+                chip("state", "all", _("All")),
+            ],
+        ),
         (_("Severity"), [chip("severity", value, word) for value, word in words.items()]),
         (_("Where"), [chip("loose", "1", _("Without incident"))]),
     ]
@@ -111,7 +155,9 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         chips=chips,
         filtered=any(given.get(name) for name in ("severity", "state", "source", "loose", "rule")),
         any_source=bool(names),
-        next=keyset.address("/alerts", given, after=keyset.cursor_of(last.created_at, last.id)) if more and last else None,
+        next=keyset.address("/alerts", given, after=keyset.cursor_of(last.created_at, last.id))
+        if more and last
+        else None,
         first=keyset.address("/alerts", given) if after else None,
     )
     return show(request, page)
@@ -132,7 +178,9 @@ def one(request: Request, alert_id: UUID, actor: Actor = allowed("incident.read"
             .order_by(AlertDelivery.received_at.desc())
             .limit(20)
         ).all()
-        chosen = next((row for row in linked if str(row.delivery_id) == request.query_params.get("delivery")), None)
+        chosen = next(
+            (row for row in linked if str(row.delivery_id) == request.query_params.get("delivery")), None
+        )
         chosen = chosen or (linked[0] if linked else None)
         delivery = session.get(Delivery, chosen.delivery_id) if chosen and may_read_raw else None
         story = tell_all(entries(session, ref=Ref("alert", str(alert.id)), limit=30))

@@ -71,7 +71,12 @@ def act(what: dict[str, Any]) -> Act:
     found = actions().get(name) or next(iter(verbs().get(name, ())), None)
     undo = ""
     if found is not None:
-        undo = _("It can be taken back.") if found.undo else _("It cannot be taken back: %(why)s") % {"why": found.no_undo or _("the product has no such action")}
+        undo = (
+            _("It can be taken back.")
+            if found.undo
+            else _("It cannot be taken back: %(why)s")
+            % {"why": found.no_undo or _("the product has no such action")}
+        )
     return Act(
         name=name,
         title=str(what.get("title") or (found.title if found else name)),
@@ -79,6 +84,16 @@ def act(what: dict[str, Any]) -> Act:
         inputs=values(what.get("inputs") or what.get("with") or {}),
         undo=undo,
     )
+
+
+def _whom(entry: str, names: dict[str, str]) -> str:
+    """Somebody who is asked, in words: a person's name, "any responder", "whoever is on call: soc"."""
+    kind, _colon, name = entry.partition(":")
+    if kind == "role":
+        return _("any %(role)s") % {"role": _(name)}
+    if kind == "on_call":
+        return _("whoever is on call: %(schedule)s") % {"schedule": name}
+    return _("the lead") if entry == "owner" else names.get(entry, entry)
 
 
 ORDER = ("", "read", "write", "disruptive", "destructive")
@@ -96,7 +111,9 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
         evidence: list[Alert] = []
         seen: list[Listed] = []
         if run.subject_kind == "incident":
-            incident = record.incidents_by_ids(session, actor, [UUID(run.subject_id)]).get(UUID(run.subject_id))
+            incident = record.incidents_by_ids(session, actor, [UUID(run.subject_id)]).get(
+                UUID(run.subject_id)
+            )
         if incident is not None:
             evidence = list(
                 session.scalars(
@@ -120,8 +137,12 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             ask=str(detail.get("ask", "")),
             why=str(detail.get("why") or ""),
             acts=acts,
-            worst=max((one.effect for one in acts), key=lambda effect: ORDER.index(effect) if effect in ORDER else 0, default=""),
-            asked_of=[names.get(who, who.replace(":", " ")) for who in detail.get("from", [])],
+            worst=max(
+                (one.effect for one in acts),
+                key=lambda effect: ORDER.index(effect) if effect in ORDER else 0,
+                default="",
+            ),
+            asked_of=[_whom(who, names) for who in detail.get("from", [])],
             quorum=int(detail.get("quorum") or 1),
             votes=votes,
             expires=wait.due_at,
@@ -129,7 +150,8 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             four_eyes=bool(detail.get("four_eyes")),
             evidence=evidence,
             seen=seen,
-            may_answer=actor.may("approval.answer") and ports.current().may_answer(session, actor, list(detail.get("from", [])), run.subject),
+            may_answer=actor.may("approval.answer")
+            and ports.current().may_answer(session, actor, list(detail.get("from", [])), run.subject),
             voted=any(vote.user_id == actor.user_id for vote in votes),
             decided=decided,
         )

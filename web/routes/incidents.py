@@ -115,7 +115,7 @@ def open_counts(session: Session, actor: Actor) -> dict[str, int]:
         .where(Incident.closed_at.is_(None), visible_to(actor))
         .group_by(Incident.severity)
     )
-    return {severity: number for severity, number in session.execute(query)}
+    return dict(session.execute(query).tuples().all())
 
 
 @router.get("/incidents")
@@ -132,7 +132,9 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
             .select_from(Incident)
             .where(Incident.closed_at.is_(None), Incident.owner_id.is_(None), visible_to(actor))
         )
-        ever = bool(counts) or session.scalar(select(Incident.id).where(visible_to(actor)).limit(1)) is not None
+        ever = (
+            bool(counts) or session.scalar(select(Incident.id).where(visible_to(actor)).limit(1)) is not None
+        )
         people = [user for user in users.everyone(session) if user.disabled_at is None]
         names = users.names(session)
     last = rows[-1] if rows else None
@@ -150,7 +152,9 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         may_edit=actor.may("incident.edit"),
         may_close=actor.may("incident.close"),
         may_open=actor.may("incident.open"),
-        next=keyset.address("/incidents", given, after=keyset.cursor_of(last.created_at, last.id)) if more and last else None,
+        next=keyset.address("/incidents", given, after=keyset.cursor_of(last.created_at, last.id))
+        if more and last
+        else None,
         first=keyset.address("/incidents", given) if after else None,
     )
     return show(request, page)
@@ -164,10 +168,23 @@ def _chips(request: Request) -> Chips:
         return (keyset.address("/incidents", given, **{name: None if on and value else value}), word, on)
 
     return [
-        (_("State"), [chip("state", "", _("Open")), chip("state", "closed", _("Closed")), chip("state", "all", _("All"))]),
+        (
+            _("State"),
+            [
+                chip("state", "", _("Open")),
+                chip("state", "closed", _("Closed")),
+                chip("state", "all", _("All")),
+            ],
+        ),
         (_("Severity"), [chip("severity", value, word) for value, word in severity_words().items()]),
         (_("Owner"), [chip("owner", "me", _("Me")), chip("owner", "none", _("Nobody"))]),
-        (_("Confirmed"), [chip("confirmation", "declared", _("Declared")), chip("confirmation", "unconfirmed", _("Not yet"))]),
+        (
+            _("Confirmed"),
+            [
+                chip("confirmation", "declared", _("Declared")),
+                chip("confirmation", "unconfirmed", _("Not yet")),
+            ],
+        ),
     ]
 
 
@@ -188,7 +205,9 @@ def assign(form: Form, actor: Actor = allowed("incident.edit")) -> Response:
 def close(form: Form, actor: Actor = allowed("incident.close")) -> Response:
     """Close several incidents with one disposition."""
     ids = _ticked(form)
-    said = Closing(disposition=form.need("disposition", _("Say what it was.")), summary=form.get("summary") or None)
+    said = Closing(
+        disposition=form.need("disposition", _("Say what it was.")), summary=form.get("summary") or None
+    )
     done, failed = _each(ids, lambda uow, incident: closing.close(uow, actor, incident, said))
     return then("/incidents", _outcome(done, failed))
 
@@ -230,11 +249,15 @@ def _outcome(done: int, failed: list[str]) -> str:
 def new(request: Request, actor: Actor = allowed("incident.open")) -> Response:
     """The form; with `?alert=` it is filled in from an alert."""
     alert = _alert(actor, request.query_params.get("alert"))
-    entered = {"title": alert.title, "severity": alert.severity, "category": alert.category or ""} if alert else {}
+    entered = (
+        {"title": alert.title, "severity": alert.severity, "category": alert.category or ""} if alert else {}
+    )
     return _form(request, entered, [], alert)
 
 
-def _form(request: Request, entered: dict[str, str], problems: list[Problem], alert: Alert | None) -> Response:
+def _form(
+    request: Request, entered: dict[str, str], problems: list[Problem], alert: Alert | None
+) -> Response:
     page = NewIncidentPage(
         entered=entered,
         problems=problems,
@@ -260,7 +283,10 @@ def _alert(actor: Actor, given: str | None) -> Alert | None:
 @router.post("/incidents/new")
 def create(request: Request, form: Form, actor: Actor = allowed("incident.open")) -> Response:
     """Open an incident by hand and go to it."""
-    entered = {name: form.get(name) for name in ("title", "description", "severity", "kind", "category", "observables")}
+    entered = {
+        name: form.get(name)
+        for name in ("title", "description", "severity", "kind", "category", "observables")
+    }
     alert = _alert(actor, form.get("alert"))
     draft = IncidentDraft(
         title=entered["title"],
@@ -278,7 +304,7 @@ def create(request: Request, form: Form, actor: Actor = allowed("incident.open")
                 lifecycle.assign(uow, actor, incident.id, actor.user_id)
             key = incident.key
     except TocsinError as error:
-        return _form(request, entered, getattr(error, "problems", None) or [Problem("", error.message)], alert)
+        return _form(
+            request, entered, getattr(error, "problems", None) or [Problem("", error.message)], alert
+        )
     return then(f"/incidents/{key}", _("%(key)s is open.") % {"key": key})
-
-

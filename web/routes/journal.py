@@ -57,7 +57,12 @@ def read(request: Request, actor: Actor = allowed("journal.read")) -> Response:
             limit=SIZE + 1,
         )
         page, more = found[:SIZE], len(found) > SIZE
-        named = {ref for entry in page for ref in entry.refs if ref.kind in ("incident", "alert", "task", "comment")}
+        named = {
+            ref
+            for entry in page
+            for ref in entry.refs
+            if ref.kind in ("incident", "alert", "task", "comment")
+        }
         seen = visible_refs(session, actor, named)
     shown = [entry for entry in page if all(ref in seen for ref in entry.refs if ref in named)]
     return show(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
@@ -72,10 +73,12 @@ class NowPage(Page, template="now.html", rail="now"):
 
 
 def greeting(name: str, zone: str, at: datetime, number: int) -> str:
-    """"Good morning, Ana. 2 things need you.", by the hour in the reader's zone."""
+    """ "Good morning, Ana. 2 things need you.", by the hour in the reader's zone."""
     hour = at.astimezone(ZoneInfo(zone)).hour
-    words = _("Good morning") if 5 <= hour < 12 else _("Good afternoon") if 12 <= hour < 19 else _("Good evening")
-    first = name.split()[0] if name.split() else name
+    words = (
+        _("Good morning") if 5 <= hour < 12 else _("Good afternoon") if 12 <= hour < 19 else _("Good evening")
+    )
+    first = next(iter(name.split()), name)
     then = (
         ngettext("%(num)s thing needs you.", "%(num)s things need you.", number) % {"num": number}
         if number
@@ -89,7 +92,7 @@ def rate(session: Session, actor: Actor, at: datetime) -> list[int]:
     edges = [at - timedelta(hours=HOURS - number) for number in range(HOURS + 1)]
     sums = [
         func.sum(case((and_(Alert.created_at >= start, Alert.created_at < end), 1), else_=0))
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in pairwise(edges)
     ]
     row = session.execute(select(*sums).where(Alert.created_at >= edges[0], alerts_visible_to(actor))).one()
     return [int(number or 0) for number in row]
@@ -106,10 +109,14 @@ def now(request: Request, actor: Signed) -> Response:
         counted = record.counts(session, actor, day)
         hours = rate(session, actor, at)
         running = session.execute(
-            select(PlaybookRun.state, func.count()).where(PlaybookRun.ended_at.is_(None)).group_by(PlaybookRun.state)
+            select(PlaybookRun.state, func.count())
+            .where(PlaybookRun.ended_at.is_(None))
+            .group_by(PlaybookRun.state)
         )
-        live = {state: number for state, number in running}
-        aside = session.scalar(select(func.count()).select_from(ActionCall).where(ActionCall.state.in_([HELD, UNKNOWN])))
+        live = dict(running.tuples().all())
+        aside = session.scalar(
+            select(func.count()).select_from(ActionCall).where(ActionCall.state.in_([HELD, UNKNOWN]))
+        )
         sources = door.sources(session)
         page = NowPage(
             greeting=greeting(actor.name, user.timezone if user else "UTC", at, len(found)),
@@ -118,12 +125,16 @@ def now(request: Request, actor: Signed) -> Response:
             open_total=sum(counted.open_by_severity.values()),
             without_owner=counted.unowned,
             mine=counted.mine,
-            oldest=session.scalar(select(func.min(Incident.opened_at)).where(Incident.closed_at.is_(None), visible_to(actor))),
+            oldest=session.scalar(
+                select(func.min(Incident.opened_at)).where(Incident.closed_at.is_(None), visible_to(actor))
+            ),
             waiting_pages=paging.waiting(session, limit=20),
             hours=hours,
             alerts_day=sum(hours),
             opened_day=session.scalar(
-                select(func.count()).select_from(Incident).where(Incident.created_at >= day, visible_to(actor))
+                select(func.count())
+                .select_from(Incident)
+                .where(Incident.created_at >= day, visible_to(actor))
             )
             or 0,
             runs_live=sum(live.values()),
@@ -133,7 +144,9 @@ def now(request: Request, actor: Signed) -> Response:
             owners=dict(users.names(session).items()),
             rotas=paging.on_call_now(session, at),
             lights=_lights(session, at, sources),
-            first_time=not sources and not counted.open_by_severity.get("unknown") and not sum(counted.open_by_severity.values()),
+            first_time=not sources
+            and not counted.open_by_severity.get("unknown")
+            and not sum(counted.open_by_severity.values()),
         )
     return show(request, page)
 
@@ -144,7 +157,14 @@ def _lights(session: Session, at: datetime, sources: list[door.SourceHealth]) ->
     for count in work.counts(session):
         if count.parked:
             said = ngettext("%(num)s stuck: %(what)s", "%(num)s stuck: %(what)s", count.parked)
-            lights.append(Light("bad", "alert-triangle", said % {"num": count.parked, "what": count.name}, "/settings/work"))
+            lights.append(
+                Light(
+                    "bad",
+                    "alert-triangle",
+                    said % {"num": count.parked, "what": count.name},
+                    "/settings/work",
+                )
+            )
         elif count.oldest_due is not None and at - count.oldest_due > timedelta(seconds=30):
             said = _("%(what)s is %(n)s behind") % {"what": count.name, "n": count.due}
             lights.append(Light("warn", "clock-x", said, "/settings/work"))
@@ -155,13 +175,23 @@ def _lights(session: Session, at: datetime, sources: list[door.SourceHealth]) ->
         said = _("The grouping rule “%(name)s” fails") % {"name": rule.name}
         lights.append(Light("warn", "alert-triangle", said, "/settings/rules"))
     listening = [health.source for health in sources if health.source.disabled_at is None]
-    silent = [source for source in listening if source.last_seen_at is None or at - source.last_seen_at > timedelta(days=1)]
+    silent = [
+        source
+        for source in listening
+        if source.last_seen_at is None or at - source.last_seen_at > timedelta(days=1)
+    ]
     if silent:
-        said = ngettext("%(num)s source has been silent for a day", "%(num)s sources have been silent for a day", len(silent))
+        said = ngettext(
+            "%(num)s source has been silent for a day",
+            "%(num)s sources have been silent for a day",
+            len(silent),
+        )
         lights.append(Light("warn", "plug", said % {"num": len(silent)}, "/settings/sources"))
     if len(listening) > len(silent):
         said = ngettext("%(num)s source is alive", "%(num)s sources are alive", len(listening) - len(silent))
-        lights.append(Light("good", "check", said % {"num": len(listening) - len(silent)}, "/settings/sources"))
+        lights.append(
+            Light("good", "check", said % {"num": len(listening) - len(silent)}, "/settings/sources")
+        )
     if not any(light.href == "/settings/work" for light in lights):
         lights.append(Light("good", "check", _("All work is up to date"), "/settings/work"))
     return lights

@@ -33,7 +33,7 @@ from web.markdown import to_page
 from web.pages import Page, show, then
 from web.response import ActionTold, Measure, RunTold
 from web.security import Form, allowed
-from web.telling import Told, tell
+from web.telling import Told, tell_all
 
 router = APIRouter(include_in_schema=False)
 
@@ -117,11 +117,13 @@ LENSES = {
 }
 
 
-def _story(session: Session, incident: Incident, lens: str, before: UUID | None) -> tuple[list[Told], str | None]:
+def _story(
+    session: Session, incident: Incident, lens: str, before: UUID | None, names: dict[UUID, str]
+) -> tuple[list[Told], str | None]:
     starts = LENSES.get(lens)
     verbs = [name for name in journal.verbs() if name.startswith(starts)] if starts else None
     entries = journal.entries(session, ref=incident.ref, verbs=verbs, before=before, limit=STORY + 1)
-    told = [tell(entry) for entry in entries[:STORY]]
+    told = tell_all(entries[:STORY], {str(user): name for user, name in names.items()})
     return told, str(entries[STORY - 1].id) if len(entries) > STORY else None
 
 
@@ -130,14 +132,20 @@ def _said(session: Session, actor: Actor, incident: Incident) -> dict[str, Any]:
     return {str(row.id): to_page(row.body) for row in comments.of_incident(session, actor, incident.id)}
 
 
-def _tasks(session: Session, incident: Incident, names: dict[UUID, str]) -> tuple[list[TaskShown], list[Task]]:
-    rows = list(session.scalars(select(Task).where(Task.incident_id == incident.id).order_by(Task.created_at)))
+def _tasks(
+    session: Session, incident: Incident, names: dict[UUID, str]
+) -> tuple[list[TaskShown], list[Task]]:
+    rows = list(
+        session.scalars(select(Task).where(Task.incident_id == incident.id).order_by(Task.created_at))
+    )
     shown = [
         TaskShown(
             task=task,
             instructions=to_page(task.instructions),
             fields=asked(task.form, task.answers),
-            assignee=names.get(task.assignee_id, "") if task.assignee_id else (task.assignee_role or task.assign or ""),
+            assignee=names.get(task.assignee_id, "")
+            if task.assignee_id
+            else (task.assignee_role or task.assign or ""),
         )
         for task in rows
         if task.status == "open"
@@ -157,13 +165,15 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
     with reading() as session:
         incident = find(session, actor, key)
         names = users.names(session)
-        story, older = _story(session, incident, lens, place)
+        story, older = _story(session, incident, lens, place, names)
         tasks, done = _tasks(session, incident, names)
         page = IncidentPage(
             incident=incident,
             owner=names.get(incident.owner_id) if incident.owner_id else None,
             people=[user for user in users.everyone(session) if user.disabled_at is None],
-            before=session.scalar(select(Incident).where(Incident.id == incident.recurrence_of, visible_to(actor)))
+            before=session.scalar(
+                select(Incident).where(Incident.id == incident.recurrence_of, visible_to(actor))
+            )
             if incident.recurrence_of
             else None,
             times=milestones.times(milestones.in_force(session, incident.id)),
@@ -307,7 +317,9 @@ def closing_form(request: Request, key: str, actor: Actor = allowed("incident.cl
     return _closing(request, incident, {"disposition": request.query_params.get("disposition", "")}, [])
 
 
-def _closing(request: Request, incident: Incident, entered: dict[str, str], problems: list[Problem]) -> Response:
+def _closing(
+    request: Request, incident: Incident, entered: dict[str, str], problems: list[Problem]
+) -> Response:
     serious = Severity(incident.severity).rank >= Severity.high.rank
     page = ClosePage(
         incident=incident,

@@ -86,7 +86,9 @@ def everything(request: Request, actor: Actor = allowed("playbook.read")) -> Res
     """All playbooks."""
     since = clock.now() - timedelta(days=30)
     with reading() as session:
-        rows = list(session.scalars(select(Playbook).where(Playbook.removed_at.is_(None)).order_by(Playbook.name)))
+        rows = list(
+            session.scalars(select(Playbook).where(Playbook.removed_at.is_(None)).order_by(Playbook.name))
+        )
         counted = session.execute(
             select(PlaybookRun.playbook, PlaybookRun.state, func.count())
             .where(PlaybookRun.created_at > since)
@@ -98,14 +100,19 @@ def everything(request: Request, actor: Actor = allowed("playbook.read")) -> Res
         shown = []
         for row in rows:
             plan = storing.plan_of(session, row.version_id)
-            triggers = [f"{trigger.on}{': ' + trigger.when if trigger.when else ''}" for trigger in plan.triggers]
+            triggers = [
+                f"{trigger.on}{': ' + trigger.when if trigger.when else ''}" for trigger in plan.triggers
+            ]
             shown.append(Shown(row, triggers, len(plan.steps), states.get(row.key, {})))
         live = _rows(
             session,
             actor,
             list(
                 session.scalars(
-                    select(PlaybookRun).where(PlaybookRun.ended_at.is_(None)).order_by(PlaybookRun.created_at.desc()).limit(50)
+                    select(PlaybookRun)
+                    .where(PlaybookRun.ended_at.is_(None))
+                    .order_by(PlaybookRun.created_at.desc())
+                    .limit(50)
                 )
             ),
         )
@@ -123,7 +130,10 @@ def one(request: Request, key: str, actor: Actor = allowed("playbook.read")) -> 
         version = session.get_one(PlaybookVersion, row.version_id)
         plan = storing.plan_of(session, row.version_id)
         found = session.scalars(
-            select(PlaybookRun).where(PlaybookRun.playbook == key).order_by(PlaybookRun.created_at.desc()).limit(50)
+            select(PlaybookRun)
+            .where(PlaybookRun.playbook == key)
+            .order_by(PlaybookRun.created_at.desc())
+            .limit(50)
         )
         page = PlaybookPage(
             playbook=row,
@@ -155,7 +165,12 @@ def start(form: Form, key: str, actor: Actor = allowed("playbook.start")) -> Res
         incident = record.incident(session, actor, form.need("incident", _("Choose an incident.")))
     with unit_of_work() as uow:
         run = runs.start(
-            uow, actor, playbook=key, subject=incident.ref, inputs=form.starting("input."), trigger={"on": "by hand"}
+            uow,
+            actor,
+            playbook=key,
+            subject=incident.ref,
+            inputs=form.starting("input."),
+            trigger={"on": "by hand"},
         )
         run_id = run.id
     return then(f"/runs/{run_id}", _("Started on %(key)s.") % {"key": incident.key})

@@ -61,7 +61,9 @@ def everything(request: Request, actor: Actor = allowed("delivery.read")) -> Res
             total=queries.quarantined(session),
             since=queries.quarantined_since(session),
             may_replay=actor.may("delivery.replay"),
-            next=keyset.address("/quarantine", given, after=str(rows[keyset.SIZE - 1][0].id)) if len(rows) > keyset.SIZE else None,
+            next=keyset.address("/quarantine", given, after=str(rows[keyset.SIZE - 1][0].id))
+            if len(rows) > keyset.SIZE
+            else None,
             first="/quarantine" if after else None,
         )
     return show(request, page)

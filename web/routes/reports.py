@@ -51,7 +51,9 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
     closed = given.get("state") == "closed"
     after = given.get("after")
     with reading() as session:
-        found = record.incidents(session, actor, IncidentFilter(state="closed" if closed else "all"), before=after or None)
+        found = record.incidents(
+            session, actor, IncidentFilter(state="closed" if closed else "all"), before=after or None
+        )
     page = ReportsPage(
         incidents=found.items,
         formats=list(contract.formats().values()),

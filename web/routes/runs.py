@@ -61,7 +61,9 @@ def one(request: Request, run_id: UUID, actor: Actor = allowed("playbook.read"))
         plan = storing.plan_of(session, run.version_id)
         attempts = list(
             session.scalars(
-                select(StepAttempt).where(StepAttempt.run_id == run.id).order_by(StepAttempt.started_at, StepAttempt.attempt)
+                select(StepAttempt)
+                .where(StepAttempt.run_id == run.id)
+                .order_by(StepAttempt.started_at, StepAttempt.attempt)
             )
         )
         waits = response.open_waits(session, [run.id]).get(run.id, [])
@@ -70,11 +72,15 @@ def one(request: Request, run_id: UUID, actor: Actor = allowed("playbook.read"))
             chosen = _present(attempts)
         tries = [attempt for attempt in attempts if attempt.path == chosen]
         ids = {str(attempt.id) for attempt in tries}
-        question = next((wait.id for wait in waits if wait.kind == "approval" and str(wait.attempt_id) in ids), None)
+        question = next(
+            (wait.id for wait in waits if wait.kind == "approval" and str(wait.attempt_id) in ids), None
+        )
         calls = _calls(session, run, tries)
         incident = None
         if run.subject_kind == "incident":
-            incident = record.incidents_by_ids(session, actor, [UUID(run.subject_id)]).get(UUID(run.subject_id))
+            incident = record.incidents_by_ids(session, actor, [UUID(run.subject_id)]).get(
+                UUID(run.subject_id)
+            )
         page = RunPage(
             run=run,
             incident=incident,
@@ -107,7 +113,10 @@ def _calls(session: Session, run: PlaybookRun, tries: list[StepAttempt]) -> dict
     }
     if not named:
         return {}
-    rows = {str(call.id): call for call in session.scalars(select(ActionCall).where(ActionCall.run == str(run.id)))}
+    rows = {
+        str(call.id): call
+        for call in session.scalars(select(ActionCall).where(ActionCall.run == str(run.id)))
+    }
     return {attempt: rows[str(call)] for attempt, call in named.items() if str(call) in rows}
 
 

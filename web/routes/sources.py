@@ -75,7 +75,9 @@ def everything(request: Request, actor: Actor = allowed("source.read")) -> Respo
     with reading() as session:
         rows = list(session.scalars(select(Source).order_by(Source.name)))
         counted = session.execute(
-            select(Delivery.source_id, func.count()).where(Delivery.state == QUARANTINED).group_by(Delivery.source_id)
+            select(Delivery.source_id, func.count())
+            .where(Delivery.state == QUARANTINED)
+            .group_by(Delivery.source_id)
         )
         waiting = {str(source): number for source, number in counted}
     products = registry.sources()
@@ -121,7 +123,9 @@ def create(request: Request, form: Form, connector: str, actor: Actor = allowed(
                 config=config,
             )
     except TocsinError as error:
-        return _form(request, product, entered, getattr(error, "problems", None) or [Problem("", error.message)])
+        return _form(
+            request, product, entered, getattr(error, "problems", None) or [Problem("", error.message)]
+        )
     return _one(request, actor, source, secret)
 
 
@@ -202,7 +206,14 @@ def _one(
     token = secret or "<token>"
     with reading() as session:
         rows = session.execute(
-            select(Delivery.id, Delivery.received_at, Delivery.state, Delivery.size, Delivery.alerts, Delivery.reason)
+            select(
+                Delivery.id,
+                Delivery.received_at,
+                Delivery.state,
+                Delivery.size,
+                Delivery.alerts,
+                Delivery.reason,
+            )
             .where(Delivery.source_id == source.id)
             .order_by(Delivery.id.desc())
             .limit(15)
@@ -219,7 +230,4 @@ def _one(
         may_manage=actor.may("source.manage"),
         problems=problems or [],
     )
-    response = show(request, page, status=422 if problems else 200)
-    return response
-
-
+    return show(request, page, status=422 if problems else 200)

@@ -71,7 +71,10 @@ def create(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Res
         raise NotFound(_("There is no such incident, or you may not see it."))
     checklist = [line.strip(" -*") for line in form.get("checklist").splitlines() if line.strip(" -*")]
     draft = TaskDraft(
-        title=form.get("title"), assign=form.get("assign") or None, due_at=form.instant("due"), checklist=checklist
+        title=form.get("title"),
+        assign=form.get("assign") or None,
+        due_at=form.instant("due"),
+        checklist=checklist,
     )
     with unit_of_work() as uow:
         tasks.create(uow, actor, incident_id, draft)

@@ -64,7 +64,12 @@ def add(request: Request, form: Form, actor: Actor = allowed("user.manage")) -> 
     try:
         with unit_of_work() as uow:
             added = users.create(
-                uow, actor, email=form.get("email"), name=form.get("name"), roles=form.many("role"), timezone="UTC"
+                uow,
+                actor,
+                email=form.get("email"),
+                name=form.get("name"),
+                roles=form.many("role"),
+                timezone="UTC",
             )
             link = settings().base_url + users.start_path(added)
     except TocsinError as error:
@@ -96,7 +101,9 @@ def disable(user_id: UUID, actor: Actor = allowed("user.manage")) -> Response:
     """Lock a user out."""
     with unit_of_work() as uow:
         name = users.disable(uow, actor, user_id).name
-    return then("/settings/users", _("%(name)s can no longer sign in; open sessions have ended.") % {"name": name})
+    return then(
+        "/settings/users", _("%(name)s can no longer sign in; open sessions have ended.") % {"name": name}
+    )
 
 
 @router.post("/settings/users/{user_id}/enable")
