@@ -22,9 +22,9 @@ from core.types import Ref, Severity
 from core.work import Claim, WorkKind, finish_all
 from incidents import opening
 from ingest import envelopes, facts, sns
-from ingest.inbox import WORK
 from ingest.models import IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, DeliveryKey, Source
 from ingest.permissions import REPLAY_DELIVERIES
+from ingest.storing import WORK
 
 log = logs.get(__name__)
 

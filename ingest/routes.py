@@ -19,9 +19,9 @@ from connectors.mapping import AlertMapping
 from core import logs
 from core.errors import Forbidden, Invalid, NotFound, TocsinError, TooLarge, Unauthenticated
 from core.settings import settings
-from ingest import enqueue, envelopes, inbox, known, sns
-from ingest.inbox import SAME_BODY, SAME_ID, Arrival, Receipt, body_key, id_key
+from ingest import enqueue, envelopes, inbox, known, sns, storing
 from ingest.known import KnownSource
+from ingest.storing import SAME_BODY, SAME_ID, Arrival, Receipt, body_key, id_key
 from ingest.verify import (
     HMAC_HEADER,
     HMAC_PREFIX,
@@ -267,7 +267,7 @@ def _readable(source: KnownSource, body: bytes, request: Request) -> bool:
 
 def _dedup_key_of(receipt: Receipt) -> str | None:
     """The key that was made for the first delivery of this event."""
-    body = inbox.body_of(receipt.id)
+    body = storing.body_of(receipt.id)
     found = msgspec.json.decode(body) if body else None
     return found.get("dedup_key") if isinstance(found, dict) else None
 

@@ -9,9 +9,9 @@ from sqlalchemy.exc import DataError, OperationalError
 
 from core import db
 from core.db import reading
-from ingest import inbox
-from ingest.inbox import Arrival, body_key, id_key
+from ingest import inbox, storing
 from ingest.models import Delivery
+from ingest.storing import Arrival, Receipt, body_key, id_key
 
 
 def arrival(source, n: int, key: bytes | None = None) -> Arrival:
@@ -27,11 +27,11 @@ def stored() -> int:
 def test_a_batch_is_one_commit_with_a_receipt_each_in_order(sender):
     source = sender().source
     batch = [arrival(source, n % 50) for n in range(100)]
-    receipts = inbox.store(batch)
+    receipts = storing.store(batch)
     assert [receipt.duplicate for receipt in receipts] == [False] * 50 + [True] * 50
     assert [receipt.id for receipt in receipts[:50]] == [receipt.id for receipt in receipts[50:]]
     assert stored() == 50
-    again = inbox.store(batch)
+    again = storing.store(batch)
     assert [receipt.id for receipt in again] == [receipt.id for receipt in receipts]
     assert all(receipt.duplicate for receipt in again)
 
@@ -50,14 +50,14 @@ def test_hundreds_at_once_are_each_stored_once(door, sender):
 
 def test_one_delivery_that_cannot_be_stored_stops_no_other(door, sender, monkeypatch):
     tool = sender()
-    add = inbox._add
+    add = storing._add
 
     def refuses(uow, rows):
         if any(b"poison" in row["body"] for row in rows):
             raise DataError("insert", {}, ValueError("poison"))
         add(uow, rows)
 
-    monkeypatch.setattr(inbox, "_add", refuses)
+    monkeypatch.setattr(storing, "_add", refuses)
     bodies = [{"n": n} for n in range(20)] + [{"n": "poison"}]
     answers = door.post_many([(tool.path, {"json": body, "headers": tool.bearer}) for body in bodies])
     assert Counter(answer.status_code for answer in answers) == {202: 20, 503: 1}
@@ -103,7 +103,7 @@ def test_stopping_stores_what_waits(sender, size):
 
     source = sender().source
 
-    async def send() -> list[inbox.Receipt]:
+    async def send() -> list[Receipt]:
         waiting = [asyncio.create_task(inbox.accept(arrival(source, n))) for n in range(size)]
         await asyncio.sleep(0)
         await asyncio.to_thread(inbox.stop)

@@ -13,16 +13,16 @@ from core.errors import Forbidden, NotFound
 from core.types import Ref
 from incidents import opening
 from incidents.models import Alert
-from ingest import inbox, process, queries, sources
-from ingest.inbox import Arrival, body_key
+from ingest import process, queries, sources, storing
 from ingest.models import Delivery, DeliveryKey, Source, Subscription
+from ingest.storing import Arrival, body_key
 
 
 def deliver(source: Source, body: object, content_type: str = "application/json", **kwargs) -> Delivery:
     """Store one delivery as the door does."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     arrival = Arrival(source.id, raw, content_type, {}, kwargs.pop("key", body_key(raw)), **kwargs)
-    inbox.store([arrival])
+    storing.store([arrival])
     return row(arrival.id)
 
 
