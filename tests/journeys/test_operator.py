@@ -14,7 +14,7 @@ from running_tocsin import COMMAND, Tocsin
 
 from core import plugins
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_it_starts_in_three_seconds_under_200_megabytes(tocsin: Callable[..., Tocsin]) -> None:
@@ -30,7 +30,8 @@ def test_it_starts_in_three_seconds_under_200_megabytes(tocsin: Callable[..., To
     assert psutil.Process(installation.pid()).memory_info().rss < 200e6
 
 
-def test_the_first_start_prints_a_link_that_sets_the_first_password(running: Tocsin) -> None:
+def test_the_first_start_prints_a_link_that_sets_the_first_password(tocsin: Callable[..., Tocsin]) -> None:
+    running = tocsin().start()
     links = re.findall(r"http\S+/start/\S+", running.log.read_text(encoding="utf-8"))
     assert len(links) == 1
     browser = Browser(running)
@@ -50,7 +51,8 @@ def test_init_makes_an_administrator_without_the_link(running: Tocsin) -> None:
     assert Browser(running).sign_in("ana@example.org", "a sentence to remember").path == "/"
 
 
-def test_it_stops_in_five_seconds_and_goes_on_where_it_was(running: Tocsin) -> None:
+def test_it_stops_in_five_seconds_and_goes_on_where_it_was(tocsin: Callable[..., Tocsin]) -> None:
+    running = tocsin().start()
     bell = Bell(running)
     with running.client() as client:
         for serial in range(50):

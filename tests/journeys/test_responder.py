@@ -72,7 +72,7 @@ def test_a_playbook_asks_and_goes_on_with_the_answer(here: Tocsin) -> None:
     rita.submit(page, r"/tasks/.*/complete", **answers)
     wait_until(
         lambda: count(here, "SELECT count(*) FROM tasks") > before
-        or count(here, "SELECT count(*) FROM playbook_waits WHERE kind = 'approval'") > 0,
+        or count(here, "SELECT count(*) FROM waits WHERE kind = 'approval'") > 0,
         seconds=20,
         what="the next step",
     )

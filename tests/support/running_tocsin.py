@@ -40,7 +40,7 @@ class Tocsin:
         self.log = data / "processes.log"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, *commands: str, seconds: float = 30.0) -> "Tocsin":
+    def start(self, *commands: str, seconds: float = 90.0) -> "Tocsin":
         """Start `serve` (or the given commands as processes) and wait until /readyz answers 200."""
         self.data.mkdir(parents=True, exist_ok=True)
         for command in commands or ("serve",):
@@ -69,7 +69,7 @@ class Tocsin:
     def run(self, *arguments: str, input: str | None = None) -> str:  # noqa: A002 - subprocess's name
         """Run a `tocsin` command to its end and return what it printed; fails with its error text."""
         done = subprocess.run(
-            [COMMAND, *arguments], env=self.env, cwd=ROOT, input=input, capture_output=True, text=True, timeout=60,
+            [COMMAND, *arguments], env=self.env, cwd=ROOT, input=input, capture_output=True, text=True, timeout=120,
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"tocsin {' '.join(arguments)}: {done.stdout}{done.stderr}"
@@ -126,10 +126,12 @@ def tocsin(tmp_path: Path) -> Iterator[Callable[..., Tocsin]]:
         installation.kill()
 
 
-@pytest.fixture
-def running(tocsin: Callable[..., Tocsin]) -> Tocsin:
-    """`tocsin serve` on SQLite, ready."""
-    return tocsin().start()
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tocsin]:
+    """`tocsin serve` on SQLite, ready; one for all tests of a file, so each test rings with a source of its own."""
+    installation = Tocsin(tmp_path_factory.mktemp("running") / "data").start()
+    yield installation
+    installation.kill()
 
 
 @pytest.fixture
