@@ -1,5 +1,76 @@
 """Durable work: what is due, what runs, and what is stuck."""
 
-from fastapi import APIRouter
+from dataclasses import dataclass
+from uuid import UUID
 
-router = APIRouter()
+from fastapi import APIRouter, Request, Response
+
+from core import parked, work
+from core.actors import Actor
+from core.db import reading, unit_of_work
+from core.parked import Parked
+from core.work import WorkCount
+from web.languages import gettext as _
+from web.pages import Page, show, then
+from web.security import Form, allowed
+
+router = APIRouter(include_in_schema=False)
+
+HERE = "/settings/work"
+
+# Where a stuck row can be looked at, by its kind of work.
+PLACES = {
+    "connectors.calls": "/calls/",
+    "ingest.deliveries": "/quarantine/",
+    "notify.pages": "/pages/",
+    "playbooks.runs": "/runs/",
+}
+
+
+@dataclass(kw_only=True)
+class WorkPage(Page, template="work.html", rail="settings"):
+    """Every kind of work, and the rows that wait for a person."""
+
+    counts: list[WorkCount]
+    waiting: int
+    stuck: list[Parked]
+    total: int
+    places: dict[str, str]
+    may_manage: bool
+
+
+@router.get("/settings/work")
+def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
+    """All work."""
+    with reading() as session:
+        counts = work.counts(session)
+        stuck = parked.parked(session)
+    page = WorkPage(
+        counts=sorted(counts, key=lambda one: (-one.parked, -one.due, one.name)),
+        waiting=sum(one.due for one in counts),
+        stuck=stuck,
+        total=sum(one.parked for one in counts),
+        places=PLACES,
+        may_manage=actor.may("work.manage"),
+    )
+    return show(request, page)
+
+
+@router.post("/settings/work/replay")
+def replay(form: Form, actor: Actor = allowed("work.manage")) -> Response:
+    """Try stuck rows again."""
+    rows = [_row(text) for text in form.many("row")]
+    with unit_of_work() as uow:
+        for kind, row in rows:
+            parked.replay(uow, actor, kind, row)
+    if not rows:
+        return then(HERE, _("Nothing was ticked."))
+    return then(HERE, _("%(n)s is tried again.") % {"n": len(rows)} if len(rows) == 1 else _("%(n)s are tried again.") % {"n": len(rows)})
+
+
+def _row(text: str) -> tuple[str, UUID]:
+    kind, _colon, row = text.partition(":")
+    try:
+        return kind, UUID(row)
+    except ValueError:
+        return kind, UUID(int=0)
