@@ -1,8 +1,13 @@
 """The reader's language is their own choice first, then the browser's order."""
 
-import pytest
+import re
 
-from web.languages import choose
+import pytest
+from babel.messages.pofile import read_po
+
+from web.languages import CATALOGUES, choose, gettext, use
+
+_PLACE = re.compile(r"%\(\w+\)s")
 
 
 @pytest.mark.parametrize(
@@ -19,3 +24,24 @@ from web.languages import choose
 )
 def test_choose(cookie: str | None, header: str | None, chosen: str) -> None:
     assert choose(cookie, header) == chosen
+
+
+def test_translations_keep_every_placeholder() -> None:
+    with (CATALOGUES / "es.po").open("rb") as file:
+        spanish = read_po(file)
+    for message in spanish:
+        if not message.id:
+            continue
+        ids = message.id if isinstance(message.id, tuple) else (message.id,)
+        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        for text in texts:
+            assert sorted(_PLACE.findall(text)) == sorted(_PLACE.findall(ids[-1])), ids
+
+
+def test_a_word_that_is_not_translated_stays_english() -> None:
+    use("es")
+    try:
+        assert gettext("Now") == "Ahora"
+        assert gettext("nobody has translated this") == "nobody has translated this"
+    finally:
+        use("en")
