@@ -170,6 +170,13 @@ DEFAULT_RULES = (
         "Tests stay alerts", "alert.is_test", "keep", why="marked as a test by {{ alert.source }}",
     ),
     Rule(
+        "Outage, as its tool groups it",
+        'alert.severity_rank >= 4 && alert.category == "availability" && alert.correlation != null',
+        "open",
+        'group:{{ alert.source }}:{{ alert.correlation }}',
+        "severity {{ alert.severity }}, one group of {{ alert.source }}",
+    ),
+    Rule(
         "High and above", "alert.severity_rank >= 4", "open", DEFAULT_KEY, "severity {{ alert.severity }}",
     ),
     Rule(

@@ -85,6 +85,22 @@ def test_alerts_of_one_host_join_its_incident_for_thirty_minutes(database: objec
     assert third.incident_id != first.incident_id
 
 
+def test_an_outage_that_its_tool_groups_is_one_incident(database: object, clock: Any) -> None:
+    hosts = [
+        draft(
+            category="availability", correlation="{team=shop}", fingerprint=(("alert", name),),
+            entities=(Entity("host", name, "target"),),
+        )
+        for name in ("shop-01", "shop-02")
+    ]  # fmt: skip
+    one, other = take(*hosts)
+    assert one.incident_id == other.incident_id
+    assert one.incident_id is not None
+    assert "one group of wazuh" in str(incident(one.incident_id).group_why)
+    (apart,) = take(draft(category="availability", correlation="{team=mail}", fingerprint=(("alert", "mail"),)))
+    assert apart.incident_id != one.incident_id
+
+
 def test_a_medium_alert_joins_an_open_group_but_opens_none(database: object, clock: Any) -> None:
     (alone,) = take(draft(severity=Severity.medium, fingerprint=(("rule", "m1"),)))
     (opened,) = take(draft())
