@@ -1,0 +1,61 @@
+"""The manager's journey: reads one incident's report, takes it along as a file, and cannot change what it says."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from accounts import installed, joined
+from browsing import Browser
+from free_ports import wait_until
+from ringing import Bell, count, rows
+from running_tocsin import Tocsin
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def closed_case(tocsin: Callable[..., Tocsin]) -> tuple[Tocsin, Browser, str]:
+    """An incident that Ana has worked on and closed, and Mara's browser."""
+    installation = tocsin()
+    ana = installed(installation)
+    with installation.client() as client:
+        answer = Bell(installation).ring(
+            client, title="Beacon from finance-7", severity="high", host="finance-7", src_ip="203.0.113.9"
+        )
+        assert answer.status_code == 202
+    wait_until(lambda: count(installation, "SELECT count(*) FROM incidents") == 1, what="the incident")
+    key = str(rows(installation, "SELECT key FROM incidents")[0][0])
+    page = ana.submit(ana.open(f"/incidents/{key}"), "/take")
+    page = ana.submit(page, "/comment", body="Host taken off the network by hand.")
+    ana.submit(
+        ana.open(f"/incidents/{key}/close"), "/close", disposition="true_positive", summary="One host, one hour.",
+        root_cause="A stolen session.",
+    )  # fmt: skip
+    return installation, joined(installation, ana, "Mara", "manager"), key
+
+
+def test_the_report_says_what_happened_who_did_it_and_when(closed_case: tuple[Tocsin, Browser, str]) -> None:
+    installation, mara, key = closed_case
+    assert key in mara.open("/reports").html
+    report = mara.open(f"/reports/{key}")
+    for said in ("Beacon from finance-7", "Ana", "One host, one hour.", "Host taken off the network by hand."):
+        assert said in report.text, said
+    pdf = mara.client.get(f"/reports/{key}/pdf")
+    assert pdf.status_code == 200
+    assert pdf.content.startswith(b"%PDF-")
+    data = mara.client.get(f"/reports/{key}/json").json()
+    assert key in json.dumps(data)
+    bundle = mara.client.get(f"/reports/{key}/stix").json()
+    assert bundle["type"] == "bundle"
+    assert "203.0.113.9" in json.dumps(bundle)
+    on_disk = installation.data / "report.json"
+    installation.run("report", key, "--format", "json", "-o", str(on_disk))
+    assert key in on_disk.read_text(encoding="utf-8")
+
+
+def test_the_manager_reads_the_journal_and_changes_nothing(closed_case: tuple[Tocsin, Browser, str]) -> None:
+    _installation, mara, key = closed_case
+    assert "closed" in mara.open("/journal").text
+    page = mara.open(f"/incidents/{key}")
+    token = next((form.fields["csrf"][0] for form in page.forms if "csrf" in form.fields), "")
+    assert mara.client.post(f"/incidents/{key}/comment", data={"csrf": token, "body": "x"}).status_code == 403
