@@ -21,8 +21,8 @@ STEP = "version: 1\nplaybooks:\n  p:\n    inputs: {user: string}\n    steps:\n  
         ("{id: a, action: edr.isolate_host}", '6: step "a": "edr.isolate_host" needs the input "host"'),
         ("{id: a, action: edr.isolate_host, with: {host: x, hots: y}}",
          '6: step "a": "edr.isolate_host" has no input "hots"; it has: host'),
-        ("{id: a, taks: Look}", '6: step "a": it does nothing; give it one of: action, approve, choose, message, page, parallel, '
-         'playbook, repeat, set, task, update, wait; did you mean "task"?'),
+        ("{id: a, taks: Look}", ('6: step "a": it does nothing; give it one of: action, approve, choose, message, page, parallel, '
+         'playbook, repeat, set, task, update, wait; did you mean "task"?')),
         ("{id: a, task: Look, wait: 5m}", '6: step "a": it has task and wait; a step does one thing'),
         ("{id: a, task: Look, tiemout: 5m}", '6: step "a": unknown key "tiemout"; did you mean "timeout"?'),
         ("{id: a, task: Look, timeout: soon}",
@@ -38,9 +38,9 @@ STEP = "version: 1\nplaybooks:\n  p:\n    inputs: {user: string}\n    steps:\n  
         ("{id: a, playbook: q}", '6: step "a": there is no playbook "q"'),
         ("{id: a, playbook: p}", '6: step "a": playbook "p" would run itself: p → p'),
         ("{id: a, action: identity.disable_user, with: {user: x}, undo_after: 24h}",
-         '6: step "a": "undo_after" is only for blocked addresses, domains and URLs: an account or a host given back by a timer '
-         'may be given back to the attacker; use "review_after", which asks a person'),
-        ("{id: a, action: edr.isolate_host, with: {host: x}, undo_after: 24h}", "use \"review_after\", which asks a person"),
+         ('6: step "a": "undo_after" is only for blocked addresses, domains and URLs: an account or a host given back by a timer '
+         'may be given back to the attacker; use "review_after", which asks a person')),
+        ("{id: a, action: edr.isolate_host, with: {host: x}, undo_after: 24h}", 'use "review_after", which asks a person'),
         ("{id: a, on_error: ignore, task: Look}", '6: step "a": "on_error" is "ignore", but must be one of fail, continue'),
         ("{id: a, for_each: [1], retry: {attempts: 0}, task: Look}",
          '6: step "a": "attempts" must be a whole number from 1 to 20'),

@@ -1,6 +1,6 @@
 """The shipped playbooks with the real record, people and products: from the opened incident to its end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -12,11 +12,12 @@ from connectors.models import ActionCall
 from core import journal
 from core.actors import SYSTEM
 from core.db import reading, unit_of_work
+from core.errors import NotFound
 from core.types import Ref, Severity
 from incidents import closing, lifecycle, tasks
 from incidents.lifecycle import IncidentDraft
 from incidents.models import Incident, Task
-from playbooks import ports, publishing, runs
+from playbooks import ports, publishing, queries, runs
 from playbooks.models import PlaybookRun
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -24,10 +25,9 @@ Drain = Callable[..., int]
 
 
 @pytest.fixture(autouse=True)
-def assembled() -> Iterator[None]:
+def assembled() -> None:
     assemble.load()
     ports.use(None)
-    yield
 
 
 def opened(**changes: object) -> UUID:
@@ -83,6 +83,11 @@ def test_an_incident_starts_its_playbook_and_a_task_moves_it_on(drain: Drain, pe
     (wait,) = waits_of(run.id, "approval")
     assert (wait.detail["ask"], wait.detail["quorum"]) == ("Isolate files-02? Nobody can work on it until it is released.", 2)
     assert wait.detail["what"] == [{"action": "edr.isolate_host", "effect": "disruptive", "name": "Isolate files-02"}]
+    with reading() as session:
+        asked = {name: len(queries.questions(session, getattr(people, name))) for name in ("rita", "mara", "aldo", "ana")}
+        (listed,) = queries.runs(session, people.aldo, state="waiting").items
+    assert asked == {"rita": 1, "mara": 1, "aldo": 0, "ana": 1}
+    assert listed.id == run.id
     for person in (people.rita, people.mara):
         with unit_of_work() as uow:
             runs.answer(uow, person, wait.id, {"approve": True})
@@ -91,6 +96,20 @@ def test_an_incident_starts_its_playbook_and_a_task_moves_it_on(drain: Drain, pe
     assert (by_hand.title, by_hand.urgent) == ("Isolate files-02", True)
     assert "Take files-02 off the network" in by_hand.instructions
     assert attempts_of(run.id)["look/0/host_facts"] == "skipped"
+
+
+def test_nobody_sees_the_runs_of_what_is_kept_from_them(drain: Drain, people) -> None:
+    publishing.load_at_start()
+    opened(restricted_to=[str(people.mara.user_id)])
+    drain("core.outbox", "playbooks.runs")
+    with reading() as session:
+        (run,) = queries.runs(session, people.mara).items
+        assert queries.runs(session, people.rita).items == []
+        with pytest.raises(NotFound):
+            queries.run(session, people.rita, run.id)
+        assert queries.steps(session, run.id)
+    with pytest.raises(NotFound), unit_of_work() as uow:
+        runs.cancel(uow, people.rita, run.id, "I am curious")
 
 
 def test_closing_the_incident_ends_its_runs(drain: Drain, people) -> None:
