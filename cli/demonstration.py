@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from cli import first_steps, posting
 from cli.sample_times import moved_to
+from connectors import blocklist
 from core import logs
 from core.actors import SYSTEM, Actor
 from core.auth import users
@@ -29,6 +30,7 @@ from incidents.models import Incident, Task
 from ingest import sources
 from notify import delivery
 from notify.models import Page
+from playbooks.models import PlaybookRun, Wait
 
 log = logs.get(__name__)
 SAMPLES = Path(__file__).parents[1] / "connectors" / "samples"
@@ -37,7 +39,8 @@ TEAM = (
     ("luis@demo.example", "Luis Ortega", ["responder"]),
     ("marta@demo.example", "Marta Gil", ["manager", "auditor"]),
 )
-SOURCES = ("wazuh", "okta", "github", "alertmanager", "suricata", "crowdstrike", "falco", "zabbix")
+SOURCES = ("wazuh", "splunk", "github", "alertmanager", "suricata", "crowdstrike", "falco")
+FEED = "Edge firewall"
 
 
 @dataclass
@@ -82,29 +85,43 @@ def people() -> Stage:
             except TocsinError:
                 source, secret = sources.create(uow, SYSTEM, name=name, connector=name)
             stage.tools[name] = (sources.url_of(source, secret), source.proof, secret)
+        if not blocklist.feeds(uow):  # something that playbooks can do without leaving this machine
+            blocklist.create_feed(uow, SYSTEM, name=FEED, kind="ip")
     return stage
 
 
-def play(given: Settings, stage: Stage) -> None:
-    """Send the alerts, let the team answer some of them, and print where to look. Runs beside the server."""
+def play(given: Settings, stage: Stage, *, fresh: bool = True) -> None:
+    """Send the alerts, let the team answer some of them, and print where to look. Runs beside the server.
+
+    Going on with an earlier demo, nothing new is sent.
+    """
     try:
         if not _until(lambda: _answers(given), 20):
             return
         _print_welcome(given, stage)
-        _noise(stage)
-        _post(stage, "alertmanager", "service-down.json")
-        outage = _incident("availability")
-        _post(stage, "alertmanager", "service-up.json")
-        _finished(stage, outage)
-        _post(stage, "wazuh", "ssh-success-after-failures.json")
-        _under_way(stage, _incident("login"))
-        _post(stage, "github", "secret-leaked.json", {"X-GitHub-Event": "secret_scanning_alert"})
-        _post(stage, "crowdstrike", "ransomware-behaviour.json")
-        _until(lambda: _incident_or_none("malware") is not None, 15)
-        _until(lambda: bool(_open_pages()), 15)
+        if fresh:
+            _happen(stage)
         _print_links(given)
     except TocsinError as error:
         log.warning("the demo stopped early", extra={"reason": error.message})
+
+
+def _happen(stage: Stage) -> None:
+    """One morning of a small team: noise, an outage that is over, a sign-in under way, three that wait."""
+    for tool, sample in (("suricata", "mixed.ndjson"), ("falco", "write-below-etc.json")):
+        _post(stage, tool, sample)
+    _post(stage, "alertmanager", "service-down.json")
+    outage = _incident("availability")
+    _post(stage, "alertmanager", "service-up.json")
+    _finished(stage, outage)
+    _post(stage, "wazuh", "ssh-success-after-failures.json")
+    _under_way(stage, _incident("login"))
+    _post(stage, "splunk", "brute-force.json")
+    _to_be_approved(stage, _incident("login", source="splunk"))
+    _post(stage, "github", "secret-leaked.json", {"X-GitHub-Event": "secret_scanning_alert"})
+    _post(stage, "crowdstrike", "ransomware-behaviour.json")
+    _until(lambda: _incident_or_none("malware") is not None, 15)
+    _until(lambda: bool(_open_pages()), 15)
 
 
 # ---------------------------------------------------------------------------------------------- what tools send
@@ -122,16 +139,6 @@ def _post(stage: Stage, tool: str, sample: str, headers: dict[str, str] | None =
         )
 
 
-def _noise(stage: Stage) -> None:
-    """What is not worth an incident stays an alert: the everyday majority."""
-    for tool, sample in (
-        ("suricata", "mixed.ndjson"),
-        ("falco", "write-below-etc.json"),
-        ("zabbix", "problem.json"),
-    ):
-        _post(stage, tool, sample)
-
-
 # ---------------------------------------------------------------------------------------------- what the team does
 
 
@@ -141,43 +148,64 @@ def _finished(stage: Stage, incident: UUID | None) -> None:
         return
     ana = stage.actor("Ana Ruiz")
     _do(lambda uow: lifecycle.assign(uow, ana, incident, ana.user_id))
+    _until(lambda: bool(_open_pages(incident)), 5)
     for page in _open_pages(incident):
         _do(lambda uow, page=page: delivery.acknowledge(uow, ana, page, "page"))
     said = "Confirmed from my phone: the shop does not open. Last change: certificate renewal at 02:50."
     _do(lambda uow: comments.add(uow, ana, incident, said))
+    _answer(ana, incident, service="Web shop", works="it does not work", critical=True)
+    _do(lambda uow: lifecycle.confirm(uow, ana, incident, "declared", because="Customers could not buy"))
     for stage_name in ("investigate", "recover"):
         _do(lambda uow, to=stage_name: lifecycle.move(uow, ana, incident, to))
-    time.sleep(1)
-    with reading() as session:
-        waiting = list(
-            session.scalars(select(Task.id).where(Task.incident_id == incident, Task.status == "open"))
-        )
-    for task in waiting:
-        _do(
-            lambda uow, task=task: tasks.skip(
-                uow, ana, task, "Done by phone with the owner before the step came up."
-            )
-        )
-    _do(
-        lambda uow: closing.close(
-            uow, ana, incident,
-            closing.Closing(
-                disposition="operational_error",
-                root_cause="The renewed certificate was not loaded: the reload hook failed.",
-                summary="The web shop was down for the time shown. Reloading brought it back; the hook now alerts.",
-            ),
-        )
-    )  # fmt: skip
+    time.sleep(1)  # the playbook hands out what comes next
+    for task in _open_tasks(incident):
+        _do(lambda uow, task=task: tasks.skip(uow, ana, task.id, "Done by phone before the step came up."))
+    ended = closing.Closing(
+        disposition="operational_error",
+        root_cause="The renewed certificate was not loaded: the reload hook failed.",
+        summary="The web shop was down for the time shown. Reloading brought it back; the hook now alerts.",
+    )
+    _do(lambda uow: closing.close(uow, ana, incident, ended))
+    for other in _open_incidents("availability"):
+        same = closing.Closing(disposition="duplicate", summary="The same outage, seen from the other server.")
+        _do(lambda uow, other=other: closing.close(uow, ana, other, same))
 
 
 def _under_way(stage: Stage, incident: UUID | None) -> None:
-    """One incident that somebody works on."""
+    """One incident that somebody works on: the user has been phoned, the account is being contained."""
     if incident is None:
         return
     luis = stage.actor("Luis Ortega")
     _do(lambda uow: lifecycle.assign(uow, luis, incident, luis.user_id))
     _do(lambda uow: lifecycle.move(uow, luis, incident, "investigate"))
+    _answer(luis, incident, success="yes", explained="none", special=False)
     _do(lambda uow: comments.add(uow, luis, incident, "Calling the user on the number from the directory."))
+    _answer(luis, incident, said="it was not me")
+
+
+def _to_be_approved(stage: Stage, incident: UUID | None) -> None:
+    """One incident whose playbook asks before it blocks an address."""
+    if incident is not None:
+        _answer(stage.actor("Luis Ortega"), incident, success="no", explained="none", accounts=41)
+
+
+def _answer(actor: Actor, incident: UUID, **answers: Any) -> None:
+    """Complete the task whose form asks for these; waits until the playbook has come that far."""
+
+    def asked() -> list[Task]:
+        return [t for t in _open_tasks(incident) if answers.keys() <= ((t.form or {}).get("properties") or {}).keys()]
+
+    if _until(lambda: bool(asked()), 10):
+        _do(lambda uow: tasks.complete(uow, actor, asked()[0].id, answers))
+
+
+def _open_tasks(incident: UUID) -> list[Task]:
+    with reading() as session:
+        return list(
+            session.scalars(
+                select(Task).where(Task.incident_id == incident, Task.status == "open").order_by(Task.created_at)
+            )
+        )
 
 
 def _do(change: Callable[[UnitOfWork], Any]) -> None:
@@ -201,13 +229,21 @@ def _print_welcome(given: Settings, stage: Stage) -> None:
 def _print_links(given: Settings) -> None:
     with reading() as session:
         incidents = list(session.scalars(select(Incident).order_by(Incident.created_at)))
+        waits = select(Wait.id).where(Wait.kind == "approval", Wait.closed_at.is_(None), Wait.answered_at.is_(None))
+        approval = session.scalar(waits.order_by(Wait.created_at).limit(1))
+        runs = select(PlaybookRun.id).where(PlaybookRun.state == "waiting")
+        run = session.scalar(runs.order_by(PlaybookRun.created_at).limit(1))
     for incident in incidents:
-        click.echo(f"  {incident.stage:12} {given.base_url}/incidents/{incident.key}   {incident.title[:70]}")
+        click.echo(f"  {incident.stage:16}{given.base_url}/incidents/{incident.key}   {incident.title[:60]}")
+    if run:
+        click.echo(f"  a playbook runs {given.base_url}/runs/{run}")
+    if approval:
+        click.echo(f"  approve or not  {given.base_url}/approvals/{approval}")
     for page in _open_pages()[:1]:
-        click.echo(f"  a page waits {given.base_url}/pages/{page}")
-    closed = next((i for i in incidents if i.closed_at), None)
+        click.echo(f"  a page waits    {given.base_url}/pages/{page}")
+    closed = next((i for i in incidents if i.closed_at and i.root_cause), None)
     if closed:
-        click.echo(f"  a report     {given.base_url}/incidents/{closed.key}/report")
+        click.echo(f"  a report        {given.base_url}/reports/{closed.key}")
     click.echo("")
 
 
@@ -219,19 +255,23 @@ def _open_pages(incident: UUID | None = None) -> list[UUID]:
         return list(session.scalars(query.order_by(Page.created_at.desc())))
 
 
-def _incident(category: str) -> UUID | None:
-    _until(lambda: _incident_or_none(category) is not None, 15)
-    time.sleep(1)  # its playbook begins
-    return _incident_or_none(category)
+def _incident(category: str, source: str | None = None) -> UUID | None:
+    _until(lambda: _incident_or_none(category, source) is not None, 15)
+    return _incident_or_none(category, source)
 
 
-def _incident_or_none(category: str) -> UUID | None:
+def _incident_or_none(category: str, source: str | None = None) -> UUID | None:
+    query = select(Incident.id).where(Incident.category == category)
+    if source is not None:
+        query = query.where(Incident.source == source)
     with reading() as session:
-        return session.scalar(
-            select(Incident.id)
-            .where(Incident.category == category)
-            .order_by(Incident.created_at.desc())
-            .limit(1)
+        return session.scalar(query.order_by(Incident.created_at.desc()).limit(1))
+
+
+def _open_incidents(category: str) -> list[UUID]:
+    with reading() as session:
+        return list(
+            session.scalars(select(Incident.id).where(Incident.category == category, Incident.closed_at.is_(None)))
         )
 
 

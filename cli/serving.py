@@ -1,5 +1,6 @@
 """Starts and stops the parts of one process: database, workers, live updates, web server."""
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -117,4 +118,10 @@ def serve_web(given: Settings) -> None:
         create_app(), host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=2, limit_concurrency=2000, backlog=2048, proxy_headers=False,
     )  # fmt: skip
-    uvicorn.Server(config).run()
+    # uvicorn raises the signal that stopped it once more; whoever called us still has workers to stop in order.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: None)
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli import demonstration, serving
+from core import logs
 from core.errors import Invalid
 from core.settings import Settings, configure
 
@@ -39,8 +40,11 @@ def command(fresh: bool) -> None:
             f"There is no {given.playbooks} here: start the demo in Tocsin's folder, or set TOCSIN_PLAYBOOKS."
         )
     serving.prepare()
+    logs.configure("WARNING")
     serving.set_up(given)
     stage = demonstration.people()
     with serving.working():
-        threading.Thread(target=demonstration.play, args=(given, stage), name="demo", daemon=True).start()
+        threading.Thread(
+            target=demonstration.play, args=(given, stage), kwargs={"fresh": fresh}, name="demo", daemon=True
+        ).start()
         serving.serve_web(given)

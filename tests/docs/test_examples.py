@@ -78,12 +78,11 @@ def test_each_kind_of_step_and_each_mode_has_its_example() -> None:
 def test_conditions_compile_or_are_refused_as_said(example: Example) -> None:
     schema = SCHEMAS[example.words[0]]
     for line in filter(None, map(str.strip, example.text.splitlines())):
-        try:
-            compile_condition(line, schema, routing=True)
-        except ExpressionError as error:
-            assert "refused" in example.words, f"{example.where}: {line}: {error}"
+        if "refused" in example.words:
+            with pytest.raises(ExpressionError):
+                compile_condition(line, schema, routing=True)
         else:
-            assert "refused" not in example.words, f"{example.where}: this is accepted: {line}"
+            compile_condition(line, schema, routing=True)
 
 
 @pytest.mark.parametrize("example", of("yaml", "connector"))
@@ -186,12 +185,9 @@ class Reader:
             assert f"\n{target[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8"), f"{example.file}:{one.line}"
             return
         where = f"{example.file}:{one.line}"
-        fresh = {name for name in re.findall(r"<([a-z][a-z-]*)>", one.shown)} - set(
-            re.findall(r"<([a-z][a-z-]*)>", one.command)
-        )
+        fresh = shown_examples.blanks(one.shown) - shown_examples.blanks(one.command)
         known = {name: value for name, value in self.known.items() if name not in fresh}
         command = shown_examples.filled(one.command, self.known, self.tocsin.url)
-        assert "playbooks.yaml" not in command or (ROOT / "playbooks.yaml").exists()
         # Work goes on behind an answer that was accepted: what is asked next may take a moment to be so.
         for _attempt in range(20):
             done = subprocess.run(

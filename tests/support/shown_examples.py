@@ -96,6 +96,11 @@ def typed(example: Example) -> list[Typed]:
     return [*found, Typed("\n".join(command), "\n".join(shown), start)]
 
 
+def blanks(text: str) -> set[str]:
+    """The names of the `<name>`s in a text."""
+    return set(_BLANK.findall(text))
+
+
 def filled(text: str, known: dict[str, str], address: str) -> str:
     """The text with what earlier answers told in place of `<name>`, and the reader's own address."""
     return _BLANK.sub(lambda blank: known.get(blank[1], blank[0]), text).replace(ADDRESS, address)
