@@ -18,6 +18,7 @@ from notify.wording import one_line, two_lines
 from web.languages import gettext as _
 
 HIDDEN = "▒▒▒"
+_DOTTED = re.compile(r"[\w-]+(?:\.[\w-]+)+")  # a host or account, also under a top-level domain nobody knows
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,12 @@ def veil(text: str, known: list[str]) -> str:
     values = {value for value in known if len(value) > 2} | {found.value for found in entities.extract(text)}
     for value in sorted(values, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", HIDDEN, text, flags=re.IGNORECASE)
-    return " ".join(HIDDEN if entities.extract(word) else word for word in text.split())
+    return " ".join(HIDDEN if _telling(word) else word for word in text.split())
+
+
+def _telling(word: str) -> bool:
+    dotted = _DOTTED.search(word)
+    return bool(dotted and any(letter.isalpha() for letter in dotted[0])) or bool(entities.extract(word))
 
 
 def _incident(session: Session, page: Page) -> Incident | None:
