@@ -47,7 +47,9 @@ async def receive(request: Request) -> Response:
     name = request.path_params["source"]
     try:
         source = await _source(name)
-        token = request.path_params.get("token") or request.query_params.get("token")
+        token = request.path_params.get("token")
+        if token is None and request.scope["query_string"]:
+            token = request.query_params.get("token")
         _prove_by_token(source, request, token)
         try:
             wire = await _read(request, settings().max_body)
@@ -194,9 +196,9 @@ def _unproven(
 
 async def _read(request: Request, most: int) -> bytes:
     declared = request.headers.get("content-length", "0")
-    too_large = TooLarge(f"This body has more than {most} bytes; send smaller batches.", limit=most)
-    if declared.isdecimal() and int(declared) > most and request.headers.get("expect"):
-        raise too_large
+    length = int(declared) if declared.isdecimal() else 0
+    if length > most and request.headers.get("expect"):
+        raise _too_large(most, length)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -206,9 +208,12 @@ async def _read(request: Request, most: int) -> bytes:
         elif size > _DRAINED:
             break
     if size > most:
-        too_large.fields["size"] = max(size, int(declared) if declared.isdecimal() else 0)
-        raise too_large
+        raise _too_large(most, max(size, length))
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(most: int, size: int) -> TooLarge:
+    return TooLarge(f"This body has more than {most} bytes; send smaller batches.", limit=most, size=size)
 
 
 def _arrival(source: KnownSource, request: Request, body: bytes, token: str | None) -> Arrival:

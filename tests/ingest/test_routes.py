@@ -8,6 +8,8 @@ import json
 import pytest
 from sqlalchemy import select
 
+from connectors import blocklist
+from connectors.models import BlocklistEntry
 from core.actors import SYSTEM
 from core.db import reading, unit_of_work
 from core.errors import Unavailable
@@ -200,6 +202,20 @@ def test_overload_and_a_lost_database_answer_503_with_a_time_to_come_back(door, 
 def test_nothing_else_is_answered(door, sender):
     assert_problem(door.request("GET", "/ingest/tool"), 405, "GET")
     assert_problem(door.post("/ingest/tool/a/b"), 404)
+
+
+def test_a_block_list_is_handed_out_with_what_caches_need(door):
+    with unit_of_work() as uow:
+        _, url = blocklist.create_feed(uow, SYSTEM, name="edge", kind="ip")
+        uow.add(BlocklistEntry(kind="ip", value="203.0.113.9", key="k", created_at=uow.now))
+    path = url.removeprefix("http://tocsin.test")
+    first = door.request("GET", path)
+    assert (first.status_code, first.text) == (200, "203.0.113.9\n")
+    assert first.headers["content-type"].startswith("text/plain")
+    assert first.headers["last-modified"].endswith(" GMT")
+    again = door.request("GET", path, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert_problem(door.request("GET", "/feeds/guess.txt"), 404, "block list")
 
 
 # ------------------------------------------------------------------------------------------------ PagerDuty

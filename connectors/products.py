@@ -1,0 +1,58 @@
+"""A configured product as its calls need it, and texts about it without its secrets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from connectors.contract import Connector
+from core.net import Egress, current
+
+MASK = "••••"
+
+
+@dataclass(frozen=True)
+class Product:
+    """A configured product: what a request to it needs."""
+
+    connector: Connector
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(repr=False)
+    private: bool = False
+
+    @property
+    def egress(self) -> Egress:
+        """Where its requests may go."""
+        return current(allow_private=self.private)
+
+
+def settings_of(product: Product) -> dict[str, Any]:
+    """The settings of a product, with the defaults of its file."""
+    return {item.name: item.default for item in product.connector.settings} | {
+        name: value for name, value in product.settings.items() if value is not None
+    }
+
+
+def cleaned(text: str, product: Product) -> str:
+    """The text without the product's secrets."""
+    for secret in product.secrets.values():
+        if secret and len(secret) > 3:
+            text = text.replace(secret, MASK)
+    return text
+
+
+def masked(value: Any, product: Product) -> Any:
+    """A value with the product's secrets masked, wherever in it they stand."""
+    if isinstance(value, str):
+        return cleaned(value, product)[:4000]
+    if isinstance(value, Mapping):
+        return {name: masked(inner, product) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(inner, product) for inner in value]
+    return value
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
