@@ -170,7 +170,7 @@ class Open:
 
 
 def allowed(permission: str) -> Any:
-    """Depend on a permission, `actor: Actor = allowed("incident.close")`; tests walk the routes to find it."""
+    """The dependency that asks for a permission; tests find it by walking the routes."""
     return Depends(Allowed(permission))
 
 

@@ -1,5 +1,6 @@
 """An approval: what exactly will be done, to what, on which evidence, and what happens if nobody answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +20,10 @@ from incidents.alert_models import Alert
 from incidents.models import Incident
 from incidents.observables import Listed
 from incidents.visibility import alerts_visible_to
-from playbooks import ports, runs
+from playbooks import ports, runs, storing
 from playbooks.models import PlaybookRun, StepAttempt, Vote, Wait
-from web.flow import effect_of, values
+from playbooks.plan import Step
+from web.flow import effect_of, plain, values
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
@@ -65,9 +67,9 @@ class ApprovalPage(Page, template="approval.html"):
     decided: bool
 
 
-def act(what: dict[str, Any]) -> Act:
-    """One member of a question's `what`."""
-    name = str(what.get("name") or what.get("action") or "")
+def act(what: dict[str, Any], later: Mapping[str, Step]) -> Act:
+    """One member of a question's `what`; inputs not yet known are shown as the playbook writes them (`later`)."""
+    name = str(what.get("action") or what.get("name") or "")
     found = actions().get(name) or next(iter(verbs().get(name, ())), None)
     undo = ""
     if found is not None:
@@ -79,9 +81,9 @@ def act(what: dict[str, Any]) -> Act:
         )
     return Act(
         name=name,
-        title=str(what.get("title") or (found.title if found else name)),
+        title=str(what.get("title") or what.get("name") or (found.title if found else name)),
         effect=str(what.get("effect") or effect_of(name)),
-        inputs=values(what.get("inputs") or what.get("with") or {}),
+        inputs=values(what.get("inputs")) or _written(later.get(name)),
         undo=undo,
     )
 
@@ -94,6 +96,10 @@ def _whom(entry: str, names: dict[str, str]) -> str:
     if kind == "on_call":
         return _("whoever is on call: %(schedule)s") % {"schedule": name}
     return _("the lead") if entry == "owner" else names.get(entry, entry)
+
+
+def _written(step: Step | None) -> list[tuple[str, str]]:
+    return [(name, plain(text)) for name, text in values(step.spec.get("with"))] if step else []
 
 
 ORDER = ("", "read", "write", "disruptive", "destructive")
@@ -125,14 +131,17 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             )
             seen = observables.of_incident(session, actor, incident.id)[:12]
         detail = wait.detail
+        step = session.get_one(StepAttempt, wait.attempt_id)
+        plan = storing.plan_of(session, run.version_id)
         names = {f"user:{user.id}": user.name for user in users.everyone(session)}
         votes = list(session.scalars(select(Vote).where(Vote.wait_id == wait.id).order_by(Vote.created_at)))
-        acts = [act(what) for what in detail.get("what", []) if isinstance(what, dict)]
+        later = {str(one.spec.get("action")): one for one in plan.steps.values() if one.cover == step.path}
+        acts = [act(what, later) for what in detail.get("what", []) if isinstance(what, dict)]
         decided = wait.answered_at is not None or wait.closed_at is not None
         page = ApprovalPage(
             wait=wait,
             run=run,
-            step=session.get_one(StepAttempt, wait.attempt_id),
+            step=step,
             incident=incident,
             ask=str(detail.get("ask", "")),
             why=str(detail.get("why") or ""),

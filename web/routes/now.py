@@ -73,7 +73,7 @@ class NowPage(Page, template="now.html", rail="now"):
 
 
 def greeting(name: str, zone: str, at: datetime, number: int) -> str:
-    """ "Good morning, Ana. 2 things need you.", by the hour in the reader's zone."""
+    """The greeting, "Good morning, Ana. 2 things need you.", by the hour in the reader's zone."""
     hour = at.astimezone(ZoneInfo(zone)).hour
     words = (
         _("Good morning") if 5 <= hour < 12 else _("Good afternoon") if 12 <= hour < 19 else _("Good evening")
