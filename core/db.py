@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, MetaData, Table, create_engine, event, insert, make_url, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.pool import QueuePool
 
 from core import clock
@@ -45,6 +45,21 @@ class UnitOfWork(Session):
         self._after: list[Callable[[], None]] = []
         self._wakes: dict[str, None] = {}
         self._rows: dict[Table, list[dict[str, Any]]] = {}
+        self._marks: dict[SessionTransaction, tuple[dict[Table, int], int]] = {}
+
+    def begin_nested(self) -> SessionTransaction:
+        """A savepoint; when it is rolled back, what was said inside it (rows to write, acts to do) is forgotten too."""
+        transaction = super().begin_nested()
+        self._marks[transaction] = {table: len(rows) for table, rows in self._rows.items()}, len(self._after)
+        return transaction
+
+    def forget_since(self, transaction: SessionTransaction) -> None:
+        """Forget what was said inside a savepoint that has been rolled back."""
+        if transaction in self._marks:
+            lengths, acts = self._marks.pop(transaction)
+            for table, rows in self._rows.items():
+                del rows[lengths.get(table, 0) :]
+            del self._after[acts:]
 
     @cached_property
     def now(self) -> datetime:
@@ -63,12 +78,18 @@ class UnitOfWork(Session):
         """Insert what write_behind() collected; called before the commit."""
         self.flush()
         for table, rows in self._rows.items():
-            self.execute(insert(table), rows)
+            if rows:
+                self.execute(insert(table), rows)
         self._rows.clear()
 
     def wake(self, work: str) -> None:
         """Wake the workers of a kind of work after the commit; only latency depends on it."""
         self._wakes[work] = None
+
+
+@event.listens_for(UnitOfWork, "after_soft_rollback")
+def _rolled_back(uow: UnitOfWork, transaction: SessionTransaction) -> None:
+    uow.forget_since(transaction)
 
 
 class _Connections:

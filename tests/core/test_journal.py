@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core import journal
 from core.actors import SYSTEM, Actor, ActorKind
-from core.db import reading, unit_of_work
+from core.db import UnitOfWork, reading, unit_of_work
 from core.journal import (
     Fact,
     JournalData,
@@ -125,3 +125,24 @@ def test_every_entry_waits_for_its_seal(database: object) -> None:
 def test_only_declared_verbs_are_recorded(database: object) -> None:
     with pytest.raises(ValueError, match="not a declared verb"), unit_of_work() as uow:
         record(uow, SYSTEM, Fact(UNDECLARED, (CASE,)))
+
+
+def record_and_fail(uow: UnitOfWork) -> None:
+    """Record something, then go wrong."""
+    record(uow, SYSTEM, Fact(OTHER, (CASE, Ref("page", "1")), {"n": 2}, {"note": "gone"}))
+    record(uow, SYSTEM, Fact(UNDECLARED, (CASE,)))
+
+
+def test_a_savepoint_takes_back_what_was_recorded_inside_it(database: object) -> None:
+    with unit_of_work() as uow:
+        kept = record(uow, SYSTEM, Fact(DONE, (CASE,), {"n": 1}, {"note": "kept"}))
+        with pytest.raises(ValueError, match="not a declared verb"), uow.begin_nested():
+            record_and_fail(uow)
+        with uow.begin_nested():
+            after = record(uow, SYSTEM, Fact(OTHER, (CASE,), {"n": 3}))
+    with reading() as session:
+        assert [entry.id for entry in entries(session)] == [after, kept]
+        assert session.scalars(select(JournalPending.entry).order_by(JournalPending.entry)).all() == [
+            kept,
+            after,
+        ]
