@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import click
 from sqlalchemy import select
 
-from cli import assemble, migrate
+from cli import assemble, first_steps, migrate
 from core import db, live, logs, queue
 from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
 from core.settings import Settings, settings
 from incidents import rules, upkeep
+from ingest import inbox
 from playbooks import publishing
 from playbooks.models import Playbook
 
@@ -102,6 +103,7 @@ def first_start(given: Settings) -> None:
             admin = users.create(
                 uow, SYSTEM, email="admin@localhost", name="Administrator", roles=["administrator"]
             )
+            first_steps.on_call(uow, [admin])  # so that what is urgent reaches somebody from the first minute
     click.echo(
         f"\n  First start: set your password at {given.base_url}{users.start_path(admin)}\n", file=sys.stdout
     )
@@ -124,4 +126,5 @@ def serve_web(given: Settings) -> None:
     try:
         uvicorn.Server(config).run()
     finally:
+        inbox.stop()  # what was answered with 202 is stored; this ends the thread that stored it
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once
