@@ -35,7 +35,7 @@ class SchedulePage(Page, template="schedule.html", rail="oncall"):
     """One schedule: its two weeks, its rotations and its overrides."""
 
     schedule: ScheduleRow
-    now: OnCallNow
+    watch: OnCallNow
     rota: Rota
     rotations: list[Rotation]
     overrides: list[OverrideRow]
@@ -102,7 +102,7 @@ def one(request: Request, schedule_id: UUID, actor: Actor = allowed("user.read")
         schedule = editing.schedule_by_id(session, schedule_id)
         page = SchedulePage(
             schedule=schedule,
-            now=next(now for now in queries.on_call_now(session, at) if now.schedule_id == schedule_id),
+            watch=next(now for now in queries.on_call_now(session, at) if now.schedule_id == schedule_id),
             rota=rota(session, schedule_id, schedule.zone, at, actor.user_id),
             rotations=queries.rotations(session, schedule_id),
             overrides=queries.overrides(session, schedule_id, at),
