@@ -11,7 +11,7 @@ from playbooks.plan import Plan, Step
 from web.languages import gettext as _
 
 _PLACE = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-_PATH = re.compile(r"[A-Za-z_][\w.]*")
+_PATH = re.compile(r"([A-Za-z_][\w.]*)(?:$|\s+or\s|\s*\|)")
 
 # The tone and icon of each kind of step.
 GLYPHS: dict[str, tuple[str, str]] = {
@@ -122,9 +122,12 @@ def sentence(step: Step) -> str:
 
 def plain(text: str) -> str:
     """A template for reading: "Look up {{ incident.host }}" → "Look up ‹host›"."""
-    return _PLACE.sub(
-        lambda found: f"‹{found.group(1).split('.')[-1]}›" if _PATH.fullmatch(found.group(1)) else "…", text
-    )
+    return _PLACE.sub(_said, text)
+
+
+def _said(found: re.Match[str]) -> str:
+    path = _PATH.match(found.group(1))
+    return f"‹{path.group(1).split('.')[-1]}›" if path else "…"
 
 
 def tree(plan: Plan, attempts: Mapping[str, Sequence[StepAttempt]] | None = None) -> list[Node]:

@@ -35,7 +35,7 @@ def test_translations_keep_every_placeholder() -> None:
         ids = message.id if isinstance(message.id, tuple) else (message.id,)
         texts = message.string if isinstance(message.string, tuple) else (message.string,)
         for text in texts:
-            assert sorted(_PLACE.findall(text)) == sorted(_PLACE.findall(ids[-1])), ids
+            assert sorted(_PLACE.findall(str(text))) == sorted(_PLACE.findall(str(ids[-1]))), ids
 
 
 def test_a_word_that_is_not_translated_stays_english() -> None:
