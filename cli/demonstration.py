@@ -20,7 +20,7 @@ from core import logs
 from core.actors import SYSTEM, Actor
 from core.auth import users
 from core.auth.models import User
-from core.db import UnitOfWork, reading, unit_of_work
+from core.db import reading, unit_of_work
 from core.errors import TocsinError
 from core.ids import secret_token
 from core.net import http
@@ -147,28 +147,28 @@ def _finished(stage: Stage, incident: UUID | None) -> None:
     if incident is None:
         return
     ana = stage.actor("Ana Ruiz")
-    _do(lambda uow: lifecycle.assign(uow, ana, incident, ana.user_id))
+    _do(lifecycle.assign, ana, incident, ana.user_id)
     _until(lambda: bool(_open_pages(incident)), 5)
     for page in _open_pages(incident):
-        _do(lambda uow, page=page: delivery.acknowledge(uow, ana, page, "page"))
+        _do(delivery.acknowledge, ana, page, "page")
     said = "Confirmed from my phone: the shop does not open. Last change: certificate renewal at 02:50."
-    _do(lambda uow: comments.add(uow, ana, incident, said))
+    _do(comments.add, ana, incident, said)
     _answer(ana, incident, service="Web shop", works="it does not work", critical=True)
-    _do(lambda uow: lifecycle.confirm(uow, ana, incident, "declared", because="Customers could not buy"))
+    _do(lifecycle.confirm, ana, incident, "declared", because="Customers could not buy")
     for stage_name in ("investigate", "recover"):
-        _do(lambda uow, to=stage_name: lifecycle.move(uow, ana, incident, to))
+        _do(lifecycle.move, ana, incident, stage_name)
     time.sleep(1)  # the playbook hands out what comes next
     for task in _open_tasks(incident):
-        _do(lambda uow, task=task: tasks.skip(uow, ana, task.id, "Done by phone before the step came up."))
+        _do(tasks.skip, ana, task.id, "Done by phone before the step came up.")
     ended = closing.Closing(
         disposition="operational_error",
         root_cause="The renewed certificate was not loaded: the reload hook failed.",
         summary="The web shop was down for the time shown. Reloading brought it back; the hook now alerts.",
     )
-    _do(lambda uow: closing.close(uow, ana, incident, ended))
+    _do(closing.close, ana, incident, ended)
     for other in _open_incidents("availability"):
         same = closing.Closing(disposition="duplicate", summary="The same outage, seen from the other server.")
-        _do(lambda uow, other=other: closing.close(uow, ana, other, same))
+        _do(closing.close, ana, other, same)
 
 
 def _under_way(stage: Stage, incident: UUID | None) -> None:
@@ -176,10 +176,10 @@ def _under_way(stage: Stage, incident: UUID | None) -> None:
     if incident is None:
         return
     luis = stage.actor("Luis Ortega")
-    _do(lambda uow: lifecycle.assign(uow, luis, incident, luis.user_id))
-    _do(lambda uow: lifecycle.move(uow, luis, incident, "investigate"))
+    _do(lifecycle.assign, luis, incident, luis.user_id)
+    _do(lifecycle.move, luis, incident, "investigate")
     _answer(luis, incident, success="yes", explained="none", special=False)
-    _do(lambda uow: comments.add(uow, luis, incident, "Calling the user on the number from the directory."))
+    _do(comments.add, luis, incident, "Calling the user on the number from the directory.")
     _answer(luis, incident, said="it was not me")
 
 
@@ -196,7 +196,7 @@ def _answer(actor: Actor, incident: UUID, **answers: Any) -> None:
         return [t for t in _open_tasks(incident) if answers.keys() <= ((t.form or {}).get("properties") or {}).keys()]
 
     if _until(lambda: bool(asked()), 10):
-        _do(lambda uow: tasks.complete(uow, actor, asked()[0].id, answers))
+        _do(tasks.complete, actor, asked()[0].id, answers)
 
 
 def _open_tasks(incident: UUID) -> list[Task]:
@@ -208,10 +208,11 @@ def _open_tasks(incident: UUID) -> list[Task]:
         )
 
 
-def _do(change: Callable[[UnitOfWork], Any]) -> None:
+def _do(change: Callable[..., Any], *given: Any, **named: Any) -> None:
+    """One change in a unit of work of its own; what cannot be done is logged and left out."""
     try:
         with unit_of_work() as uow:
-            change(uow)
+            change(uow, *given, **named)
     except TocsinError as error:
         log.warning("the demo could not do a step", extra={"reason": error.message})
 

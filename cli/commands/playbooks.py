@@ -12,6 +12,7 @@ from core.errors import Invalid
 from core.errors import Problem as Told
 from core.settings import settings
 from playbooks import publishing
+from playbooks import simulate as walking
 
 FILE = click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 
@@ -74,8 +75,6 @@ def schema() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the walk as JSON.")
 def simulate(file: Path | None, key: str, facts_file: Path | None, as_json: bool) -> None:
     """Walk through a playbook of FILE without any effect: what it would do, ask and refuse, and why."""
-    from playbooks import simulate as walking
-
     path = file or settings().playbooks
     _, compiled = publishing.read(path)
     if compiled.problems:
