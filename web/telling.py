@@ -84,6 +84,8 @@ def tell(entry: Entry, names: Mapping[str, str] | None = None) -> Told:
     ]
     if entry.verb == "incident.opened":
         merged.pop("title", None)
+    if entry.verb == "task.ticked":
+        merged["title"] = f"{'☑' if merged.get('done') else '☐'} {merged.get('text', '')}"
     if merged.get("why"):
         merged.pop("rule", None)
     if entry.verb.startswith(("run.", "step.")):
