@@ -52,7 +52,10 @@ def try_rule(session: Session, actor: Actor, rule: Rule, *, limit: int = MOST) -
     check(rule)
     ruleset = RuleSet([rule])
     rows = session.scalars(
-        select(Alert).where(alerts_visible_to(actor)).order_by(Alert.created_at.desc(), Alert.id.desc()).limit(limit)
+        select(Alert)
+        .where(alerts_visible_to(actor))
+        .order_by(Alert.created_at.desc(), Alert.id.desc())
+        .limit(limit)
     ).all()
     matched: list[Matched] = []
     groups: Counter[str] = Counter()

@@ -55,5 +55,7 @@ def _counted(session: Session, of: UUID, model: Any, link: Any, visible: Any) ->
     number: Any = func.count(func.distinct(model.id)).label("number")
     first: Any = func.min(Sighting.first_seen).label("first")
     last: Any = func.max(Sighting.last_seen).label("last")
-    query = select(number, first, last).join(model, model.id == link).where(Sighting.observable_id == of, visible)
+    query = (
+        select(number, first, last).join(model, model.id == link).where(Sighting.observable_id == of, visible)
+    )
     return session.execute(query).one()

@@ -115,32 +115,42 @@ def prepare(request: Request, name: str, action: str, actor: Actor = allowed("co
 
 
 @router.post("/connectors/{name}/actions/{action}")
-def rehearse(request: Request, form: Form, name: str, action: str, actor: Actor = allowed("action.run")) -> Response:
+def rehearse(
+    request: Request, form: Form, name: str, action: str, actor: Actor = allowed("action.run")
+) -> Response:
     """Show what would be sent, and what the guard rails say; nothing is sent."""
     product, declared = _find(name, action)
     instance = form.get("instance")
     given = form.starting("input.")
     try:
         inputs = connector_forms.answers(declared.inputs, given)
-        context = CallContext(actor, Ref("user", actor.id), dry_run=True, reason=_("tried on the product's page"))
+        context = CallContext(
+            actor, Ref("user", actor.id), dry_run=True, reason=_("tried on the product's page")
+        )
         with unit_of_work() as uow:
             key = f"try:{new_id()}"
             call = calls.request(uow, context, declared.full_name, inputs, instance=instance or None, key=key)
             verdicts = _verdicts(uow, product, declared, inputs)
             uow.flush()
     except TocsinError as error:
-        problems = getattr(error, "problems", None) or [Problem("", error.message)]
+        problems = [Problem("", error.message)]  # the sentence names every problem
         return _page(request, actor, product, declared, given=given, instance=instance, problems=problems)
-    return _page(request, actor, product, declared, given=given, instance=instance, call=call, verdicts=verdicts)
+    return _page(
+        request, actor, product, declared, given=given, instance=instance, call=call, verdicts=verdicts
+    )
 
 
-def _verdicts(session: Session, product: Connector, action: Action, inputs: dict[str, Any]) -> tuple[Verdict, Verdict]:
+def _verdicts(
+    session: Session, product: Connector, action: Action, inputs: dict[str, Any]
+) -> tuple[Verdict, Verdict]:
     """What the guard rails say now to this person, and to a playbook that nobody has approved."""
     outside = product.kind == "intel"
     named = guards.read_inputs(action, inputs, outside=outside)
     standing = rails.standing(session, action)
     asked = (AskedBy(by_person=True, outside=outside), AskedBy(outside=outside))
-    return guards.judge(action, named.entities, asked[0], standing), guards.judge(action, named.entities, asked[1], standing)
+    return guards.judge(action, named.entities, asked[0], standing), guards.judge(
+        action, named.entities, asked[1], standing
+    )
 
 
 def _find(name: str, action: str) -> tuple[Connector, Action]:
@@ -163,7 +173,9 @@ def _page(
     verdicts: tuple[Verdict, Verdict] | None = None,
 ) -> Response:
     with reading() as session:
-        targets = [row for row in instances.configured(session) if row.connector == product.name and row.enabled]
+        targets = [
+            row for row in instances.configured(session) if row.connector == product.name and row.enabled
+        ]
         standing = rails.standing(session, action)
     used = ""
     if standing.budget is not None:

@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors import calls, rails, registry
-from connectors.contract import Action
 from connectors.models import HELD, UNKNOWN, ActionCall, Countermeasure
 from core.actors import Actor
 from core.db import reading, unit_of_work
@@ -45,7 +44,6 @@ class CallPage(Page, template="call.html", rail="settings"):
     """One call."""
 
     call: ActionCall
-    action: Action | None
     title: str
     key: str | None
     children: list[ActionCall]
@@ -58,7 +56,9 @@ class CallPage(Page, template="call.html", rail="settings"):
 
 
 @router.get("/calls")
-def everything(request: Request, state: str = "", after: UUID | None = None, actor: Actor = allowed("connector.read")) -> Response:
+def everything(
+    request: Request, state: str = "", after: UUID | None = None, actor: Actor = allowed("connector.read")
+) -> Response:
     """Calls newest first, filtered by state."""
     query = select(ActionCall).order_by(ActionCall.id.desc()).limit(MOST + 1)
     if state in STATES:
@@ -97,7 +97,9 @@ def settle(request: Request, form: Form, call_id: UUID, actor: Actor = allowed("
         with unit_of_work() as uow:
             _one(uow, actor, call_id)
             if form.get("happened") not in ("yes", "no"):
-                raise Invalid(_("Say whether it happened."), [Problem("happened", _("Say whether it happened."))])
+                raise Invalid(
+                    _("Say whether it happened."), [Problem("happened", _("Say whether it happened."))]
+                )
             calls.settle(uow, actor, call_id, form.get("happened") == "yes", form.get("note"))
     except Invalid as error:
         return _page(request, actor, call_id, [Problem("", error.message)])
@@ -141,10 +143,11 @@ def _page(request: Request, actor: Actor, call_id: UUID, problems: list[Problem]
     with reading() as session:
         row = _one(session, actor, call_id)
         children: Any = select(ActionCall).where(ActionCall.parent_id == row.id).order_by(ActionCall.id)
-        measures: Any = select(Countermeasure).where(Countermeasure.call_id == row.id).order_by(Countermeasure.id)
+        measures: Any = (
+            select(Countermeasure).where(Countermeasure.call_id == row.id).order_by(Countermeasure.id)
+        )
         page = CallPage(
             call=row,
-            action=registry.actions().get(row.action or ""),
             title=title_of(row),
             key=keys_of(session, [row.subject]).get(row.subject),
             children=list(session.scalars(children)),

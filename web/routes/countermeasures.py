@@ -71,7 +71,9 @@ def everything(request: Request, state: str = "", actor: Actor = allowed("connec
     past = state == REMOVED
     with reading() as session:
         query = select(Countermeasure).order_by(Countermeasure.id.desc()).limit(MOST)
-        query = query.where(Countermeasure.removed_at.is_not(None) if past else Countermeasure.removed_at.is_(None))
+        query = query.where(
+            Countermeasure.removed_at.is_not(None) if past else Countermeasure.removed_at.is_(None)
+        )
         rows = seen(session, actor, list(session.scalars(query)))
         keys = keys_of(session, [row.subject for row in rows])
     now = clock.now()
@@ -106,7 +108,14 @@ def confirm(request: Request, row_id: UUID, actor: Actor = allowed("countermeasu
     action, undo = registry.action(row.action), _undo(row.action)
     sent, unclear = _rendered(row, call, action, undo)
     page = UndoPage(
-        row=row, action=action, undo=undo, call=call, key=key, request=sent, unclear=unclear, others=len(others)
+        row=row,
+        action=action,
+        undo=undo,
+        call=call,
+        key=key,
+        request=sent,
+        unclear=unclear,
+        others=len(others),
     )
     return show(request, page)
 
@@ -120,7 +129,11 @@ def undo(form: Form, row_id: UUID, actor: Actor = allowed("countermeasure.remove
         _one(uow, actor, row_id)
         call = countermeasures.remove(uow, actor, row_id, form.get("reason"))
         path = f"/calls/{call.id}" if call is not None else HERE
-    said = _("It is being taken back.") if path != HERE else _("Another incident still wants it: it stays in place for that one.")
+    said = (
+        _("It is being taken back.")
+        if path != HERE
+        else _("Another incident still wants it: it stays in place for that one.")
+    )
     return then(path, said)
 
 
@@ -128,7 +141,9 @@ def undo(form: Form, row_id: UUID, actor: Actor = allowed("countermeasure.remove
 def keep(form: Form, row_id: UUID, actor: Actor = allowed("countermeasure.remove")) -> Response:
     """Decide that it stays, and when to look at it again."""
     hours = form.get("hours")
-    span = timedelta(hours=min(int(hours), 24 * 90)) if hours.isdigit() and int(hours) else timedelta(hours=24)
+    span = (
+        timedelta(hours=min(int(hours), 24 * 90)) if hours.isdigit() and int(hours) else timedelta(hours=24)
+    )
     with unit_of_work() as uow:
         _one(uow, actor, row_id)
         countermeasures.review(uow, actor, row_id, span)
@@ -157,7 +172,9 @@ def _undo(name: str) -> Action | None:
 def _same(row: Countermeasure, other: Countermeasure) -> bool:
     """Whether another countermeasure wants the same thing of the same product."""
     wanted = (row.action, row.instance, row.entity_type, row.entity_value)
-    return other.id != row.id and (other.action, other.instance, other.entity_type, other.entity_value) == wanted
+    return (
+        other.id != row.id and (other.action, other.instance, other.entity_type, other.entity_value) == wanted
+    )
 
 
 def _rendered(
@@ -170,6 +187,8 @@ def _rendered(
         with reading() as session:
             product = instances.product_of(instances.get(session, row.instance or ""))
         given = execute.inputs_from(action.undo.inputs, undo, call.inputs, call.output or {}, product)
-        return execute.show(undo, product, {name: value for name, value in given.items() if value is not None}, "undo"), ""
+        return execute.show(
+            undo, product, {name: value for name, value in given.items() if value is not None}, "undo"
+        ), ""
     except (ActionFailed, Unsealable, NotFound) as error:
         return None, error.message

@@ -113,7 +113,9 @@ def budget(request: Request, form: Form, actor: Actor = allowed("guard.change"))
     name, number = form.get("name"), form.get("per_hour")
     try:
         if number and not number.isdigit():
-            raise Invalid(_("A budget is a whole number; empty means the default."), [Problem("per_hour", number)])
+            raise Invalid(
+                _("A budget is a whole number; empty means the default."), [Problem("per_hour", number)]
+            )
         if name not in _names():
             raise Invalid(_("Choose an effect, a verb or an action."), [Problem("name", name)])
         with unit_of_work() as uow:
@@ -156,7 +158,9 @@ def _names() -> list[str]:
 
 def _budgets(session: Session) -> list[tuple[str, int, bool]]:
     """Name, most in an hour, and whether somebody has set it."""
-    set_here = {row.name: row.per_hour for row in session.scalars(select(ActionBudget).order_by(ActionBudget.name))}
+    set_here = {
+        row.name: row.per_hour for row in session.scalars(select(ActionBudget).order_by(ActionBudget.name))
+    }
     shown = [(name, set_here.pop(name, number), name in set_here) for name, number in DEFAULT_BUDGETS.items()]
     return [*shown, *((name, number, True) for name, number in set_here.items())]
 
@@ -165,7 +169,9 @@ def _probed(session: Session, text: str) -> list[tuple[Entity, str | None]]:
     """What the text may be, and why nothing disruptive may be done to it (None: it may)."""
     protected = [Protected(row.kind, row.value, row.reason, row.own) for row in rails.protected(session)]
     guess = entities.entity("auto", text)
-    named = [guess] if guess else [found for kind in ("host", "user") if (found := entities.entity(kind, text))]
+    named = (
+        [guess] if guess else [found for kind in ("host", "user") if (found := entities.entity(kind, text))]
+    )
     return [(entity, guards.protection(entity, protected)) for entity in named]
 
 

@@ -72,7 +72,15 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
 @router.get("/settings/rules/new")
 def new(request: Request, actor: Actor = allowed("grouping_rule.edit")) -> Response:
     """The editor for a new rule."""
-    entered = {"name": "", "when": "", "action": "open", "key": DEFAULT_KEY, "why": "", "threshold": "1", "window": "30"}
+    entered = {
+        "name": "",
+        "when": "",
+        "action": "open",
+        "key": DEFAULT_KEY,
+        "why": "",
+        "threshold": "1",
+        "window": "30",
+    }
     return _editor(request, actor, None, entered)
 
 
@@ -91,7 +99,9 @@ def one(request: Request, rule_id: UUID, actor: Actor = allowed("incident.read")
 
 
 @router.post("/settings/rules/{rule_id}")
-def change(request: Request, form: Form, rule_id: UUID, actor: Actor = allowed("grouping_rule.edit")) -> Response:
+def change(
+    request: Request, form: Form, rule_id: UUID, actor: Actor = allowed("grouping_rule.edit")
+) -> Response:
     """Save a rule, or try it as it stands in the form."""
     with reading() as session:
         row = rules.get(session, rule_id)
@@ -103,7 +113,9 @@ def switch(form: Form, rule_id: UUID, actor: Actor = allowed("grouping_rule.edit
     """Use a rule, or leave it out."""
     with unit_of_work() as uow:
         row = rules.switch(uow, actor, rule_id, enabled=form.get("enabled") == "yes")
-        said = _("“%(name)s” is asked from now on.") if row.enabled else _("“%(name)s” is left out from now on.")
+        said = (
+            _("“%(name)s” is asked from now on.") if row.enabled else _("“%(name)s” is left out from now on.")
+        )
         name = row.name
     return then(LIST, said % {"name": name})
 
@@ -126,7 +138,9 @@ def remove(rule_id: UUID, actor: Actor = allowed("grouping_rule.edit")) -> Respo
 
 
 def _saved_or_tried(request: Request, actor: Actor, row: GroupingRule | None, form: Fields) -> Response:
-    entered = {name: form.get(name) for name in ("name", "when", "action", "key", "why", "threshold", "window")}
+    entered = {
+        name: form.get(name) for name in ("name", "when", "action", "key", "why", "threshold", "window")
+    }
     trial: Trial | None = None
     try:
         rule = _read(entered)
@@ -157,7 +171,9 @@ def _read(entered: dict[str, str]) -> Rule:
         raise Invalid(message, [Problem("name", message)])
     window = timedelta(minutes=numbers["window"])
     action = cast(Action, entered["action"])
-    return Rule(entered["name"], entered["when"], action, entered["key"], entered["why"], numbers["threshold"], window)
+    return Rule(
+        entered["name"], entered["when"], action, entered["key"], entered["why"], numbers["threshold"], window
+    )
 
 
 def _entered(row: GroupingRule) -> dict[str, str]:
@@ -183,7 +199,9 @@ def _editor(
         entered=entered,
         problems=problems or [],
         actions=[(name, words[name]) for name in ACTIONS],
-        known=[(path, str(kind)) for path, kind in ALERT.paths() if path not in ("alert", "alert.observables")],
+        known=[
+            (path, str(kind)) for path, kind in ALERT.paths() if path not in ("alert", "alert.observables")
+        ],
         examples=_examples(),
         trial=trial,
         may_edit=actor.may("grouping_rule.edit"),

@@ -65,7 +65,12 @@ def replay(form: Form, actor: Actor = allowed("work.manage")) -> Response:
             parked.replay(uow, actor, kind, row)
     if not rows:
         return then(HERE, _("Nothing was ticked."))
-    return then(HERE, _("%(n)s is tried again.") % {"n": len(rows)} if len(rows) == 1 else _("%(n)s are tried again.") % {"n": len(rows)})
+    return then(
+        HERE,
+        _("%(n)s is tried again.") % {"n": len(rows)}
+        if len(rows) == 1
+        else _("%(n)s are tried again.") % {"n": len(rows)},
+    )
 
 
 def _row(text: str) -> tuple[str, UUID]:
