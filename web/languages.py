@@ -67,8 +67,3 @@ def gettext(message: str) -> str:
 def ngettext(singular: str, plural: str, number: int) -> str:
     """The right plural of the message in the reader's language."""
     return catalogue(_current.get()).ngettext(singular, plural, number)
-
-
-def lazy(message: str) -> str:
-    """Marks a message for extraction; templates translate it where it is shown."""
-    return message

@@ -14,7 +14,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +22,6 @@ from urllib.parse import quote, unquote
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from core import clock
 from web import languages, wording
@@ -124,13 +122,3 @@ def then(path: str, said: str = "") -> RedirectResponse:
     if said:
         response.set_cookie(SAID_COOKIE, quote(said[:300]), max_age=30, samesite="lax", httponly=True)
     return response
-
-
-def fragment(template: str, **context: Any) -> Markup:
-    """A small template rendered on its own, to be placed in a page."""
-    return Markup(environment().get_template(template).render(context))  # noqa: S704  # our own autoescaped template
-
-
-def local_input(at: datetime) -> str:
-    """The value of an <input type=datetime-local> in UTC."""
-    return at.strftime("%Y-%m-%dT%H:%M")

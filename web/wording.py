@@ -9,7 +9,6 @@ from typing import Any
 from connectors import entities
 from core import clock
 from web.languages import gettext as _
-from web.languages import ngettext
 
 # Characters that reorder, hide or join text (Unicode TR36 §2.3, TR9 explicit formatting characters).
 _TRICKS = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -107,11 +106,6 @@ def initials(name: str) -> str:
     """Up to two letters for a person's mark."""
     parts = [part for part in re.split(r"[\s.@_-]+", name) if part]
     return "".join(part[0] for part in parts[:2]).upper() or "?"
-
-
-def plural(value: int, singular: str, many: str) -> str:
-    """A count with its noun, "1 alert" or "1,204 alerts", in the reader's language; the strings hold %(num)s."""
-    return ngettext(singular, many, value) % {"num": number(value)}
 
 
 def pretty(value: Any) -> str:
