@@ -46,6 +46,7 @@ class CallPage(Page, template="call.html", rail="settings"):
     call: ActionCall
     title: str
     key: str | None
+    inputs: list[tuple[str, Any, str]]
     children: list[ActionCall]
     measures: list[Countermeasure]
     story: list[Told]
@@ -139,6 +140,13 @@ def _one(session: Session, actor: Actor, call_id: UUID) -> ActionCall:
     return row
 
 
+def _inputs(call: ActionCall) -> list[tuple[str, Any, str]]:
+    """What was given: name, value, and which kind of thing the value names ("" when none)."""
+    kinds = {value: kind for kind, value in call.entities}
+    given = sorted(call.inputs.items())
+    return [(name, value, kinds.get(str(value), "")) for name, value in given if value is not None]
+
+
 def _page(request: Request, actor: Actor, call_id: UUID, problems: list[Problem] | None = None) -> Response:
     with reading() as session:
         row = _one(session, actor, call_id)
@@ -150,6 +158,7 @@ def _page(request: Request, actor: Actor, call_id: UUID, problems: list[Problem]
             call=row,
             title=title_of(row),
             key=keys_of(session, [row.subject]).get(row.subject),
+            inputs=_inputs(row),
             children=list(session.scalars(children)),
             measures=list(session.scalars(measures)),
             story=tell_all(entries(session, ref=Ref("call", str(row.id)), limit=30)),
