@@ -45,7 +45,7 @@ def _first_link(tocsin: Tocsin) -> str:
 
 
 def _sign_out(page: Page) -> None:
-    page.locator("summary[aria-label='You']").click()
+    page.locator("summary[aria-label$='You']").click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/login*")
 
