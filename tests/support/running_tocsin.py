@@ -1,5 +1,6 @@
 """Tocsin as an operator runs it: processes of its own, a free port, a data directory, spoken to over HTTP."""
 
+import http.client
 import json
 import os
 import signal
@@ -39,6 +40,7 @@ class Tocsin:
         }
         self.log = data / "processes.log"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._clients: list[httpx.Client] = []
 
     def start(self, *commands: str, seconds: float = 90.0) -> "Tocsin":
         """Start `serve` (or the given commands as processes) and wait until /readyz answers 200."""
@@ -80,8 +82,15 @@ class Tocsin:
         return json.loads(self.run(*arguments, "--json"))
 
     def client(self, **options: Any) -> httpx.Client:
-        """An HTTP client for this installation."""
-        return httpx.Client(base_url=self.url, timeout=10, trust_env=False, **options)
+        """An HTTP client for this installation; closed with it at the latest."""
+        self._clients.append(httpx.Client(base_url=self.url, timeout=30, trust_env=False, **options))
+        return self._clients[-1]
+
+    def end(self) -> None:
+        """Kill what runs and close every client: the end of a test."""
+        self.kill()
+        while self._clients:
+            self._clients.pop().close()
 
     def _end(self, how: signal.Signals, commands: tuple[str, ...]) -> None:
         ending = [self._running.pop(name) for name in (commands or tuple(self._running)) if name in self._running]
@@ -98,15 +107,22 @@ class Tocsin:
     def _until_ready(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while True:
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass  # not listening yet
+            if self._answers_ready():
+                return
             ended = [name for name, process in self._running.items() if process.poll() is not None]
             if ended or time.monotonic() > end:
                 raise AssertionError(f"Tocsin is not ready ({ended or 'too slow'}); its log:\n{self._tail()}")
             time.sleep(0.05)
+
+    def _answers_ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False  # not listening yet
+        finally:
+            connection.close()
 
     def _tail(self) -> str:
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
@@ -123,7 +139,7 @@ def tocsin(tmp_path: Path) -> Iterator[Callable[..., Tocsin]]:
 
     yield make
     for installation in made:
-        installation.kill()
+        installation.end()
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +147,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tocsin]:
     """`tocsin serve` on SQLite, ready; one for all tests of a file, so each test rings with a source of its own."""
     installation = Tocsin(tmp_path_factory.mktemp("running") / "data").start()
     yield installation
-    installation.kill()
+    installation.end()
 
 
 @pytest.fixture
