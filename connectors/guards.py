@@ -84,9 +84,11 @@ def judge(action: Action, named: Sequence[Entity], asked: Asked, rails: Rails) -
     refusal = (
         _reading(action, named, asked, rails)
         if action.effect is Effect.read
-        else _disrupting(action, named, asked, rails)
-        if disrupts and not asked.releasing
         else None
+        if asked.releasing
+        else _disrupting(action, named, asked, rails)
+        if disrupts
+        else _over_budget(action, asked, rails)
     )
     if refusal is not None:
         return refusal
@@ -119,10 +121,14 @@ def _disrupting(action: Action, named: Sequence[Entity], asked: Asked, rails: Ra
         return Verdict("refused", why, "trust")
     if action.effect is Effect.destructive and not person:
         return Verdict("refused", "What destroys needs a person's approval.", "destructive")
-    if rails.budget is not None and rails.used >= rails.budget and not person:
-        why = f"{action.title}: {rails.used} of {rails.budget} in the last hour are used; a person can approve more."
-        return Verdict("refused", why, "budget")
-    return None
+    return _over_budget(action, asked, rails)
+
+
+def _over_budget(action: Action, asked: Asked, rails: Rails) -> Verdict | None:
+    if rails.budget is None or rails.used < rails.budget or asked.by_person or asked.approved_by:
+        return None
+    why = f"{action.title}: {rails.used} of {rails.budget} in the last hour are used; a person can approve more."
+    return Verdict("refused", why, "budget")
 
 
 def _reading(action: Action, named: Sequence[Entity], asked: Asked, rails: Rails) -> Verdict | None:

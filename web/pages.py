@@ -75,6 +75,7 @@ def environment() -> Environment:
     env.globals["asset"] = asset
     env.globals["now"] = clock.now
     env.globals["lang"] = languages.current
+    env.globals["languages"] = languages.LANGUAGES
     env.filters.update(wording.FILTERS)
     env.globals["ui"] = env.get_template("macros.html").module
     return env

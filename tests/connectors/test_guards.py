@@ -111,6 +111,8 @@ def test_a_budget_stops_automation_and_not_people():
     assert verdict(BLOCK, IP, used_up).rail == "budget"
     assert verdict(BLOCK, IP, used_up, by_person=True).state == "go"
     assert verdict(BLOCK, IP, replace(RAILS, budget=30, used=29)).state == "go"
+    assert verdict(POST, (), used_up).rail == "budget"
+    assert verdict(POST, (), used_up, by_person=True).state == "go"
 
 
 def test_hold_all_holds_what_changes_things():

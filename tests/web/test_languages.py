@@ -1,11 +1,14 @@
 """The reader's language is their own choice first, then the browser's order."""
 
+import io
 import re
 
 import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
-from web.languages import CATALOGUES, choose, gettext, use
+from web.languages import CATALOGUES, COMPLETE, KNOWN, choose, gettext, use
 
 _PLACE = re.compile(r"%\(\w+\)s")
 
@@ -23,7 +26,22 @@ _PLACE = re.compile(r"%\(\w+\)s")
     ],
 )
 def test_choose(cookie: str | None, header: str | None, chosen: str) -> None:
-    assert choose(cookie, header) == chosen
+    assert choose(cookie, header, {"en", "es"}) == chosen
+
+
+def test_a_language_is_offered_when_it_is_complete() -> None:
+    folder = CATALOGUES.parent
+    ours: set[str] = set()
+    methods, options = parse_mapping_cfg(io.StringIO((CATALOGUES / "babel.cfg").read_text()))
+    for _, _, message, _, _ in extract_from_dir(folder, methods, options, callback=None):
+        ours.add(message[0] if isinstance(message, tuple) else message)
+    assert len(ours) > 500
+    for code in KNOWN:
+        if code == "en":
+            continue
+        with (CATALOGUES / f"{code}.po").open("rb") as file:
+            told = {m.id[0] if isinstance(m.id, tuple) else m.id for m in read_po(file) if m.string and any(m.string)}
+        assert (code in COMPLETE) == ours.issubset(told), f"{code} lacks {len(ours - told)} of {len(ours)} messages"
 
 
 def test_translations_keep_every_placeholder() -> None:

@@ -216,7 +216,7 @@ def test_a_way_is_added_ordered_tested_and_removed(people: People, drain: Drain)
 
 def test_my_name_zone_and_password_are_mine_to_change(people: People) -> None:
     rita, elsewhere = Reader(people.rita), Reader(people.rita)
-    rita.post("/profile", name="Rita Levi", zone="Europe/Rome", locale="es")
+    rita.post("/profile", name="Rita Levi", zone="Europe/Rome", locale="en")
     assert "Rita Levi" in rita.get("/profile")
     assert "Europe/Rome" in rita.get("/profile")
     with unit_of_work() as uow:
