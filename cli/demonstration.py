@@ -166,8 +166,8 @@ def _finished(stage: Stage, incident: UUID | None) -> None:
         summary="The web shop was down for the time shown. Reloading brought it back; the hook now alerts.",
     )
     _do(closing.close, ana, incident, ended)
+    same = closing.Closing(disposition="duplicate", summary="The same outage, seen from the other server.")
     for other in _open_incidents("availability"):
-        same = closing.Closing(disposition="duplicate", summary="The same outage, seen from the other server.")
         _do(closing.close, ana, other, same)
 
 

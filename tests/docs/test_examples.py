@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,7 @@ def of(language: str, *words: str) -> list[pytest.param]:  # type: ignore[valid-
 
 
 def test_every_block_is_of_a_kind_that_is_tried_or_says_why_not() -> None:
-    tried = {("console", ""), ("json", *registry.all()), ("cel", *SCHEMAS), ("yaml", "playbook", "mapping", "connector")}
+    tried = {("console", ""), ("json", *registry.all()), ("cel", *SCHEMAS), ("yaml", "playbook", "mapping", "connector", "facts")}
     kinds = {entry[0]: set(entry[1:]) for entry in tried}
     for one in EVERY:
         if one.left_out is None:
@@ -141,7 +142,19 @@ def test_links_lead_somewhere() -> None:
 
 def with_commands() -> list[str]:
     """The guides that show something to type."""
-    return sorted({one.file for one in EVERY if one.language == "console" and not one.left_out})
+    shown = [one for one in EVERY if one.language == "console" and not one.left_out]
+    return sorted({one.file for one in shown if any(not _is_make(line) for line in shown_examples.typed(one))})
+
+
+def _is_make(line: Typed) -> bool:
+    return NOT_TYPED.match(line.command) is not None
+
+
+def test_make_targets_are_there() -> None:
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for path in shown_examples.guides():
+        for name in re.findall(r"(?:\$ |`|&& )make ([a-z]+)", path.read_text(encoding="utf-8")):
+            assert f"\n{name}:" in targets, f"{path.name}: make {name}"
 
 
 @pytest.mark.slow
@@ -150,6 +163,7 @@ def with_commands() -> list[str]:
 def test_commands_answer_as_shown(guide: str, tocsin: Callable[..., Tocsin], tmp_path: Path) -> None:
     desk = tmp_path / "desk"
     desk.mkdir()
+    shutil.copy(ROOT / "playbooks.yaml", desk)  # a reader stands in Tocsin's folder
     reader = Reader(tocsin(), desk)
     for one in EVERY:
         if one.file == guide and not one.left_out:
@@ -162,15 +176,12 @@ class Reader:
     def __init__(self, tocsin: Tocsin, desk: Path) -> None:
         self.tocsin = tocsin.start()
         self.desk = desk
-        self.known: dict[str, str] = {"incident": self._an_incident()}
         self.env = {**tocsin.env, "PATH": f"{Path(COMMAND).parent}:{tocsin.env.get('PATH', '')}", "no_proxy": "*"}
-        self.known |= {"token": str(tocsin.json("token", "create", "--name", "guide", "--scope", "role:administrator")["token"])}
-
-    def _an_incident(self) -> str:
-        token = self.tocsin.json("token", "create", "--name", "the guide's reader")["token"]
-        with self.tocsin.client(headers={"Authorization": f"Bearer {token}"}) as client:
+        token = str(tocsin.json("token", "create", "--name", "guide", "--scope", "role:administrator")["token"])
+        with tocsin.client(headers={"Authorization": f"Bearer {token}"}) as client:
             draft = {"title": "Opened for the guide", "severity": "medium"}
-            return str(client.post("/api/v1/incidents", json=draft).raise_for_status().json()["key"])
+            key = str(client.post("/api/v1/incidents", json=draft).raise_for_status().json()["key"])
+        self.known: dict[str, str] = {"token": token, "incident": key}
 
     def follow(self, example: Example) -> None:
         """Save the file an example is, or type the commands it holds."""
@@ -181,8 +192,7 @@ class Reader:
                 self._type(example, one)
 
     def _type(self, example: Example, one: Typed) -> None:
-        if target := NOT_TYPED.match(one.command):
-            assert f"\n{target[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8"), f"{example.file}:{one.line}"
+        if _is_make(one):
             return
         where = f"{example.file}:{one.line}"
         fresh = shown_examples.blanks(one.shown) - shown_examples.blanks(one.command)
