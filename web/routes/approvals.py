@@ -1,6 +1,6 @@
 """An approval: what exactly will be done, to what, on which evidence, and what happens if nobody answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from connectors.registry import actions, verbs
 from core.actors import Actor
 from core.auth import users
 from core.db import reading, unit_of_work
-from core.errors import NotFound
+from core.errors import Invalid, NotFound, Problem
 from incidents import observables
 from incidents import queries as record
 from incidents.alert_models import Alert
@@ -103,6 +103,12 @@ def _written(step: Step | None) -> list[tuple[str, str]]:
 
 
 ORDER = ("", "read", "write", "disruptive", "destructive")
+WORD = "APPROVE"
+
+
+def worst(acts: Sequence[Act]) -> str:
+    """The strongest effect of what would be done."""
+    return max((one.effect for one in acts), key=lambda effect: ORDER.index(effect) if effect in ORDER else 0, default="")
 
 
 @router.get("/approvals/{wait_id}")
@@ -146,11 +152,7 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             ask=str(detail.get("ask", "")),
             why=str(detail.get("why") or ""),
             acts=acts,
-            worst=max(
-                (one.effect for one in acts),
-                key=lambda effect: ORDER.index(effect) if effect in ORDER else 0,
-                default="",
-            ),
+            worst=worst(acts),
             asked_of=[_whom(who, names) for who in detail.get("from", [])],
             quorum=int(detail.get("quorum") or 1),
             votes=votes,
@@ -172,5 +174,10 @@ def answer(form: Form, wait_id: UUID, actor: Actor = allowed("approval.answer"))
     """Approve or refuse."""
     approve = form.get("answer") == "approve"
     with unit_of_work() as uow:
+        wait = uow.get(Wait, wait_id)
+        asked = [act(what, {}) for what in wait.detail.get("what", []) if isinstance(what, dict)] if wait else []
+        if approve and worst(asked) in ("disruptive", "destructive") and form.get("word").upper() != WORD:
+            message = _("This disrupts: to approve it, type %(word)s.") % {"word": WORD}
+            raise Invalid(message, [Problem("word", message)])
         runs.answer(uow, actor, wait_id, {"approve": approve, "reason": form.get("reason")})
     return then(f"/approvals/{wait_id}", _("You approved it.") if approve else _("You refused it."))
