@@ -173,7 +173,7 @@ DEFAULT_RULES = (
         "Outage, as its tool groups it",
         'alert.severity_rank >= 4 && alert.category == "availability" && alert.correlation != null',
         "open",
-        'group:{{ alert.source }}:{{ alert.correlation }}',
+        "group:{{ alert.source }}:{{ alert.correlation }}",
         "severity {{ alert.severity }}, one group of {{ alert.source }}",
     ),
     Rule(
