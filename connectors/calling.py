@@ -1,14 +1,16 @@
 """Does what was asked for: intent → commit → call, with no transaction open → outcome → commit; and finds out after a crash."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from connectors import blocklist, calls, execute, facts, instances, rails, registry
 from connectors.contract import Action, ActionFailed
 from connectors.execute import Answer, Product
 from connectors.models import CALLING, FAILED, HELD, INTENDED, SUCCEEDED, UNKNOWN, ActionCall
-from core import logs, work
+from core import callbacks, logs, work
 from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import NotFound, TocsinError
@@ -25,13 +27,17 @@ PORTS = {"blocklist": blocklist.Port()}
 
 @dataclass(frozen=True)
 class Job:
-    """A claimed call with what is needed to do it; `began` when an earlier worker may have done it already."""
+    """A claimed call with what is needed to do it; `began` when an earlier worker may have done it already.
+
+    `inputs` are the call's as they are sent: addresses to call back at have their proof, which is kept nowhere.
+    """
 
     claim: Claim
     call: ActionCall
     action: Action
     product: Product
     began: bool
+    inputs: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ def _one(claim: Claim) -> None:
     if job is None:
         return
     outcome = _do(job)
+    outcome = replace(outcome, why=callbacks.hidden(outcome.why))
     with unit_of_work() as uow:
         _write(uow, job, outcome)
 
@@ -94,7 +101,8 @@ def _prepare(claim: Claim) -> Job | None:
             row.state, row.called_at, row.request, row.tries = CALLING, uow.now, shown, row.tries + 1
             calls.tell(uow, actor_of(row), row, facts.ACTION_ATTEMPTED)
             uow.flush()
-    return Job(claim, row, action, product, began)
+    inputs = callbacks.proven(row.inputs, row.run) if row.run is not None else row.inputs
+    return Job(claim, row, action, product, began, inputs)
 
 
 def _owned(uow: UnitOfWork, claim: Claim) -> ActionCall:
@@ -124,7 +132,7 @@ def _do(job: Job) -> Outcome:
     call, action = job.call, job.action
     try:
         if call.polling_until is not None:
-            answer = execute.poll(action, job.product, call.inputs, call.output or {}, call.key)
+            answer = execute.poll(action, job.product, job.inputs, call.output or {}, call.key)
             return Outcome("done", answer) if answer is not None else Outcome("wait")
         if job.began and not action.idempotent:
             if action.probe is None:
@@ -132,7 +140,7 @@ def _do(job: Job) -> Outcome:
                 return Outcome("unknown", why=why)
             if _happened(job):
                 return Outcome("done", Answer(dict(call.output or {}), {"probe": "It had happened."}))
-        answer = execute.perform(action, job.product, call.inputs, call.key, PORTS)
+        answer = execute.perform(action, job.product, job.inputs, call.key, PORTS)
     except _Unanswered as error:
         return Outcome("ask", why=error.message)
     except ActionFailed as error:
@@ -148,7 +156,7 @@ class _Unanswered(TocsinError):
 
 def _happened(job: Job) -> bool:
     try:
-        return execute.probe(job.action, job.product, job.call.inputs, job.call.output or {}, PORTS)
+        return execute.probe(job.action, job.product, job.inputs, job.call.output or {}, PORTS)
     except ActionFailed as error:
         raise _Unanswered(
             f"It is not known whether it happened, and asking failed: {error.message}"
@@ -174,8 +182,8 @@ def judge(error: ActionFailed, action: Action, tries: int, most_tries: int) -> O
 def _write(uow: UnitOfWork, job: Job, outcome: Outcome) -> None:
     row, claim = _owned(uow, job.claim), job.claim
     if outcome.answer is not None:
-        row.output = execute.bounded(outcome.answer.output)
-        row.response = outcome.answer.kept or row.response
+        row.output = callbacks.hidden(execute.bounded(outcome.answer.output))
+        row.response = callbacks.hidden(outcome.answer.kept) or row.response
     if outcome.kind == "wait":
         _wait(uow, row, job)
     elif outcome.kind == "done":

@@ -79,6 +79,11 @@ def unseal(sealed: str, purpose: str) -> str:
     return opened.decode()
 
 
+def proof(purpose: str, data: bytes) -> bytes:
+    """32 bytes that only this installation can make of `data`: the same ones each time."""
+    return hmac.digest(_key(settings().secret_key, "proof:" + purpose), data, "sha256")
+
+
 def sign(purpose: str, payload: dict[str, Any], expires_in: int) -> str:
     """A URL-safe signed token of `payload` that expires after `expires_in` seconds; readable by whoever holds it."""
     body = msgspec.json.encode({**payload, "exp": int(time.time()) + expires_in})

@@ -1,13 +1,13 @@
 """Carries out what the engine decides, in memory; what only the database can do is asked of the caller."""
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from core import callbacks
 from core.errors import TocsinError
 from core.expressions import TemplateError, is_template
-from core.ids import secret_token
 from playbooks.contract import (
     Blocked,
     Done,
@@ -20,6 +20,7 @@ from playbooks.contract import (
     Refused,
     Skipped,
     Undecided,
+    WaitDraft,
 )
 from playbooks.engine import Due, End, Expire, Fold, Start, below, decide
 from playbooks.plan import Input, Plan, Step
@@ -206,8 +207,7 @@ class Run:
                 self._unwait(row)
                 row.detail.update(detail)
                 for draft in waits:
-                    token = secret_token() if draft.kind == "callback" else None
-                    self.state.waits.append(NewWait(row, draft, token=token))
+                    self.state.waits.append(NewWait(row, _placed(draft, row)))
                     if draft.kind == "approval":
                         self._note("step.asked", row, {"quorum": draft.detail.get("quorum")}, {"ask": draft.detail.get("ask")})
                 dues = [draft.due_at for draft in waits if draft.due_at is not None]
@@ -292,6 +292,12 @@ class Run:
         step = self.plan.steps[row.path]
         told = {"step": step.id, "path": row.path, **({"iteration": row.iteration} if row.iteration else {}), **body}
         self.state.notes.append(Note(verb, row, told, data))
+
+
+def _placed(draft: WaitDraft, row: Attempt) -> WaitDraft:
+    """A wait for somebody outside is found by its place in the run."""
+    where = callbacks.place(row.path, row.iteration)
+    return replace(draft, ref=callbacks.ref(where)) if draft.kind == "callback" else draft
 
 
 def fill_inputs(declared: Mapping[str, Input], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from core.expressions import ExpressionError, Schema, check_template, compile_co
 from incidents.schema import INCIDENT
 from playbooks.language import Reader, did_you_mean
 from playbooks.plan import Plan, Step
-from playbooks.scope import ERROR, ROOTS, RUN, input_types, references, result_type, source_of
+from playbooks.scope import ERROR, ROOTS, RUN, callbacks_in, input_types, references, result_type, source_of
 
 if TYPE_CHECKING:
     from playbooks.compile import Draft
@@ -55,6 +55,13 @@ def check_step(draft: Draft, drafts: dict[str, Draft]) -> Step:
     for ident in named:
         if ident not in visible:
             reader.wrong(_not_visible(ident, place.visible, place.ids))
+    waits = _callbacks(draft, drafts)
+    told = callbacks_in(source_of({key: step.spec[key] for key in kind.sends}))
+    for ident in callbacks_in([*loop, *templates]):
+        if ident not in told:
+            reader.wrong(f'callbacks.{ident} may stand only in the "with" of an action or a playbook: it is a secret')
+        elif ident not in waits:
+            reader.wrong(_no_callback(ident, waits, place.ids))
     used = {ident: visible[ident] for ident in named if ident in visible}
     in_loop = place.in_loop or step.looped
     schema = _schema(draft, drafts, visible, in_loop)
@@ -65,9 +72,42 @@ def check_step(draft: Draft, drafts: dict[str, Draft]) -> Step:
         _check_condition(reader, condition, schema, kind.name)
     for text in loop:
         _check_template(reader, "for_each", text, before)
+    with_waits = schema.extended(callbacks="map")
     for text in templates:
-        _check_template(reader, kind.name, text, schema)
-    return msgspec.structs.replace(step, sees=used)
+        _check_template(reader, kind.name, text, with_waits if callbacks_in([text]) else schema)
+    return msgspec.structs.replace(step, sees=used, callbacks={ident: waits[ident] for ident in told if ident in waits})
+
+
+def _callbacks(draft: Draft, drafts: dict[str, Draft]) -> dict[str, str]:
+    """The waits of this playbook that can be called back from this step's round: outside loops the step is not in."""
+    around = {draft.step.path, *_loops_around(draft.step, drafts)}
+    return {
+        other.step.id: path
+        for path, other in drafts.items()
+        if other.step.spec.get("callback") is True
+        and other.step.scope == draft.step.scope
+        and not other.step.looped
+        and around.issuperset(_loops_around(other.step, drafts))
+    }
+
+
+def _loops_around(step: Step, drafts: dict[str, Draft]) -> list[str]:
+    found = []
+    while step.parent is not None:
+        parent = drafts[step.parent]
+        if parent.step.looped or parent.kind.turns:
+            found.append(step.parent)
+        step = parent.step
+    return found
+
+
+def _no_callback(ident: str, waits: dict[str, str], ids: dict[str, int]) -> str:
+    if ident in ids:
+        return (
+            f'callbacks.{ident} cannot be told here: step "{ident}" (line {ids[ident]}) must be a wait with callback: true '
+            f'that no loop repeats; put a loop around both steps instead'
+        )
+    return f'there is no wait "{ident}" to call back{did_you_mean(ident, waits)}'
 
 
 def _not_visible(ident: str, visible: dict[str, str], ids: dict[str, int]) -> str:

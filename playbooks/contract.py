@@ -39,7 +39,8 @@ KnownAction = Callable[[str], ActionInfo | None]
 class WaitDraft:
     """Something a run waits for.
 
-    `kind`: timer | task | approval | callback | call. `ref` names the row elsewhere that will answer ("call:<id>").
+    `kind`: timer | task | approval | callback | call. `ref` names what will answer: a row elsewhere ("call:<id>"), or
+    the place that a callback's address leads to.
     `due_at`: when the wait is over by itself. `detail`: what a page needs to show the question.
     """
 
@@ -226,7 +227,8 @@ class StepKind:
 
     `begin(view)` is asked when the step starts, `on_event(view, event)` when something it waits for happens.
     `begin_loop(view)`, when given, is asked once before a `for_each` starts. `conditions(spec)` yields the CEL
-    sources in its spec; every other text there is a template, except under the keys of `literal`. `turns`: its block
+    sources in its spec; every other text there is a template, except under the keys of `literal`. `sends`: keys of its spec whose
+    values leave by the door, so that addresses to call back at may stand there. `turns`: its block
     runs in numbered rounds. `runs_all`: all its blocks always run, so later steps may look into them. `goes_on`:
     its failure does not stop the run unless the step says `on_error: fail`.
     """
@@ -240,6 +242,7 @@ class StepKind:
     begin_loop: Callable[[View], Outcome] | None = None
     conditions: Callable[[Mapping[str, Any]], Iterator[str]] = _no_conditions
     literal: frozenset[str] = frozenset()
+    sends: frozenset[str] = frozenset()
     extra_keys: tuple[str, ...] = ()
     needs_person: bool = False
     turns: bool = False

@@ -17,6 +17,7 @@ RUN_PARKED = declare("run.parked", "set the run aside: it cannot go on by itself
 STEP_DECIDED = declare("step.decided", "took a branch")
 STEP_ASKED = declare("step.asked", "asked for agreement")
 STEP_ANSWERED = declare("step.answered", "answered")
+STEP_CALLED_BACK = declare("step.called_back", "called back")
 STEP_RETRIED = declare("step.retried", "will try the step again")
 STEP_FAILED = declare("step.failed", "could not do the step")
 STEP_REFUSED = declare("step.refused", "did not do the step: it was refused")

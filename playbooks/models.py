@@ -121,11 +121,10 @@ class Wait(Identified, Dated, Base):
     )
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id"))
-    attempt_id: Mapped[UUID] = mapped_column(ForeignKey("step_attempts.id"))
+    attempt_id: Mapped[UUID | None] = mapped_column(ForeignKey("step_attempts.id"))  # none: called back before it waits
     kind: Mapped[str] = mapped_column(String(12))  # timer task approval callback call
     due_at: Mapped[datetime | None] = mapped_column(Instant)
-    ref: Mapped[str | None] = mapped_column(String(80))  # "task:<id>", "call:<id>"
-    token: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)  # the digest of a callback's token
+    ref: Mapped[str | None] = mapped_column(String(80))  # "task:<id>", "call:<id>", "callback:<place>"
     detail: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     answered_at: Mapped[datetime | None] = mapped_column(Instant)
     answer: Mapped[dict[str, Any] | None] = mapped_column(Json)  # {event, data}

@@ -29,8 +29,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step as compiled.
 
     `path` addresses it in the plan ("verdict/1/contain"); `loops` says how many loops enclose it; `blocks` are the
-    lists of steps inside it, by name; `sees` are the earlier steps its expressions use, by id; `cover` is the
-    approval that stands before it.
+    lists of steps inside it, by name; `sees` are the earlier steps its expressions use, by id, `callbacks` the
+    waits whose addresses they use; `cover` is the approval that stands before it.
     """
 
     path: str
@@ -49,6 +49,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     on_error: Literal["", "fail", "continue", "steps"] = ""
     blocks: dict[str, tuple[str, ...]] = {}
     sees: dict[str, str] = {}
+    callbacks: dict[str, str] = {}
     parent: str | None = None
     cover: str | None = None
     cover_loops: int = 0

@@ -13,7 +13,7 @@ from core.auth import permissions
 from core.db import UnitOfWork
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.expressions import render
-from core.ids import new_id, token_digest
+from core.ids import new_id
 from core.journal import Fact, record
 from core.types import Ref
 from playbooks import driving, facts, ports, storing
@@ -24,7 +24,7 @@ from playbooks.plan import Plan
 from playbooks.state import RUN_ENDED, RUN_LIVE
 from playbooks.taking_up import AGAIN, taken_up
 
-__all__ = ["answer", "answer_callback", "cancel", "finish_wait", "retry_step", "start"]
+__all__ = ["answer", "cancel", "finish_wait", "retry_step", "start"]
 
 
 def start(
@@ -110,19 +110,6 @@ def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, 
     return wait
 
 
-def answer_callback(uow: UnitOfWork, token: str, payload: Any) -> UUID:
-    """Somebody outside called back with the token of a `wait: {callback: true}`; gives the run's id.
-
-    Raises NotFound for a token that is unknown, used or too late.
-    """
-    open_wait = (Wait.answered_at.is_(None), Wait.closed_at.is_(None))
-    wait = uow.scalar(select(Wait).where(Wait.token == token_digest(token), Wait.kind == "callback", *open_wait))
-    if wait is None:
-        raise NotFound("Nothing waits for this call: it was answered already, or came too late.")
-    finish_wait(uow, wait.id, wait.run_id, "callback", {"payload": storing.storable(payload), "by": []})
-    return wait.run_id
-
-
 def finish_wait(uow: UnitOfWork, wait_id: UUID, run_id: UUID, event: str, data: Mapping[str, Any]) -> bool:
     """Write an answer once and wake its run; False when it came too late."""
     done = uow.execute(
@@ -201,6 +188,8 @@ def retry_step(uow: UnitOfWork, actor: Actor, run_id: UUID, path: str) -> Playbo
         forked_from=old.id,
     )  # fmt: skip
     storing.write_attempts(uow, taken_up(plan, before, path, row.id))
+    early = (Wait.run_id == old.id, Wait.attempt_id.is_(None))  # calls back that came before their step waited
+    uow.execute(update(Wait).where(*early).values(run_id=row.id).execution_options(synchronize_session=False))
     body = {"playbook": row.playbook, "step": path, "version": str(row.version_id)}
     record(uow, actor, Fact(facts.RUN_RETRIED, (row.ref, old.ref, row.subject), body))
     uow.wake(driving.KIND.name)

@@ -11,6 +11,7 @@ ROOTS = ("incident", "inputs", "steps", "vars", "run", "trigger", "item", "index
 _NAMES = re.compile(r"\b(?:incident|inputs|steps|vars|item|index|run|trigger|error)\b(?:\.[A-Za-z_]\w*)*")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _REFERENCE = re.compile(r"\bsteps\.([A-Za-z_]\w*)")
+_CALLBACK = re.compile(r"\bcallbacks\.([A-Za-z_]\w*)")
 _ITEM = re.compile(r"\b(?:item|index)\b")
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
@@ -67,6 +68,12 @@ def references(conditions: list[str], templates: list[str]) -> list[str]:
     codes = [_QUOTED.sub("''", text) for text in conditions]
     codes += [_QUOTED.sub("''", part) for text in templates for part in _TEMPLATE.findall(text)]
     return list(dict.fromkeys(found for code in codes for found in _REFERENCE.findall(code)))
+
+
+def callbacks_in(templates: list[str]) -> list[str]:
+    """The ids of waits whose addresses these templates speak of, once each."""
+    codes = [_QUOTED.sub("''", part) for text in templates for part in _TEMPLATE.findall(text)]
+    return list(dict.fromkeys(found for code in codes for found in _CALLBACK.findall(code)))
 
 
 def speaks_of_item(condition: str) -> bool:

@@ -48,12 +48,11 @@ class Attempt:
 
 @dataclass(slots=True)
 class NewWait:
-    """A wait to be written: of which attempt, for what; `token` is set for callbacks."""
+    """A wait to be written: of which attempt, for what."""
 
     attempt: Attempt
     draft: WaitDraft
     id: UUID = field(default_factory=new_id)
-    token: str | None = None
 
 
 @dataclass(slots=True)

@@ -12,17 +12,18 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
 from core.db import UnitOfWork
-from core.ids import token_digest
 from core.types import Ref
 from core.work import Claim, LostLease
 from playbooks import plan as plans
 from playbooks.models import PlaybookRun, PlaybookVersion, StepAttempt, Wait
 from playbooks.plan import Plan
-from playbooks.state import LIVE, RUN_ENDED, RUN_LIVE, Attempt, RunState
+from playbooks.state import LIVE, RUN_ENDED, RUN_LIVE, Attempt, NewWait, RunState
 
 _ATTEMPT: Any = StepAttempt.__table__
 _WAIT: Any = Wait.__table__
 _RUN: Any = PlaybookRun.__table__
+# Answered, not heard by the run yet, and waited for: a call back may come before its step waits.
+_UNHEARD = (_WAIT.c.answered_at.is_not(None), _WAIT.c.taken_at.is_(None), _WAIT.c.attempt_id.is_not(None))
 
 
 @dataclass
@@ -74,7 +75,7 @@ def load(session: Session, ids: Iterable[UUID]) -> dict[UUID, Loaded]:
         by_id[attempt.id] = attempt
         found[line["run_id"]].state.attempts[attempt.address] = attempt
     waits = select(_WAIT.c.id, _WAIT.c.run_id, _WAIT.c.attempt_id, _WAIT.c.answer).where(
-        _WAIT.c.run_id.in_(found), _WAIT.c.answered_at.is_not(None), _WAIT.c.taken_at.is_(None)
+        _WAIT.c.run_id.in_(found), *_UNHEARD
     )
     for wait_id, run_id, attempt_id, answer in session.execute(waits.order_by(_WAIT.c.answered_at, _WAIT.c.id)):
         found[run_id].answers.append((wait_id, by_id[attempt_id], answer))
@@ -167,16 +168,24 @@ def write_waits(uow: UnitOfWork, state: RunState) -> list[str]:
             "kind": wait.draft.kind,
             "due_at": wait.draft.due_at,
             "ref": wait.draft.ref,
-            "token": token_digest(wait.token) if wait.token else None,
             "detail": storable(dict(wait.draft.detail)),
         }
         for wait in state.waits
+        if not (wait.draft.kind == "callback" and _called_early(uow, state.id, wait))
     ]
     if rows:
         uow.execute(insert(_WAIT), rows)
     state.waits.clear()
     state.unwait.clear()
     return dropped
+
+
+def _called_early(uow: UnitOfWork, run_id: UUID, wait: NewWait) -> bool:
+    """Whether somebody called back before the step waited; then that call is its answer."""
+    early = (_WAIT.c.run_id == run_id, _WAIT.c.ref == wait.draft.ref, _WAIT.c.attempt_id.is_(None))
+    done = uow.execute(update(_WAIT).where(*early).values(attempt_id=wait.attempt.id))
+    assert isinstance(done, CursorResult)
+    return done.rowcount > 0
 
 
 def write_runs(uow: UnitOfWork, *states: RunState) -> None:
@@ -208,10 +217,7 @@ def take_answers(uow: UnitOfWork, waits: list[UUID]) -> None:
 
 def has_answers(uow: UnitOfWork, run_id: UUID) -> bool:
     """Whether answers came in that the run has not heard; ask only after lock()."""
-    query = select(_WAIT.c.id).where(
-        _WAIT.c.run_id == run_id, _WAIT.c.answered_at.is_not(None), _WAIT.c.taken_at.is_(None)
-    )
-    return uow.scalar(query.limit(1)) is not None
+    return uow.scalar(select(_WAIT.c.id).where(_WAIT.c.run_id == run_id, *_UNHEARD).limit(1)) is not None
 
 
 def _values(run_id: UUID, one: Attempt) -> dict[str, Any]:

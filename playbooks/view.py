@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from core import callbacks
 from core.expressions import Context, TemplateError, compile_condition, is_template, render
 from playbooks.asking import DISRUPTIVE
 from playbooks.contract import StepKind, Undecided
@@ -156,9 +157,16 @@ class StepView:
             },
             "trigger": run.trigger,
         }
+        if step.callbacks:
+            found["callbacks"] = {name: self._address(path, iteration) for name, path in step.callbacks.items()}
         self._add_item(found)
         self._add_error(found)
         return found
+
+    def _address(self, path: str, iteration: str) -> str:
+        """Where to call back for a wait of this round."""
+        around = cut(iteration, self.plan.steps[path].loops)
+        return callbacks.address(self.run.id, callbacks.place(path, around))
 
     def _inputs(self) -> dict[str, Any]:
         if not self.step.scope:

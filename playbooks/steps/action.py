@@ -244,5 +244,6 @@ KIND = StepKind(
     on_event=on_event,
     begin_loop=begin_loop,
     extra_keys=("with", "instance", "reason", "instructions", "unbound", "ask", "undo_after", "review_after"),
+    sends=frozenset({"with"}),
     literal=frozenset({"action", "effect", "from", "instance", "by_hand", "unbound"}),
 )

@@ -31,5 +31,6 @@ KIND = StepKind(
     begin=begin,
     on_event=on_event,
     extra_keys=("with",),
+    sends=frozenset({"with"}),
     literal=frozenset({"playbook"}),
 )

@@ -3,6 +3,7 @@
 import pytest
 from playbook_bench import answered, call_ended, facts, plan_of, refusing, start, states
 
+from core import callbacks
 from playbooks.contract import Event
 from playbooks.engine import decide
 
@@ -405,7 +406,7 @@ def test_waits() -> None:
     """))
     run.pass_time(300)
     (wait,) = [one for one in run.state.waits if one.draft.kind == "callback"]
-    assert wait.token
+    assert wait.draft.ref == callbacks.ref(callbacks.place("back", ""))
     run.deliver("back", Event("callback", {"payload": {"verdict": "clean"}}))
     assert (run.state.state, run.state.variables[""]["got"]) == ("succeeded", "clean")
 

@@ -130,16 +130,6 @@ def test_one_refusal_decides(go: Callable[[], int], people) -> None:
     assert verbs == ["run.ended", "step.refused", "step.answered", "step.asked", "run.started"]
 
 
-def test_a_callback_answers_once(go: Callable[[], int]) -> None:
-    publish("- {id: back, wait: {callback: true}, timeout: 1h}\n- {id: keep, set: {got: '{{ steps.back.output.n }}'}}")
-    run = begin()
-    go()
-    (wait,) = waits_of(run, "callback")
-    assert wait.token
-    with pytest.raises(NotFound), unit_of_work() as uow:
-        runs.answer_callback(uow, "guessed", {})
-
-
 def test_cancelling_takes_back_what_is_open_and_is_final(go: Callable[[], int], people, pretend: Pretend) -> None:
     publish("- {id: both, parallel: [{id: a, task: Look}, {id: b, action: intel.look_up, with: {value: x}}]}")
     run = begin()

@@ -18,6 +18,7 @@ from core.ids import new_id
 from core.types import Ref
 from playbooks import ports, publishing, runs
 from playbooks.compile import compile_text
+from playbooks.contract import KnownAction
 from playbooks.models import Playbook, PlaybookRun, StepAttempt, Wait
 from playbooks.ports import Ports, Request
 
@@ -63,11 +64,13 @@ def pretending() -> Iterator[Pretend]:
         ports.use(None)
 
 
-def publish(steps: str, *, head: str = "", key: str = "p", mode: str = "act") -> None:
-    """Publish one playbook with these steps."""
+def publish(
+    steps: str, *, head: str = "", key: str = "p", mode: str = "act", actions: KnownAction | None = None
+) -> None:
+    """Publish one playbook with these steps; `actions` are those it may name, a small catalogue when not given."""
     text = f"version: 1\nplaybooks:\n  {key}:\n    mode: {mode}\n" + indent(dedent(head), "    ")
     text += "    steps:\n" + indent(dedent(steps).strip("\n"), "      ") + "\n"
-    compiled = compile_text(text, "playbooks.yaml", playbook_bench.Actions())
+    compiled = compile_text(text, "playbooks.yaml", actions or playbook_bench.Actions())
     assert not compiled.problems, "\n".join(map(str, compiled.problems))
     with unit_of_work() as uow:
         known = uow.scalar(select(Playbook).where(Playbook.key == key))

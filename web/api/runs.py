@@ -18,7 +18,7 @@ from core.types import Ref
 from incidents import queries
 from incidents.paging import page
 from incidents.visibility import visible_refs
-from playbooks import runs
+from playbooks import calling_back, runs
 from playbooks.models import PlaybookRun, StepAttempt, Wait
 from web.calling import may
 from web.security import open_to_all
@@ -165,7 +165,10 @@ class CalledBack(Shape):
 
 @router.post("/callbacks/{token}", dependencies=[open_to_all(ITS_OWN_PROOF)])
 async def call_back(token: str, request: Request) -> CalledBack:
-    """Answer a `wait: {callback: true}` from outside, once; the JSON body becomes the step's output."""
+    """Answer a `wait: {callback: true}` from outside, once; the JSON body becomes the step's output.
+
+    A call that comes before the step waits is kept for it; a second one, or one too late, answers 409.
+    """
     payload = await bounded_json(request)
     return CalledBack(run=await run_in_threadpool(_answered, token, payload))
 
@@ -187,7 +190,7 @@ async def bounded_json(request: Request, most: int = 64 * 1024) -> Any:
 
 def _answered(token: str, payload: Any) -> UUID:
     with unit_of_work() as uow:
-        return runs.answer_callback(uow, token, payload)
+        return calling_back.answer(uow, token, payload)
 
 
 def _visible(session: Session, actor: Actor, run_id: UUID) -> PlaybookRun:

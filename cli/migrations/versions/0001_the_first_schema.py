@@ -997,11 +997,10 @@ def upgrade() -> None:
 
     op.create_table('waits',
     sa.Column('run_id', sa.Uuid(), nullable=False),
-    sa.Column('attempt_id', sa.Uuid(), nullable=False),
+    sa.Column('attempt_id', sa.Uuid(), nullable=True),
     sa.Column('kind', sa.String(length=12), nullable=False),
     sa.Column('due_at', Instant(), nullable=True),
     sa.Column('ref', sa.String(length=80), nullable=True),
-    sa.Column('token', sa.LargeBinary(), nullable=True),
     sa.Column('detail', Json, nullable=False),
     sa.Column('answered_at', Instant(), nullable=True),
     sa.Column('answer', Json, nullable=True),
@@ -1011,8 +1010,7 @@ def upgrade() -> None:
     sa.Column('created_at', Instant(), nullable=False),
     sa.ForeignKeyConstraint(['attempt_id'], ['step_attempts.id'], name=op.f('fk_waits_attempt_id_step_attempts')),
     sa.ForeignKeyConstraint(['run_id'], ['runs.id'], name=op.f('fk_waits_run_id_runs')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_waits')),
-    sa.UniqueConstraint('token', name=op.f('uq_waits_token'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_waits'))
     )
     with op.batch_alter_table('waits', schema=None) as batch_op:
         batch_op.create_index('ix_waits_attempt', ['attempt_id'], unique=False)
