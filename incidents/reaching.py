@@ -22,6 +22,9 @@ POLICY = "default"
 PATIENCE = timedelta(seconds=60)
 """How long playbooks and people have before a serious incident is paged for by itself."""
 BATCH = 100
+NO_TITLE = "a restricted incident needs somebody"
+NO_MESSAGE = "Ask one of its readers."
+"""What is said of a restricted incident, which is named by its key alone: who hears it may not be one of its readers."""
 
 
 def wake(
@@ -32,8 +35,8 @@ def wake(
     A restricted incident is named by its key alone: whoever is on call may not be one of its readers.
     """
     restricted = incident.restricted_to is not None
-    said = "a restricted incident needs somebody" if restricted else title
-    told = "Ask one of its readers." if restricted else message
+    said = NO_TITLE if restricted else title
+    told = NO_MESSAGE if restricted else message
     path = f"/incidents/{incident.key}"
     try:
         delivery.page(

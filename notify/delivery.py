@@ -13,12 +13,13 @@ from core.errors import Conflict, NotFound
 from core.types import Ref, Severity
 from notify import facts, paging, policies, sending
 from notify import permissions as _declared
+from notify.escalation import next_move
 from notify.links import Link, ack_link, from_link
 from notify.messages import message
 from notify.models import AttemptState, Page, PageAttempt, PageState, PageTarget, Urgency
 from notify.wording import block, one_line
 
-__all__ = ["Link", "ack_link", "acknowledge", "close", "escalate", "from_link", "message", "page"]
+__all__ = ["Link", "ack_link", "acknowledge", "close", "escalate", "from_link", "join", "message", "page"]
 
 _OPEN = (PageState.waiting, PageState.acknowledged, PageState.exhausted)
 _KINDS = (sending.ATTEMPTS, paging.PAGES, paging.BUNDLES)
@@ -47,7 +48,6 @@ def page(
     if key is not None and (known := _open_with(uow, key)) is not None:
         return _again(uow, actor, known)
     chosen = policies.plan(uow, policy)
-    urgent = severity.rank >= Severity.high.rank or severity is Severity.unknown
     new = Page(
         created_at=uow.now,
         key=key,
@@ -59,7 +59,7 @@ def page(
         message=block(message),
         path=path if path.startswith("/") else "/" + path,
         severity=severity,
-        urgency=Urgency.high if urgent else Urgency.low,
+        urgency=_urgency(severity),
         state=PageState.waiting,
         step=-1,
         round=0,
@@ -86,6 +86,43 @@ def page(
     new.due_at = paging.advance(uow, actor, new, "the first step")
     uow.flush()
     return new
+
+
+def join(
+    uow: UnitOfWork, actor: Actor, *, policy: str, subject: Ref, message: str, severity: Severity
+) -> Page | None:
+    """Add to a page about the same subject, by the same policy, that nobody has acknowledged; None without such a page.
+
+    Who is being reached is not paged twice. If it is worse now, the next step is taken at once; a page that had run out
+    of people starts again. Raises NotFound without any policy.
+    """
+    query = (
+        select(Page)
+        .where(
+            Page.subject_kind == subject.kind,
+            Page.subject_id == subject.id,
+            Page.policy == policies.plan(uow, policy)["name"],
+            Page.state.in_([PageState.waiting, PageState.exhausted]),
+        )
+        .order_by(Page.created_at, Page.id)
+        .limit(1)
+        .with_for_update()
+    )
+    known = uow.scalar(query.execution_options(populate_existing=True))
+    if known is None:
+        return None
+    if message not in known.message:
+        known.message = block(f"{message}\n\n{known.message}")
+    worse = severity.rank > Severity(known.severity).rank
+    if worse:
+        known.severity, known.urgency = severity, _urgency(severity)
+    paging.say(uow, actor, facts.PAGE_JOINED, known, {"severity": severity, "worse": worse})
+    if known.state == PageState.exhausted:
+        return _again(uow, actor, known)
+    if worse and next_move(known.plan, known.round, known.step, heard=True) is not None:
+        known.due_at = paging.advance(uow, actor, known, "it has become worse")
+    uow.flush()
+    return known
 
 
 def acknowledge(uow: UnitOfWork, actor: Actor, page_id: UUID, via: str) -> Page:
@@ -136,6 +173,10 @@ def close(uow: UnitOfWork, actor: Actor, subject: Ref) -> int:
     _stop_attempts(uow, [one.id for one in ended])
     uow.flush()
     return len(ended)
+
+
+def _urgency(severity: Severity) -> Urgency:
+    return Urgency.high if severity.rank >= Severity.high.rank or severity is Severity.unknown else Urgency.low
 
 
 def _open_with(uow: UnitOfWork, key: str) -> Page | None:

@@ -3,6 +3,7 @@
 from core.journal import declare
 
 PAGE_STARTED = declare("page.started", "started paging")
+PAGE_JOINED = declare("page.joined", "added to the page that is on its way")
 PAGE_ATTEMPTED = declare("page.attempted", "tried to reach somebody")
 PAGE_DELIVERED = declare("page.delivered", "handed a page to its channel")
 PAGE_FAILED = declare("page.failed", "could not hand a page to its channel")

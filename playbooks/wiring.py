@@ -17,7 +17,7 @@ from core.db import UnitOfWork, database_now
 from core.errors import NotFound
 from core.journal import Entry
 from core.types import Ref, Severity
-from incidents import lifecycle, queries, tasks
+from incidents import lifecycle, queries, reaching, tasks
 from incidents.models import Incident, Task
 from incidents.visibility import visible_to
 from notify import delivery
@@ -130,16 +130,21 @@ def _page(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
 
 
 def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: str, key: str) -> UUID:
+    """Page for the incident, or add to its page that is on its way: one incident rings once until somebody has heard it."""
     severity = Severity.critical if policy == "critical" else max(
         Severity(request.facts["severity"]), Severity.high, key=lambda one: one.rank
     )
-    page = delivery.page(
+    incident_key, restricted = request.facts["key"], request.facts["restricted"]
+    told = reaching.NO_MESSAGE if restricted else message
+    page = delivery.join(
+        uow, request.actor, policy=policy, subject=request.subject, message=told, severity=severity
+    ) or delivery.page(
         uow,
         request.actor,
         policy=policy,
         subject=request.subject,
-        title=f"{request.facts['key']} {request.facts['title']}",
-        message=message,
+        title=f"{incident_key}: {reaching.NO_TITLE}" if restricted else f"{incident_key} {request.facts['title']}",
+        message=told,
         severity=severity,
         path=path,
         key=key,
@@ -149,16 +154,26 @@ def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: st
 
 def _message(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     given = request.arguments
+    title, text = given["title"], given["text"]
+    if request.facts["restricted"] and not _is_reader(uow, given.get("to"), request.subject):
+        title, text = f"{request.facts['key']}: {reaching.NO_TITLE}", reaching.NO_MESSAGE
     sent = delivery.message(
         uow,
         request.actor,
         channel=given["channel"],
         to=given.get("to"),
-        title=given["title"],
-        text=given["text"],
+        title=title,
+        text=text,
         subject=request.subject,
     )
     return {"ref": f"message:{sent.id}"}
+
+
+def _is_reader(session: Session, to: str | None, subject: Ref) -> bool:
+    """Whether a message goes to one of the people who may read its restricted incident, and to nobody else."""
+    incident = session.get(Incident, UUID(subject.id))
+    named = _named(session, to) or ""
+    return incident is not None and named.startswith("user:") and named[5:] in (incident.restricted_to or ())
 
 
 def _update(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:

@@ -14,9 +14,13 @@ from core.actors import SYSTEM
 from core.db import reading, unit_of_work
 from core.errors import NotFound
 from core.types import Ref, Severity
-from incidents import closing, lifecycle, tasks
+from incidents import closing, lifecycle, reaching, tasks
 from incidents.lifecycle import IncidentDraft
 from incidents.models import Incident, Task
+from notify import delivery
+from notify.escalation import Target
+from notify.models import Message, Page, PageTarget
+from notify.oncall.policy_editing import PolicyDraft, StepDraft, create_policy
 from playbooks import ports, publishing, queries, runs
 from playbooks.models import PlaybookRun
 
@@ -156,3 +160,88 @@ def test_a_block_goes_through_the_door_and_back(drain: Drain) -> None:
         verbs = [entry.verb for entry in journal.entries(session, ref=Ref("run", str(run)))]
     assert verbs[0] == "run.ended"
     assert {"action.intended", "action.finished"} <= set(verbs)
+
+
+PAGING = """
+    - {id: look, task: "Look at {{ incident.title }}"}
+    - {id: wake, page: {policy: critical, message: "{{ incident.key }}: {{ incident.title }} needs a lead"}}
+    - {id: again, page: {policy: critical, message: "{{ incident.key }} still needs a lead"}}
+    - {id: tell, message: {channel: inbox, to: "user:rita@example.org", title: "{{ incident.title }}", text: "{{ incident.title }}"}}
+    - {id: tell_reader, message: {channel: inbox, to: "user:mara@example.org", text: "{{ incident.title }}"}}
+"""
+
+
+@pytest.fixture
+def policy(people) -> None:
+    with unit_of_work() as uow:
+        target = (Target("user", people.rita.id),)
+        draft = PolicyDraft(
+            name="default", description="", steps=(StepDraft(target, delay=300), StepDraft((Target("user", people.mara.id),), delay=300)),
+            repeat=1, catch_all=target, is_default=True,
+        )  # fmt: skip
+        create_policy(uow, SYSTEM, draft)
+
+
+def pages_of(incident: UUID) -> list[Page]:
+    with reading() as session:
+        return list(session.scalars(select(Page).where(Page.subject_id == str(incident)).order_by(Page.id)))
+
+
+def steps_taken(page: Page) -> list[int]:
+    with reading() as session:
+        return sorted(session.scalars(select(PageTarget.step).where(PageTarget.page_id == page.id)))
+
+
+def test_an_incident_that_rings_already_is_not_rung_for_twice(drain: Drain, people, policy: None, clock) -> None:
+    publish(PAGING)
+    incident = opened()
+    with unit_of_work() as uow:
+        run = runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident))).id
+    drain("core.outbox", "playbooks.runs")
+    clock.advance(seconds=61)
+    with unit_of_work() as uow:
+        assert reaching.page_unattended(uow) == 1
+    (first,) = pages_of(incident)
+    assert steps_taken(first) == [0]
+    complete(people.rita, *open_tasks(incident))
+    drain("core.outbox", "playbooks.runs")
+    assert run_of(run).state == "succeeded"
+    (page,) = pages_of(incident)
+    assert (page.id, page.severity, page.step) == (first.id, "critical", 1)
+    assert steps_taken(page) == [0, 1]
+    assert page.message.startswith(f"{page.title.partition(':')[0]} still needs a lead")
+    with reading() as session:
+        told = [(entry.verb, entry.body.get("worse")) for entry in journal.entries(session, ref=Ref("page", str(page.id)))]
+    assert ("page.joined", True) in told
+    assert ("page.joined", False) in told
+
+
+def test_somebody_who_has_acknowledged_hears_of_what_is_new(drain: Drain, people, policy: None, clock) -> None:
+    publish("- {id: wake, page: {policy: default, message: It ran}}")
+    incident = opened()
+    clock.advance(seconds=61)
+    with unit_of_work() as uow:
+        reaching.page_unattended(uow)
+    with unit_of_work() as uow:
+        delivery.acknowledge(uow, people.rita, pages_of(incident)[0].id, "web")
+    with unit_of_work() as uow:
+        runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident)))
+    drain("core.outbox", "playbooks.runs")
+    assert [page.state for page in pages_of(incident)] == ["acknowledged", "waiting"]
+
+
+def test_what_is_told_of_a_restricted_incident_names_its_key_alone(drain: Drain, people, policy: None) -> None:
+    publish(PAGING)
+    incident = opened(title="Secret of the board", restricted_to=[str(people.mara.user_id)])
+    with unit_of_work() as uow:
+        runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident)))
+    drain("core.outbox", "playbooks.runs")
+    complete(people.mara, *open_tasks(incident))
+    drain("core.outbox", "playbooks.runs")
+    (page,) = pages_of(incident)
+    with reading() as session:
+        key = session.get_one(Incident, incident).key
+        to_rita, to_mara = session.scalars(select(Message).where(Message.subject_id == str(incident)).order_by(Message.id))
+    assert (page.title, page.message) == (f"{key}: a restricted incident needs somebody", "Ask one of its readers.")
+    assert (to_rita.title, to_rita.text) == (page.title, page.message)
+    assert to_mara.text == "Secret of the board"
