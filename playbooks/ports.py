@@ -38,7 +38,8 @@ class Ports:
     whether a product stands behind an action or verb. `perform` holds, by name, what steps ask for. `may_answer`
     says whether a person is among those asked. `withdraw` takes back a task or a call that nobody waits for.
     `task_answer(session, id)` reads a finished task as {state, form, checklist, by, reason}; `call_answer(session, id,
-    entry)` a call as {state, output, error}, or None while it is on its way.
+    entry)` a call as {state, output, error, reviewed}, or None while it is on its way; `reviewed`: what it has put in
+    place asks for its own review.
     """
 
     facts: Callable[[Session, Ref], dict[str, Any]]

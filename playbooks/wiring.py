@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from connectors import calls, instances, registry
-from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall
+from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall, Countermeasure
 from core import logs
 from core.actors import SYSTEM, Actor, ActorKind
 from core.auth.models import User
@@ -90,7 +90,14 @@ def _call_answer(session: Session, call_id: UUID, _entry: Entry) -> Mapping[str,
     row = session.get(ActionCall, call_id, populate_existing=True)
     if row is None or row.state not in (*FINAL, UNKNOWN):
         return None
-    return {"state": row.state, "output": row.output, "error": row.note}
+    return {"state": row.state, "output": row.output, "error": row.note, "reviewed": _comes_up(session, call_id)}
+
+
+def _comes_up(session: Session, call_id: UUID) -> bool:
+    """Whether a call has left a countermeasure that asks for its own review when that is due."""
+    mine = select(ActionCall.id).where(or_(ActionCall.id == call_id, ActionCall.parent_id == call_id))
+    stands = select(Countermeasure.id).where(Countermeasure.call_id.in_(mine), Countermeasure.review_at.is_not(None))
+    return session.scalar(stands.limit(1)) is not None
 
 
 def _task(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:

@@ -169,7 +169,8 @@ def on_event(view: View, event: Event) -> Outcome:
         return Skipped(left_out(event))
     if event.name == "task":
         output = {"by_hand": True, "form": event.data.get("form") or {}}
-        return Done(output, form=event.data.get("form") or {}, by=tuple(event.data.get("by", ())), note="done by hand")
+        done = Done(output, form=event.data.get("form") or {}, by=tuple(event.data.get("by", ())), note="done by hand")
+        return _look_again(view, done)
     if event.name == "due" and stage in ("asking", "asking_loop"):
         return nobody_answered(view)
     if event.name == "due" and stage == "unknown":
@@ -181,7 +182,7 @@ def _answered(view: View, event: Event, stage: Any) -> Outcome:
     by = agreed(event)
     if stage == "unknown":
         if by is not None:
-            return Done({"confirmed_by": list(by)}, by=by, note="a person confirmed that it happened")
+            return _look_again(view, Done({"confirmed_by": list(by)}, by=by, note="a person confirmed that it happened"))
         return Failed("a person said that it did not happen")
     if by is None:
         return refusal(view, event)
@@ -195,7 +196,8 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
     if stage in ("asking", "asking_loop"):
         return ask_again(view)
     if stage == "reviewing":
-        return Done(view.detail.get("output"), by=tuple(view.detail.get("approved_by", ())))
+        kept = view.detail["done"]
+        return Done(kept["output"], form=kept["form"], by=tuple(kept["by"]), note=kept["note"])
     if stage == "manual":
         return Blocked((WaitDraft(kind="task", ref=event.data["ref"]),), detail={"task": event.data["ref"]})
     state = event.data.get("state")
@@ -214,7 +216,8 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
 def _called(view: View, event: Event) -> Outcome:
     state = event.data.get("state")
     if state == "succeeded":
-        return _succeeded(view, event.data.get("output"))
+        done = Done(event.data.get("output"), by=tuple(view.detail.get("approved_by", ())))
+        return done if event.data.get("reviewed") else _look_again(view, done)
     if state == "unknown":
         question = f'Did "{_title(view)}" happen? The product did not answer; look there, then say.'
         blocked = ask(view, question, {"from": view.step.spec.get("from"), "question": "unknown"}, {"stage": "unknown"})
@@ -224,15 +227,23 @@ def _called(view: View, event: Event) -> Outcome:
     return Failed(str(event.data.get("error") or "the product refused"))
 
 
-def _succeeded(view: View, output: Any) -> Outcome:
-    """Done; what must be looked at again gets its task now, due when the review is."""
+def _look_again(view: View, done: Done) -> Outcome:
+    """What is to be looked at again, and leaves no countermeasure whose own review would ask, has a task due then."""
     after = view.step.spec.get("review_after")
     if after is None:
-        return Done(output, by=tuple(view.detail.get("approved_by", ())))
-    question = f"Decide: keep or take back “{_title(view)}”"
-    told = "Nothing is taken back by itself. Look at what happened since, then keep it or take it back by hand."
-    draft = {"title": question, "instructions": told, "assign": "owner", "due": after, "urgent": False}
-    return Perform("task", {**draft, "checklist": [], "form": None, "purpose": "review"}, {"stage": "reviewing", "output": output})
+        return done
+    draft = {
+        "title": f"Look again: {_title(view)}",
+        "instructions": "Nothing is taken back by itself. Look at what happened since, then decide: leave it, or take it back.",
+        "assign": "owner",
+        "due": after,
+        "urgent": False,
+        "checklist": [],
+        "form": None,
+        "purpose": "review",
+    }
+    kept = {"output": done.output, "form": dict(done.form), "by": list(done.by), "note": done.note}
+    return Perform("task", draft, {"stage": "reviewing", "done": kept})
 
 
 KIND = StepKind(

@@ -438,3 +438,19 @@ def test_cancelling_ends_everything_that_lives() -> None:
     assert decide(run.run.plan, run.state, run.run.now).decisions
     run.advance()
     assert run.state.state == "cancelled"
+
+
+@pytest.mark.parametrize(("bound", "event", "asked_again"), [
+    (True, Event("call", {"state": "succeeded", "output": {"n": 1}, "reviewed": True}), False),
+    (True, Event("call", {"state": "succeeded", "output": {"n": 1}, "reviewed": False}), True),
+    (False, Event("task", {"state": "done", "by": ["Rita"]}), True),
+])  # fmt: skip
+def test_what_is_to_be_looked_at_again_is_asked_once(bound: bool, event: Event, asked_again: bool) -> None:
+    plan = plan_of("- {id: off, name: Stop ana, action: identity.disable_user, with: {user: ana}, review_after: 1d}")
+    run = start(plan, is_bound=lambda _action: bound)
+    run.deliver("off", event)
+    reviews = [asked.perform.arguments for asked in run.asked if asked.perform.arguments.get("purpose") == "review"]
+    assert [(draft["title"], draft["due"]) for draft in reviews] == [("Look again: Stop ana", 86400.0)] * asked_again
+    off = run.state.attempts[("off", "")]
+    assert (run.state.state, off.output) == ("succeeded", {"n": 1} if bound else {"by_hand": True, "form": {}})
+    assert off.by == (() if bound else ("Rita",))

@@ -11,8 +11,10 @@ from sqlalchemy import select, update
 from core import journal, work
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Forbidden, Invalid, NotFound
+from core.ids import new_id
+from core.journal import Fact, record
 from core.types import Ref
-from playbooks import driving, runs
+from playbooks import driving, facts, ports, runs
 from playbooks.models import PlaybookRun, StepAttempt, Wait
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -271,8 +273,6 @@ def test_many_runs_share_a_commit_and_one_bad_one_stops_no_other(go: Callable[[]
     def broken(_uow, _request):
         raise LookupError("no such thing")
 
-    from playbooks import ports
-
     ports.use(ports.Ports(**{**vars(pretend.ports()), "perform": {"task": broken}}))
     work.drain("playbooks.runs")
     assert [run_of(run).state for run in good] == ["succeeded"] * 3
@@ -305,3 +305,24 @@ def test_waits_name_their_run() -> None:
     assert UUID(INCIDENT.id)
     with reading() as session:
         assert list(session.scalars(select(Wait))) == []
+
+
+def test_what_a_port_wrote_before_it_refused_is_undone(go: Callable[[], int], pretend: Pretend) -> None:
+    publish("- {id: a, task: Look, on_error: continue}\n- {id: after, set: {x: 1}}")
+    run = begin()
+
+    def half_done(uow, request):
+        told = Fact(facts.STEP_ASKED, (Ref("run", str(request.run_id)),), {"half": True})
+        record(uow, request.actor, told)
+        uow.add(Wait(id=new_id(), created_at=uow.now, run_id=request.run_id, kind="task", ref="task:half"))
+        uow.flush()
+        record(uow, request.actor, told)
+        raise Conflict("no such door")
+
+    ports.use(ports.Ports(**{**vars(pretend.ports()), "perform": {"task": half_done}}))
+    go()
+    assert (run_of(run).state, attempts_of(run)) == ("succeeded", {"a": "failed", "after": "succeeded"})
+    with reading() as session:
+        told = [entry.verb for entry in journal.entries(session, ref=Ref("run", str(run)))]
+        assert list(session.scalars(select(Wait))) == []
+    assert told == ["run.ended", "step.failed", "run.started"]
