@@ -99,9 +99,7 @@ class Inbox:
         except (TocsinError, SQLAlchemyError) as error:
             log.error("deliveries could not be stored", extra={"reason": repr(error)})
             answers = [_UNAVAILABLE] * len(batch)
-        except (
-            Exception
-        ) as error:  # a worker's outermost loop: the senders must hear, and the thread must live
+        except Exception as error:  # a worker's outermost loop: senders must hear, the thread must live
             log.exception("deliveries could not be stored")
             answers = [
                 Unavailable("This could not be stored; send it again.", reason=type(error).__name__)

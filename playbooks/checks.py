@@ -13,7 +13,7 @@ from playbooks.plan import Plan, Step
 from playbooks.scope import ERROR, ROOTS, RUN, callbacks_in, input_types, references, result_type, source_of
 
 if TYPE_CHECKING:
-    from playbooks.compile import Draft
+    from playbooks.compile_steps import Draft
 
 TRIGGER_FACTS = (
     "incident.opened",
@@ -127,7 +127,7 @@ def _roots(in_loop: bool, in_error: bool) -> tuple[str, ...]:
 def _schema(draft: Draft, drafts: dict[str, Draft], visible: dict[str, str], in_loop: bool) -> Schema:
     steps = {ident: result_type(drafts[path].step.spec) for ident, path in visible.items() if path in drafts}
     declared: dict[str, Any] = {
-        "incident": INCIDENT.declared["incident"],
+        "incident": INCIDENT.roots["incident"],
         "inputs": input_types(draft.place.inputs),
         "steps": steps,
         "vars": "map",

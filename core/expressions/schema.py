@@ -1,7 +1,8 @@
 """What an expression may speak of: roots, their fields, and the type of each."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 _SAID = {
@@ -86,6 +87,11 @@ def read_type(declared: Any) -> Type:
         return Type("list", item=read_type(declared[0]))
     if not isinstance(declared, str):
         raise TypeError(f"a type is written as text, a mapping or [type], not {declared!r}")
+    return _read_text(declared)
+
+
+@lru_cache(maxsize=1024)
+def _read_text(declared: str) -> Type:
     text = declared.strip().removesuffix("?")
     text = _ALIASES.get(text, text)
     for kind in ("list", "map"):
@@ -113,7 +119,14 @@ class Schema:
 
     def extended(self, **roots: Any) -> "Schema":
         """A copy with more roots (or with some replaced): `schema.extended(item="any")`."""
-        return replace(self, declared={**self.declared, **roots})
+        made = object.__new__(
+            Schema
+        )  # what has been read already is not read again: plans extend schemas by the hundred
+        object.__setattr__(made, "declared", {**self.declared, **roots})
+        object.__setattr__(
+            made, "roots", {**self.roots, **{name: read_type(inner) for name, inner in roots.items()}}
+        )
+        return made
 
     def paths(self) -> Iterator[tuple[str, Type]]:
         """Every dotted path with its type, for completion and for the guide."""

@@ -38,4 +38,6 @@ def test_no_alert_of_the_demo_is_late_once_moved() -> None:
         body = moved_to(known.body, NOW)
         for draft in mapping.read(connector, body, known.content_type, known.headers, known.config).drafts:
             if draft.occurred_at is not None:
-                assert timedelta(seconds=-1) < NOW - draft.occurred_at < timedelta(hours=1), f"{tool}/{sample}"
+                assert timedelta(seconds=-1) < NOW - draft.occurred_at < timedelta(hours=1), (
+                    f"{tool}/{sample}"
+                )

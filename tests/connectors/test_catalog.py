@@ -69,7 +69,7 @@ def test_what_acts_can_be_checked_and_is_scoped(connector: Connector) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.full_name)
 def test_every_action_is_typed_and_can_be_taken_back_or_says_why_not(action: object) -> None:
-    found = registry.action(action.full_name)  # type: ignore[attr-defined]
+    found = registry.action(action.full_name)  # type: ignore[attr-defined]  # an Action
     assert found.title
     assert found.instructions, "a person must be able to do it by hand"
     schema = input_schema(found)

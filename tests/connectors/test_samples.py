@@ -113,7 +113,7 @@ def test_third_party_samples_yield_what_their_index_says(capsys: pytest.CaptureF
     failures: list[str] = []
     lines: list[str] = []
     for name, product, path, expected in rows():
-        reading = registry.get(product).alerts.read(path.read_bytes(), "application/json", {}, {})  # type: ignore[union-attr]
+        reading = registry.get(product).alerts.read(path.read_bytes(), "application/json", {}, {})  # type: ignore[union-attr]  # sources have alerts
         for field, wanted, found, verdict in check(name, reading, expected):
             lines.append(f"{name:52.52} {field:12} {wanted:40.40} {found:40.40} {verdict}")
             if verdict == "WRONG":

@@ -309,7 +309,7 @@ def test_two_workers_open_one_incident_and_one_row_per_alert(database: object) -
                     draft(fingerprint=(("rule", f"{turn}-{number}"),), entities=(Entity("host", f"h{turn}", "target"),)),
                 ]
                 take(*batch)
-            except Exception as error:
+            except Exception as error:  # a thread's failure is the test's failure: it is told below
                 failures.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

@@ -1,7 +1,5 @@
 """The `database` fixture: each test gets its own copy of a migrated database, on SQLite and on PostgreSQL."""
 
-import importlib
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +8,6 @@ from uuid import uuid4
 
 import postgres_once
 import pytest
-from sqlalchemy import Engine, create_engine, make_url
 
 from core import db
 from core import settings as core_settings
@@ -30,13 +27,15 @@ class Database:
     settings: Settings
 
 
-def build_schema(engine: Engine) -> None:
-    """Make every table in an empty database, the way an installation does."""
-    for package in PACKAGES:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            if re.search(r"^    __tablename__ ", file.read_text(encoding="utf-8"), re.MULTILINE):
-                importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
-    db.Base.metadata.create_all(engine)
+def migrated(url: str) -> None:
+    """Make every table in an empty database, the way an installation does: by the migrations."""
+    from cli import migrate
+
+    db.configure(Settings(data_dir=ROOT, database_url=url, secret_key=b"unused" * 8))
+    try:
+        migrate.upgrade()
+    finally:
+        db.dispose()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,7 +53,7 @@ def pytest_unconfigure() -> None:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with every table and no rows."""
     path = tmp_path_factory.mktemp("template") / "tocsin.db"
-    _build(f"sqlite:///{path}")
+    migrated(f"sqlite:///{path}")
     return path
 
 
@@ -62,7 +61,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgresql_template() -> Iterator[str]:
     """The name of a PostgreSQL database with every table and no rows."""
     name = f"template_{uuid4().hex[:12]}"
-    _build(postgres_once.create(name))
+    migrated(postgres_once.create(name))
     yield name
     postgres_once.drop(name)
 
@@ -113,12 +112,3 @@ def _connected(request: pytest.FixtureRequest, kind: str, given: Settings) -> It
         db.dispose()
         if kind == "postgresql":
             postgres_once.drop(name)
-
-
-def _build(url: str) -> None:
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    engine = create_engine(parsed)
-    build_schema(engine)
-    engine.dispose()
