@@ -1,0 +1,176 @@
+"""With the keyboard alone, and with JavaScript switched off: what has to be done can be done."""
+
+import re
+from collections.abc import Iterator
+
+import page_audit
+import pytest
+from browsing import Browser as Reader
+from in_chromium import PHONE, Person, mark, marked
+from mail_server import MailServer
+from playwright.sync_api import Browser, Page, expect
+from ringing import Bell, rows
+from running_tocsin import Tocsin
+
+expect.set_options(timeout=20_000)
+pytestmark = pytest.mark.timeout(300)
+
+EMAIL, PASSWORD = "ana@example.org", "a sentence to remember"
+PLAYBOOKS = """
+version: 1
+playbooks:
+  ring:
+    name: Wake whoever is on call
+    mode: act
+    triggers: [{on: incident.opened, when: 'incident.severity == "critical"'}]
+    steps:
+      - {id: ring, page: {policy: default, message: "{{ incident.title }}"}}
+"""
+FOCUS = """() => {
+  const e = document.activeElement, s = getComputedStyle(e);
+  const shown = e.matches(":focus-visible")
+    && ((s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== "none");
+  return [e.tagName.toLowerCase(), e.className, e.textContent.trim(), shown];
+}"""
+
+
+@pytest.fixture(scope="module")
+def mail() -> Iterator[MailServer]:
+    """Where pages are sent."""
+    server = MailServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def paged(tmp_path_factory: pytest.TempPathFactory, mail: MailServer) -> Iterator[Tocsin]:
+    """An installation with one person, two incidents, and a page in her mail for each."""
+    folder = tmp_path_factory.mktemp("paged")
+    (folder / "ring.yaml").write_text(PLAYBOOKS, encoding="utf-8")
+    tocsin = Tocsin(
+        folder / "data", TOCSIN_SMTP_URL=mail.url, TOCSIN_PLAYBOOKS=str(folder / "ring.yaml")
+    )
+    tocsin.run("init", "--email", EMAIL, "--name", "Ana", "--password", PASSWORD)
+    tocsin.start()
+    bell = Bell(tocsin)
+    with tocsin.client() as tool:
+        for serial in (1, 2):
+            alert = {"title": f"Beacon from finance-{serial}", "host": f"finance-{serial}", "category": "intrusion"}
+            assert bell.ring(tool, severity="critical", **alert).status_code == 202
+            mail.wait_for(serial, seconds=30)
+    yield tocsin
+    tocsin.kill()
+
+
+def _links(mail: MailServer) -> list[str]:
+    """The acknowledge links of all mails, oldest first."""
+    bodies = [message.get_body(("plain",)) for message in mail.messages]
+    found = [re.search(r"https?://\S+?(/a/[^\s>]+)", body.get_content()) for body in bodies if body]
+    return [link[1] for link in found if link]
+
+
+def _tab_to(page: Page, what: str, most: int = 60) -> int:
+    """Press Tab until an element with this text has the focus, visibly at each stop; returns how often."""
+    for pressed in range(1, most + 1):
+        page.keyboard.press("Tab")
+        tag, classes, text, shown = page.evaluate(FOCUS)
+        assert shown, f"nobody sees the focus on {tag}.{classes} {text[:60]!r}"
+        if text == what:
+            return pressed
+    raise AssertionError(f"Tab does not reach {what!r}")
+
+
+def test_the_keyboard_alone_finds_takes_and_notes(chromium: Browser, paged: Tocsin) -> None:
+    ana = Person(chromium, paged)
+    page = ana.page
+    page.goto("/login")
+    page.get_by_label("E-mail").focus()
+    page.keyboard.type(EMAIL)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("/")
+
+    assert _tab_to(page, "Skip to content") == 1
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search everything")).to_be_focused()
+    page.keyboard.type("finance-1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search*")
+    expect(page.locator("main")).to_contain_text("Beacon from finance-1")
+
+    page.keyboard.press("g")
+    page.keyboard.press("i")
+    page.wait_for_url("**/incidents")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/incidents/INC-*")
+
+    page.keyboard.press("Tab")  # the skip link, then past the rail
+    page.keyboard.press("Enter")
+    assert _tab_to(page, "Take it") <= 3, "the primary action is not among the first things in the page"
+    page.keyboard.press("Enter")
+    expect(page.locator(".case-facts")).to_contain_text("Ana")
+
+    mark(page)
+    page.keyboard.press("n")
+    expect(page.get_by_label("Note", exact=True)).to_be_focused()
+    page.keyboard.type("Written without a mouse")
+    assert _tab_to(page, "Add note") == 1
+    page.keyboard.press("Enter")
+    expect(page.locator("#story")).to_contain_text("Written without a mouse")
+    assert marked(page), "the note loaded the page again"
+    ana.close()
+
+
+def test_a_page_is_acknowledged_and_an_incident_read_without_script(
+    chromium: Browser, paged: Tocsin, mail: MailServer
+) -> None:
+    ana = Person(chromium, paged, java_script_enabled=False, viewport=PHONE)
+    page = ana.page
+    link = _links(mail)[1]
+    page.goto(link)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Beacon")
+    assert rows(paged, "SELECT count(*) FROM pages WHERE acknowledged_at IS NOT NULL") == [(0,)], "looking acknowledged"
+    button = page.get_by_role("button", name="Acknowledge")
+    box = button.bounding_box()
+    assert box is not None
+    assert box["width"] > 300, "a thumb does not find it"
+    assert box["height"] >= 44, "a thumb does not find it"
+    button.click()
+    expect(page.locator("main")).to_contain_text("You have it")
+    assert rows(paged, "SELECT count(*) FROM pages WHERE acknowledged_at IS NOT NULL") == [(1,)]
+
+    ana.sign_in(EMAIL, PASSWORD)
+    page.goto("/incidents")
+    page.get_by_role("link", name="Beacon from finance-2").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Beacon from finance-2")
+    expect(page.locator("#story")).to_contain_text("opened the incident")
+    page.get_by_label("Note", exact=True).fill("Read on the train")
+    page.get_by_role("button", name="Add note").click()
+    expect(page.locator("#story")).to_contain_text("Read on the train")
+    ana.close()
+
+
+def test_the_pages_before_signing_in_pass_axe(chromium: Browser, paged: Tocsin, mail: MailServer) -> None:
+    ana = Reader(paged)
+    ana.sign_in(EMAIL, PASSWORD)
+    users = ana.open("/settings/users")
+    added = ana.submit(users, r"/settings/users$", email="luis@example.org", name="Luis", roles=["responder"])
+    start = re.search(r"/start/[^\s\"<]+", added.html)
+    assert start, added.text
+    ana.client.close()
+    for theme in ("light", "dark"):
+        stranger = Person(chromium, paged, viewport=PHONE, color_scheme=theme, reduced_motion="reduce")
+        for address in ("/login", start[0], _links(mail)[0]):
+            stranger.page.goto(address)
+            assert not page_audit.broken_rules(stranger.page), address
+            assert not page_audit.too_wide(stranger.page), address
+            assert page_audit.layout_shift(stranger.page) < 0.1
+        stranger.close()
