@@ -206,6 +206,10 @@ def _insert(uow: UnitOfWork, actor: Actor, plan: Plan, *, state: str, subject: R
         started_by_kind=actor.kind, started_by_id=actor.id, started_by=actor.name, started_at=begins, due_at=begins,
         **values,
     )  # fmt: skip
+    if row.slot is None and row.trigger_key is None:  # nothing of it can be taken already
+        uow.add(row)
+        uow.flush()
+        return row
     try:
         with uow.begin_nested():
             uow.add(row)

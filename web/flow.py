@@ -154,7 +154,7 @@ def _node(plan: Plan, path: str, attempts: Mapping[str, Sequence[StepAttempt]]) 
     ]
     return Node(
         path=path,
-        name=plain(step.name),
+        name=_titled(step, tried),
         kind=step.kind,
         glyph=GLYPHS.get(step.kind, ("plain", "point"))[1],
         effect=effect_of(str(step.spec.get("action", ""))) if step.kind == "action" else "",
@@ -165,6 +165,12 @@ def _node(plan: Plan, path: str, attempts: Mapping[str, Sequence[StepAttempt]]) 
         times=len(tried) if step.looped else 0,
         branches=branches,
     )
+
+
+def _titled(step: Step, tried: Sequence[StepAttempt]) -> str:
+    """The step's name: with the values it ran with, when it ran once; else as it is written."""
+    told = {str(one.detail["title"]) for one in tried if one.detail.get("title")}
+    return told.pop() if len(told) == 1 else plain(step.name)
 
 
 def _note(tried: Sequence[StepAttempt]) -> str:

@@ -68,3 +68,15 @@ def test_a_loop_says_how_many_are_done() -> None:
 def test_templates_read_as_places() -> None:
     assert flow.plain("Look up {{ incident.host }} now") == "Look up ‹host› now"
     assert flow.plain("{{ 'a' if x else 'b' }}") == "…"
+
+
+def test_a_step_that_ran_once_is_named_with_its_values() -> None:
+    plan = Plan(key="p", name="P", root=("look",), steps={"look": step("look")})
+    plan.steps["look"] = Step(path="look", id="look", name="Look up {{ incident.host }}", kind="task", line=1, spec={})
+    assert flow.tree(plan)[0].name == "Look up ‹host›"
+    ran = tried("look", "succeeded")
+    ran.detail = {"title": "Look up files-02"}
+    assert flow.tree(plan, {"look": [ran]})[0].name == "Look up files-02"
+    other = tried("look", "succeeded", iteration="1")
+    other.detail = {"title": "Look up dc-1"}
+    assert flow.tree(plan, {"look": [ran, other]})[0].name == "Look up ‹host›"
