@@ -18,8 +18,8 @@ _WHAT_TO_DO = """\
 Nothing is taken back by itself: a timer would give it back to the attacker.
 
 1. Look at what {what} did since, here and in the product.
-2. Open **Response** on this incident.
-3. Choose **Keep** and say for how long, or **Take back**.
+2. Open [Countermeasures](/countermeasures) and find its line.
+3. Choose **Keep** and say when to look again, or **Take back**.
 
 Normal: nothing new was seen, and whoever owns it has cleaned or confirmed it. **When in doubt, keep it** and ask the lead.
 """
