@@ -21,7 +21,7 @@ from notify import delivery
 from notify.escalation import Target
 from notify.models import Message, Page, PageTarget
 from notify.oncall.policy_editing import PolicyDraft, StepDraft, create_policy
-from playbooks import ports, publishing, queries, runs
+from playbooks import ports, publishing, queries, runs, storing
 from playbooks.models import PlaybookRun
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -245,3 +245,28 @@ def test_what_is_told_of_a_restricted_incident_names_its_key_alone(drain: Drain,
     assert (page.title, page.message) == (f"{key}: a restricted incident needs somebody", "Ask one of its readers.")
     assert (to_rita.title, to_rita.text) == (page.title, page.message)
     assert to_mara.text == "Secret of the board"
+
+
+def test_an_update_changes_the_record_and_later_steps_see_it(drain: Drain) -> None:
+    publish("""
+        - {id: raise, update: {severity: critical, tags_add: [domain-controller], confirmation: suspected, reason: It is one}}
+        - {id: seen, when: 'incident.severity == "critical" && "domain-controller" in incident.tags', set: {seen: true}}
+    """)
+    incident = opened()
+    with unit_of_work() as uow:
+        run = runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident))).id
+    drain("core.outbox", "playbooks.runs")
+    with reading() as session:
+        row = session.get_one(Incident, incident)
+        (kind,) = {step.kind for step in storing.plan_of(session, run_of(run).version_id).steps.values()} - {"set"}
+    assert (row.severity, row.confirmation, row.tags) == ("critical", "suspected", ["domain-controller"])
+    assert (kind, run_of(run).variables) == ("update", {"": {"seen": True}})
+
+
+def test_no_template_closes_an_incident_by_an_update(drain: Drain) -> None:
+    publish("- {id: close, update: {stage: \"{{ 'closed' }}\"}, on_error: continue}")
+    incident = opened()
+    with unit_of_work() as uow:
+        run = runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident))).id
+    drain("core.outbox", "playbooks.runs")
+    assert (run_of(run).state, attempts_of(run)) == ("succeeded", {"close": "failed"})
