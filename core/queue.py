@@ -33,13 +33,11 @@ class Dispatcher:
 
     def start(self) -> None:
         """Begin to look for due rows."""
-        work.stopping.clear()
         self._sweeper.start()
 
     def stop(self, within: timedelta = timedelta(seconds=4)) -> None:
         """Take nothing new and wait for what runs; what does not end in time is taken over when its lease ends."""
         self._stop.set()
-        work.stopping.set()
         waiter = threading.Thread(target=self._pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
         waiter.start()
         waiter.join(within.total_seconds())
@@ -63,7 +61,7 @@ class Dispatcher:
     def _drain(self, name: str) -> None:
         while True:
             try:
-                work.drain(name)
+                work.drain(name, self._stop.is_set)
             except Exception:  # the outermost loop of a worker thread: log, let the sweeper try again
                 log.exception("draining %s failed", name)
             with self._lock:

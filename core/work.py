@@ -1,7 +1,6 @@
 """Durable work: rows say what must be done and when; this claims, leases, finishes, retries and parks them."""
 
 import random
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -96,7 +95,6 @@ class WorkCount:
 
 
 _kinds: dict[str, WorkKind] = {}  # filled by register() as packages are imported
-stopping = threading.Event()
 
 
 def register(kind: WorkKind) -> WorkKind:
@@ -209,10 +207,10 @@ def transactional(kind_name: str, do: Callable[[UnitOfWork, Any], None]) -> Call
     return handle
 
 
-def drain(name: str) -> int:
-    """Claim and handle until nothing of this kind is due; returns how many rows were handled."""
+def drain(name: str, stop: Callable[[], bool] = lambda: False) -> int:
+    """Claim and handle until nothing of this kind is due, or `stop()`; returns how many rows were handled."""
     kind, handled = _kinds[name], 0
-    while not stopping.is_set() and (claims := claim(kind, kind.batch)):
+    while not stop() and (claims := claim(kind, kind.batch)):
         handled += len(claims)
         _run(kind, claims)
     return handled

@@ -128,5 +128,5 @@ def times(known: Mapping[str, Milestone]) -> Times:
 @subscriber("incidents.acknowledged", verbs=["page.acknowledged"])
 def _acknowledged(uow: UnitOfWork, entry: Entry) -> None:
     for ref in entry.refs:
-        if ref.kind == "incident":
+        if ref.kind == "incident" and uow.get(Incident, UUID(ref.id)) is not None:
             reached(uow, UUID(ref.id), "acknowledged", entry.at, "person", entry.actor_name)

@@ -57,6 +57,7 @@ _ACTIONS = """
     effect: read
     input: {{{kind}: {{type: string, required: true, entity: {entity}, description: "{Says}"}}}}
     run: listed_{kind}
+    instructions: "Look whether {{{{ inputs.{kind} }}}} is blocked at the outer firewall, in DNS or at the proxy."
 """
 
 _KINDS = (("ip", "an address", "ip"), ("domain", "a domain", "domain"), ("url", "a URL", "url"))

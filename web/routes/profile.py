@@ -47,7 +47,6 @@ class ProfilePage(Page, template="profile.html"):
     mail: bool
     seats: list[Seat]
     zones: list[str]
-    languages: dict[str, str]
     problems: list[Problem]
     about: str
     entered: dict[str, str]
@@ -80,7 +79,6 @@ def _page(
             mail=bool(settings().smtp_url),
             seats=[Seat(held=held, here=sessions.is_of(held, token)) for held in sessions.of_user(session, me.id)],
             zones=zone_names(),
-            languages=LANGUAGES,
             problems=problems or [],
             about=about,
             entered=entered or {},
