@@ -251,7 +251,7 @@ def test_acknowledge_stops_everything_and_counts_once(
     page = look(page_id)
     assert (page.state, page.acknowledged_name, page.acknowledged_via) == ("acknowledged", "Ana", "link")
     clock.advance(hours=2)
-    assert drain() == 0
+    assert drain("notify.pages", "notify.bundles", "notify.attempts", "notify.messages") == 0
     assert tried(page_id) == [("ana", "sent"), ("ana-mail", "cancelled")]
     assert verbs(page_id).count("page.acknowledged") == 1
 
