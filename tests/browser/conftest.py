@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """They wait for a browser more than they think; all in one process, so that they do not starve each other."""
     for item in items:

@@ -91,14 +91,17 @@ def test_an_incident_is_followed_from_its_alert_to_a_decision(ana: Person, runni
     page.goto(page.url)
     mark(page)
     phone = page.locator("article.task").filter(has_text="Phone deploy")
+    said = phone.get_by_label("What did they say?")
+    said.select_option("it was not me")
     for question in PHONED:
         tick = phone.get_by_role("button", name=question)
         tick.click()
         expect(tick).to_have_attribute("aria-pressed", "true")
+        expect(tick).to_be_focused()
         expect(story).to_contain_text(question)
     assert marked(page), "ticking loaded the page again"
     expect(watching.locator("article.task button.ticked")).to_have_count(len(PHONED))
-    phone.get_by_label("What did they say?").select_option("it was not me")
+    expect(said).to_have_value("it was not me")  # begun before the ticks, and not lost to them
     phone.get_by_role("button", name="Done").click()
 
     look = work.get_by_role("link", name="Look")

@@ -181,6 +181,27 @@
 
   // New content: times in the reader's zone, and a quiet highlight on what was not there before.
   const seen = new WeakMap();
+
+  // What somebody has begun to fill in outlives the part around it being replaced; only what was sent is let go.
+  const twoState = (field) => field.type === "checkbox" || field.type === "radio";
+  const nameOf = (field) => [field.form?.getAttribute("action"), field.name, twoState(field) ? field.value : ""].join(" ");
+  const begun = (field) => twoState(field) ? field.checked !== field.defaultChecked
+    : field.matches("select") ? field.selectedIndex !== Math.max(0, Array.from(field.options).findIndex((o) => o.defaultSelected))
+    : field.value !== field.defaultValue;
+  const fields = (part) => $$("input[name]:not([type=hidden], [type=password]), textarea[name], select[name]", part);
+  let unsent = new Map();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const sent = event.detail.requestConfig?.elt;
+    unsent = new Map(fields(event.detail.target).filter((f) => f.form && f.form !== sent && begun(f))
+      .map((f) => [nameOf(f), twoState(f) ? f.checked : f.value]));
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const part = event.detail.elt?.isConnected ? event.detail.elt : event.detail.target;
+    if (unsent.size) fields(part).filter((f) => unsent.has(nameOf(f))).forEach((f) => {
+      if (twoState(f)) f.checked = unsent.get(nameOf(f)); else f.value = unsent.get(nameOf(f));
+    });
+    unsent = new Map();
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
     if (target.dataset.live !== undefined) seen.set(document.body, new Set($$("[data-item]", target).map((e) => e.dataset.item)));
