@@ -42,7 +42,9 @@ def table(figures: Sequence[Figure]) -> str:
     for figure in figures:
         ratio = f"{figure.ratio:.2f} x" if figure.ratio is not None else ""
         mark = f"{figure.mark:,.0f}" if figure.mark is not None else ""
-        spread = f"  [{min(figure.values):,.1f} to {max(figure.values):,.1f}]" if len(figure.values) > 1 else ""
+        spread = (
+            f"  [{min(figure.values):,.1f} to {max(figure.values):,.1f}]" if len(figure.values) > 1 else ""
+        )
         remark = f"  {figure.remark}" if figure.remark else ""
         lines.append(
             f"{ratio:>7}  {figure.median:>10,.1f} {mark:>8}  {figure.unit:<7} {figure.database:<11} "

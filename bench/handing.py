@@ -65,7 +65,9 @@ def main() -> None:
         server.wait(15)
         mail.stop()
     times.sort()
-    print(f"{times[len(times) // 2] * 1e3:.1f} {times[min(len(times) - 1, int(len(times) * 0.99))] * 1e3:.1f}")
+    print(
+        f"{times[len(times) // 2] * 1e3:.1f} {times[min(len(times) - 1, int(len(times) * 0.99))] * 1e3:.1f}"
+    )
 
 
 def _set_up(count: int) -> None:
@@ -82,7 +84,11 @@ def _set_up(count: int) -> None:
 
 
 def _ring(post: Clockwork, port: str, token: str, name: str) -> float:
-    body = json.loads(alert(name)) | {"severity": "critical", "title": name, "host": name.replace("ring", "team")}
+    body = json.loads(alert(name)) | {
+        "severity": "critical",
+        "title": name,
+        "host": name.replace("ring", "team"),
+    }
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/ingest/ring", data=json.dumps(body).encode(), method="POST",
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},

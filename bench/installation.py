@@ -42,7 +42,9 @@ class Installation:
 
     def run(self, *arguments: str) -> str:
         """Run a command to its end; returns what it printed."""
-        done = subprocess.run([COMMAND, *arguments], env=self.env, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [COMMAND, *arguments], env=self.env, cwd=ROOT, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise SystemExit(f"tocsin {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -55,7 +57,9 @@ class Installation:
     def running(self, command: str = "serve", **env: str) -> Iterator[None]:
         """Run a process for the length of the block; waits until it is ready."""
         with (self.folder / f"{command}.log").open("ab") as log:
-            process = subprocess.Popen([COMMAND, command], env={**self.env, **env}, cwd=ROOT, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                [COMMAND, command], env={**self.env, **env}, cwd=ROOT, stdout=log, stderr=log
+            )
         try:
             self._until_ready(process)
             yield

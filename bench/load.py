@@ -64,7 +64,11 @@ def send(load: Load) -> Sent:
     if load.total == 0 and shutil.which("wrk"):
         return _wrk(load)
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load"], input=json.dumps(asdict(load)), capture_output=True, text=True, check=True
+        [sys.executable, "-m", "bench.load"],
+        input=json.dumps(asdict(load)),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return Sent(**json.loads(done.stdout))
 
@@ -120,7 +124,8 @@ async def _client(load: Load, number: int, state: dict[str, int], times: list[fl
         started = time.perf_counter()
         writer.write(
             f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {load.token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
         )
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)

@@ -39,7 +39,15 @@ def through(kind: str, repeat: int, seconds: float) -> Iterator[Figure]:
             with made.running(), _reader(made) as engine:
                 for number in range(repeat):
                     started = time.perf_counter()
-                    sent = send(Load(_url(made, source), source["token"], total=count, duplicates=duplicates, seed=number))
+                    sent = send(
+                        Load(
+                            _url(made, source),
+                            source["token"],
+                            total=count,
+                            duplicates=duplicates,
+                            seed=number,
+                        )
+                    )
                     _until_drained(engine)
                     rates.append(sent.accepted / (time.perf_counter() - started))
         mark = 500.0 if duplicates else None
@@ -80,7 +88,9 @@ def _accepting(made: Installation, source: Any, number: int, seconds: float) -> 
 
 def _accepted(kind: str, runs: list[Sent], remark: str) -> Iterator[Figure]:
     notes: dict[str, float | str] = {"client": runs[0].client, "refused": sum(run.refused for run in runs)}
-    yield Figure("durable accepts", kind, "1/s", tuple(r.rate for r in runs), 2000, remark=f"({remark})", notes=notes)
+    yield Figure(
+        "durable accepts", kind, "1/s", tuple(r.rate for r in runs), 2000, remark=f"({remark})", notes=notes
+    )
     p99 = tuple(run.p99 for run in runs)
     yield Figure("durable accepts, p99", kind, "ms", p99, more_is_better=False, notes=notes)
 

@@ -21,7 +21,9 @@ MEASURES: dict[str, Callable[[str, int, float], Iterator[Figure]]] = {
 
 def main() -> None:
     """Measure what was asked for and print the table."""
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__.partition("\n")[0] if __doc__ else ""
+    )
     parser.add_argument("--out", type=Path, help="also write the figures to this file, as JSON")
     parser.add_argument("--only", nargs="*", choices=sorted(MEASURES), default=list(MEASURES))
     parser.add_argument("--databases", nargs="*", default=["sqlite", "postgresql"])

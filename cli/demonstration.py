@@ -193,7 +193,11 @@ def _answer(actor: Actor, incident: UUID, **answers: Any) -> None:
     """Complete the task whose form asks for these; waits until the playbook has come that far."""
 
     def asked() -> list[Task]:
-        return [t for t in _open_tasks(incident) if answers.keys() <= ((t.form or {}).get("properties") or {}).keys()]
+        return [
+            t
+            for t in _open_tasks(incident)
+            if answers.keys() <= ((t.form or {}).get("properties") or {}).keys()
+        ]
 
     if _until(lambda: bool(asked()), 10):
         _do(tasks.complete, actor, asked()[0].id, answers)
@@ -203,7 +207,9 @@ def _open_tasks(incident: UUID) -> list[Task]:
     with reading() as session:
         return list(
             session.scalars(
-                select(Task).where(Task.incident_id == incident, Task.status == "open").order_by(Task.created_at)
+                select(Task)
+                .where(Task.incident_id == incident, Task.status == "open")
+                .order_by(Task.created_at)
             )
         )
 
@@ -230,7 +236,9 @@ def _print_welcome(given: Settings, stage: Stage) -> None:
 def _print_links(given: Settings) -> None:
     with reading() as session:
         incidents = list(session.scalars(select(Incident).order_by(Incident.created_at)))
-        waits = select(Wait.id).where(Wait.kind == "approval", Wait.closed_at.is_(None), Wait.answered_at.is_(None))
+        waits = select(Wait.id).where(
+            Wait.kind == "approval", Wait.closed_at.is_(None), Wait.answered_at.is_(None)
+        )
         approval = session.scalar(waits.order_by(Wait.created_at).limit(1))
         runs = select(PlaybookRun.id).where(PlaybookRun.state == "waiting")
         run = session.scalar(runs.order_by(PlaybookRun.created_at).limit(1))
@@ -272,7 +280,9 @@ def _incident_or_none(category: str, source: str | None = None) -> UUID | None:
 def _open_incidents(category: str) -> list[UUID]:
     with reading() as session:
         return list(
-            session.scalars(select(Incident.id).where(Incident.category == category, Incident.closed_at.is_(None)))
+            session.scalars(
+                select(Incident.id).where(Incident.category == category, Incident.closed_at.is_(None))
+            )
         )
 
 

@@ -3,7 +3,9 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-_ISO = re.compile(rb"(?P<wall>20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?P<rest>(?:[.,]\d+)?(?P<zone>Z|[+-]\d\d:?\d\d)?)")
+_ISO = re.compile(
+    rb"(?P<wall>20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?P<rest>(?:[.,]\d+)?(?P<zone>Z|[+-]\d\d:?\d\d)?)"
+)
 _EPOCH = re.compile(rb'(?<=["\s:])(1[6-9]\d{8})(?=["\s,.}])')
 
 

@@ -116,6 +116,8 @@ def serve_web(given: Settings) -> None:
 
     from web.app import create_app
 
+    # Threads that work beside the door must not hold it up: it waits for its turn half a millisecond, not five.
+    sys.setswitchinterval(0.0005)
     config = uvicorn.Config(
         create_app(), host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=2, limit_concurrency=2000, backlog=2048, proxy_headers=False,

@@ -285,7 +285,9 @@ def read_inputs(action: Action, given: Mapping[str, Any], *, outside: bool = Fal
             for text in value if isinstance(value, list) else [value]:
                 entity = _entity(item.entity, str(text))
                 if entity is not None and item.entity == "host":
-                    entity = Entity("host", entity.value)  # a host named by its address is contained, not blocked
+                    entity = Entity(
+                        "host", entity.value
+                    )  # a host named by its address is contained, not blocked
                 if entity is None:
                     problems.append(Problem(item.name, f"“{str(text)[:80]}” is not {_article(item.entity)}"))
                     continue

@@ -62,9 +62,13 @@ def read(token: str) -> tuple[UUID, bytes]:
     if found is not None and found[4] != HIDDEN:
         run, where = _bytes(found[2]), _bytes(found[3])
         right = f"{_text(run)}.{_text(where)}.{_text(_proof(run, where))}"
-        if hmac.compare_digest(right, token):  # as texts: the last letter of base64 has bits that mean nothing
+        if hmac.compare_digest(
+            right, token
+        ):  # as texts: the last letter of base64 has bits that mean nothing
             return UUID(bytes=run), where
-    raise NotFound("Nothing waits for this call: the address is not one of ours, or it was cut off when it was copied.")
+    raise NotFound(
+        "Nothing waits for this call: the address is not one of ours, or it was cut off when it was copied."
+    )
 
 
 def _proof(run: bytes, where: bytes) -> bytes:

@@ -23,7 +23,14 @@ class Alert(Identified, Dated, Base):
     __tablename__ = "alerts"
     __table_args__ = (
         # The same alert again finds its open row here; two workers cannot open two.
-        Index("uq_alerts_open", "source_id", "fingerprint", unique=True, postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index(
+            "uq_alerts_open",
+            "source_id",
+            "fingerprint",
+            unique=True,
+            postgresql_where=_OPEN,
+            sqlite_where=_OPEN,
+        ),
         Index("ix_alerts_episodes", "source_id", "fingerprint", "created_at"),
         Index("ix_alerts_created_at", "created_at", "id"),
         Index("ix_alerts_quiet", "quiet_until", postgresql_where=_OPEN, sqlite_where=_OPEN),
@@ -88,7 +95,9 @@ class AlertDelivery(Base):
     __tablename__ = "alert_deliveries"
 
     alert_id: Mapped[UUID] = mapped_column(ForeignKey("alerts.id"), primary_key=True)
-    slot: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # the count it brought, modulo 100
+    slot: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=False
+    )  # the count it brought, modulo 100
     delivery_id: Mapped[UUID] = mapped_column(Uuid, index=True)
     received_at: Mapped[datetime] = mapped_column(Instant)
 
@@ -122,7 +131,9 @@ class Sighting(Identified, Dated, Base):
     )  # fmt: skip
 
     observable_id: Mapped[UUID] = mapped_column(ForeignKey("observables.id"))
-    alert_id: Mapped[UUID | None] = mapped_column(ForeignKey("alerts.id"))  # null: seen in the incident itself
+    alert_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("alerts.id")
+    )  # null: seen in the incident itself
     incident_id: Mapped[UUID | None] = mapped_column(ForeignKey("incidents.id"))
     role: Mapped[str] = mapped_column(String(16), default="observer")
     first_seen: Mapped[datetime] = mapped_column(Instant)
@@ -143,7 +154,9 @@ class GroupingRule(Identified, Dated, Versioned, Base):
     key: Mapped[str] = mapped_column("group_key", Text, default="")  # a template over `alert`
     why: Mapped[str] = mapped_column(Text, default="")  # a template over `alert`: the reason people read
     threshold: Mapped[int] = mapped_column(default=1)  # at least so many repeats…
-    window_seconds: Mapped[int] = mapped_column(default=1800)  # …within this time; also how long a group collects
+    window_seconds: Mapped[int] = mapped_column(
+        default=1800
+    )  # …within this time; also how long a group collects
     failures: Mapped[int] = mapped_column(default=0)
     last_failure: Mapped[str | None] = mapped_column(Text)
 

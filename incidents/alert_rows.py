@@ -49,7 +49,11 @@ def load_open(uow: UnitOfWork, source_id: UUID, fingerprints: Sequence[str]) -> 
     """The open episode of each fingerprint that has one, locked, in the order of the fingerprints."""
     query = (
         select(*_LOADED)
-        .where(_alerts.c.source_id == source_id, _alerts.c.fingerprint.in_(fingerprints), _alerts.c.ended_at.is_(None))
+        .where(
+            _alerts.c.source_id == source_id,
+            _alerts.c.fingerprint.in_(fingerprints),
+            _alerts.c.ended_at.is_(None),
+        )
         .order_by(_alerts.c.fingerprint)
         .with_for_update()
     )
@@ -62,11 +66,16 @@ def load_last(uow: UnitOfWork, source_id: UUID, fingerprints: Sequence[str]) -> 
         select(
             _alerts.c.id,
             func.row_number()
-            .over(partition_by=_alerts.c.fingerprint, order_by=(_alerts.c.created_at.desc(), _alerts.c.id.desc()))
+            .over(
+                partition_by=_alerts.c.fingerprint,
+                order_by=(_alerts.c.created_at.desc(), _alerts.c.id.desc()),
+            )
             .label("place"),
         )
         .where(
-            _alerts.c.source_id == source_id, _alerts.c.fingerprint.in_(fingerprints), _alerts.c.ended_at.is_not(None)
+            _alerts.c.source_id == source_id,
+            _alerts.c.fingerprint.in_(fingerprints),
+            _alerts.c.ended_at.is_not(None),
         )
         .subquery()
     )
@@ -80,8 +89,13 @@ def incident_states(uow: UnitOfWork, episodes: Iterable[Episode]) -> dict[UUID, 
     ids = {episode.incident_id for episode in listed if episode.incident_id is not None}
     if not ids:
         return {}
-    query = select(Incident.id, Incident.key, Incident.closed_at, Incident.disposition).where(Incident.id.in_(ids))
-    states = {row.id: IncidentState(row.key, row.closed_at is not None, row.disposition) for row in uow.execute(query)}
+    query = select(Incident.id, Incident.key, Incident.closed_at, Incident.disposition).where(
+        Incident.id.in_(ids)
+    )
+    states = {
+        row.id: IncidentState(row.key, row.closed_at is not None, row.disposition)
+        for row in uow.execute(query)
+    }
     for episode in listed:
         if episode.incident_id is not None:
             episode.incident_closed = states[episode.incident_id].closed
@@ -107,7 +121,9 @@ def end(uow: UnitOfWork, episodes: Sequence[Episode]) -> None:
     """Write that stored episodes have ended, before a new one of the same fingerprint is inserted."""
     if episodes:
         uow.execute(
-            _END, [{"row": e.id, "at": e.ended_at, "by": e.ended_by} for e in episodes], execution_options=_PLAIN
+            _END,
+            [{"row": e.id, "at": e.ended_at, "by": e.ended_by} for e in episodes],
+            execution_options=_PLAIN,
         )
 
 
@@ -138,7 +154,10 @@ def link_deliveries(uow: UnitOfWork, episodes: Iterable[Episode]) -> None:
         statement = (postgresql.insert if is_postgres(uow) else sqlite.insert)(_deliveries)
         statement = statement.on_conflict_do_update(
             index_elements=["alert_id", "slot"],
-            set_={"delivery_id": statement.excluded.delivery_id, "received_at": statement.excluded.received_at},
+            set_={
+                "delivery_id": statement.excluded.delivery_id,
+                "received_at": statement.excluded.received_at,
+            },
         )
         uow.execute(statement, [slots[place] for place in sorted(slots)])
 
@@ -224,12 +243,20 @@ _COUNT = update(_alerts).where(_BY_ID).values({name: bindparam(f"new_{name}") fo
 _CHANGE = (
     update(_alerts)
     .where(_BY_ID)
-    .values({name: bindparam(f"new_{name}") for name in (*_COUNTED_COLUMNS, *_CHANGED_COLUMNS)} | {"indexed_at": None})
+    .values(
+        {name: bindparam(f"new_{name}") for name in (*_COUNTED_COLUMNS, *_CHANGED_COLUMNS)}
+        | {"indexed_at": None}
+    )
 )
 
 
 def _episode(row: RowMapping) -> Episode:
-    values = {**row, "severity": Severity(row["severity"]), "entities": restored(row["entities"]), "stored": True}
+    values = {
+        **row,
+        "severity": Severity(row["severity"]),
+        "entities": restored(row["entities"]),
+        "stored": True,
+    }
     return Episode(**values)
 
 

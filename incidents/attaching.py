@@ -65,7 +65,12 @@ class Outcome:
 
 def scoped(source: SourceFacts, key: str) -> str:
     """A group's key within what the source belongs to: alerts of different circles of readers never mix."""
-    circle = (source.constituency_id, source.team_id, sorted(source.restricted_to or ()), source.restricted_to is None)
+    circle = (
+        source.constituency_id,
+        source.team_id,
+        sorted(source.restricted_to or ()),
+        source.restricted_to is None,
+    )
     if circle == (None, None, [], True):
         return key
     return f"{key} @{hashlib.sha256(repr(circle).encode()).hexdigest()[:12]}"
@@ -84,7 +89,9 @@ def place(
     failures = {name: said for verdict in verdicts.values() for name, said in verdict.failures}
     wanted = {scoped(source, c.key) for verdict in verdicts.values() for c in verdict.candidates if c.key}
     wanted |= {scoped(source, _own_key(e)) for e in undecided if e.recurrence_of}
-    known: set[UUID] = {e.incident_id for e in episodes if e.incident_id and not e.incident_closed and _tells_more(e)}
+    known: set[UUID] = {
+        e.incident_id for e in episodes if e.incident_id and not e.incident_closed and _tells_more(e)
+    }
     known |= {e.same_as for e in undecided if e.same_as}
     cases = _load(uow, wanted, known)
     by_id = {case.id: case for case in cases}
@@ -134,7 +141,9 @@ def _decide(
         episode.why = f"attached: the same alert as before, and {case.key} is still open"
         _attach(uow, case, episode, None)
         return
-    candidate = chosen(verdict.candidates, lambda key: scoped(source, key) in live or scoped(source, key) in fresh)
+    candidate = chosen(
+        verdict.candidates, lambda key: scoped(source, key) in live or scoped(source, key) in fresh
+    )
     before = states.get(episode.recurrence_of) if episode.recurrence_of else None
     if before and before.disposition not in NOISE and (candidate is None or candidate.action == "attach"):
         # What came back after it was dealt with is news, whatever the rules say of a first sight.
@@ -148,7 +157,9 @@ def _decide(
     group = live.get(key) or fresh.get(key)
     episode.rule, episode.group_key = candidate.rule, key
     if group is None:
-        episode.why = candidate.why + (f"; a recurrence of {before.key}" if before and before.key not in candidate.why else "")
+        episode.why = candidate.why + (
+            f"; a recurrence of {before.key}" if before and before.key not in candidate.why else ""
+        )
         group = fresh[key] = _open(uow, source, episode, candidate, key)
     else:
         joined = candidate.why.replace("opened by", "attached by", 1)
@@ -210,7 +221,11 @@ def _load(uow: UnitOfWork, group_keys: Iterable[str], ids: set[UUID]) -> list[Ca
         .order_by(_incidents.c.id)
         .with_for_update()
     ).all()
-    over = [row.id for row in rows if row.group_released_at is None and row.group_until and row.group_until < uow.now]
+    over = [
+        row.id
+        for row in rows
+        if row.group_released_at is None and row.group_until and row.group_until < uow.now
+    ]
     if over:
         uow.execute(
             update(_incidents).where(_incidents.c.id.in_(over)).values(group_released_at=uow.now),
@@ -238,7 +253,9 @@ def _insert(uow: UnitOfWork, source: SourceFacts, fresh: dict[str, Case], by_id:
         insert = (postgresql.insert if is_postgres(uow) else sqlite.insert)(_incidents)
         statement = insert.on_conflict_do_nothing(index_elements=["group_key"], index_where=_LIVE)
         stored = set(
-            uow.scalars(statement.returning(_incidents.c.id), [_row(uow, source, case) for case in pending.values()])
+            uow.scalars(
+                statement.returning(_incidents.c.id), [_row(uow, source, case) for case in pending.values()]
+            )
         )
         lost = {key: case for key, case in pending.items() if case.id not in stored}
         by_id.update({case.id: case for case in pending.values() if case.id in stored})

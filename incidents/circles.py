@@ -21,7 +21,9 @@ from incidents.permissions import EDIT_CIRCLES
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def add_constituency(uow: UnitOfWork, actor: Actor, *, slug: str, name: str, contact: str | None = None) -> Constituency:
+def add_constituency(
+    uow: UnitOfWork, actor: Actor, *, slug: str, name: str, contact: str | None = None
+) -> Constituency:
     """Add an organisation whose incidents are worked on here. Raises Invalid, Conflict."""
     _check(uow, actor, Constituency, slug, name)
     row = Constituency(id=new_id(), created_at=uow.now, slug=slug, name=name.strip(), contact=contact)
@@ -49,7 +51,9 @@ def teams(session: Session) -> Sequence[Team]:
     return session.scalars(select(Team).order_by(Team.name)).all()
 
 
-def _check(uow: UnitOfWork, actor: Actor, model: type[Constituency] | type[Team], slug: str, name: str) -> None:
+def _check(
+    uow: UnitOfWork, actor: Actor, model: type[Constituency] | type[Team], slug: str, name: str
+) -> None:
     permissions.require(actor, EDIT_CIRCLES.name)
     if not _SLUG.fullmatch(slug) or len(slug) > 64:
         raise Invalid("The short name is lower-case letters, digits and single hyphens, at most 64 of them.")
@@ -60,4 +64,6 @@ def _check(uow: UnitOfWork, actor: Actor, model: type[Constituency] | type[Team]
 
 
 def _tell(uow: UnitOfWork, actor: Actor, kind: str, row: Constituency | Team) -> None:
-    journal.record(uow, actor, Fact(facts.CIRCLE_ADDED, (Ref(kind, str(row.id)),), {"slug": row.slug, "name": row.name}))
+    journal.record(
+        uow, actor, Fact(facts.CIRCLE_ADDED, (Ref(kind, str(row.id)),), {"slug": row.slug, "name": row.name})
+    )

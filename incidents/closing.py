@@ -52,12 +52,17 @@ def what_is_missing(session: Session, incident: Incident, closing: Closing) -> l
     undecided = incident.confirmation in (Confirmation.unconfirmed, Confirmation.suspected)
     if serious and undecided and disposition is Disposition.true_positive:
         problems.append(
-            Problem("confirmation", "Say first whether this was an incident: declare it, or say that it is not one.")
+            Problem(
+                "confirmation",
+                "Say first whether this was an incident: declare it, or say that it is not one.",
+            )
         )
     if not (declared and serious):
         return problems
     if disposition in NOISE and disposition is not Disposition.duplicate:
-        problems.append(Problem("confirmation", "It is declared an incident; say first that it is not one, and why."))
+        problems.append(
+            Problem("confirmation", "It is declared an incident; say first that it is not one, and why.")
+        )
     if not (closing.summary or "").strip():
         problems.append(Problem("summary", "A declared incident of this severity needs a summary."))
     if not (closing.root_cause or "").strip():
@@ -66,7 +71,9 @@ def what_is_missing(session: Session, incident: Incident, closing: Closing) -> l
         select(func.count()).select_from(Task).where(Task.incident_id == incident.id, Task.status == "open")
     )
     if waiting:
-        problems.append(Problem("tasks", f"{waiting} open task{'' if waiting == 1 else 's'}: do or skip them first."))
+        problems.append(
+            Problem("tasks", f"{waiting} open task{'' if waiting == 1 else 's'}: do or skip them first.")
+        )
     for name, check in sorted(_checks.items()):
         problems += [Problem(name, sentence) for sentence in check(session, incident)]
     return problems
@@ -120,7 +127,13 @@ def close(
 
 
 def reopen(
-    uow: UnitOfWork, actor: Actor, incident_id: UUID, *, reason: str, to: str = Stage.investigate, version: int | None = None
+    uow: UnitOfWork,
+    actor: Actor,
+    incident_id: UUID,
+    *,
+    reason: str,
+    to: str = Stage.investigate,
+    version: int | None = None,
 ) -> Incident:
     """Open a closed incident again, with a reason; its alerts count there again. Raises Invalid, Conflict."""
     permissions.require(actor, CLOSE.name)

@@ -50,7 +50,9 @@ def edit(uow: UnitOfWork, actor: Actor, comment_id: UUID, body: str) -> Comment:
 
 def of_incident(session: Session, actor: Actor, incident_id: UUID) -> list[Comment]:
     """The comments of an incident, oldest first."""
-    query = select(Comment).where(Comment.incident_id == incident_id, belongs_to_visible(actor, Comment.incident_id))
+    query = select(Comment).where(
+        Comment.incident_id == incident_id, belongs_to_visible(actor, Comment.incident_id)
+    )
     return list(session.scalars(query.order_by(Comment.created_at, Comment.id)))
 
 

@@ -35,7 +35,14 @@ def doubt(uow: UnitOfWork, actor: Actor, episodes: Sequence[Episode]) -> None:
         return
     about: dict[tuple[str, str], tuple[Episode, datetime]] = {}
     for episode in episodes:
-        at = max((_when(item.draft.occurred_at, item.received_at) for item in episode.items if item.outcome in _SEEN), default=None)
+        at = max(
+            (
+                _when(item.draft.occurred_at, item.received_at)
+                for item in episode.items
+                if item.outcome in _SEEN
+            ),
+            default=None,
+        )
         if at is not None:
             about.update({(kind, value): (episode, at) for kind, value, _ in episode.entities})
     for found in _standing(uow, {value for _, value in about}):
@@ -82,7 +89,8 @@ def _claim(uow: UnitOfWork, countermeasure: UUID) -> bool:
     claimed = uow.scalars(
         update(_countermeasures)
         .where(
-            _countermeasures.c.id == countermeasure, seen_before.is_(None) | (seen_before < uow.now - TOLD_EVERY)
+            _countermeasures.c.id == countermeasure,
+            seen_before.is_(None) | (seen_before < uow.now - TOLD_EVERY),
         )
         .values(activity_at=uow.now)
         .returning(_countermeasures.c.id),
@@ -100,7 +108,10 @@ def unreviewed(session: Session, incident: Incident) -> list[str]:
             table.expires_at.is_(None), table.review_at.is_(None),
         )
     ).all()  # fmt: skip
-    return [f"{row.action} on {row.entity_value} is still in force: remove it, or say when it ends." for row in left]
+    return [
+        f"{row.action} on {row.entity_value} is still in force: remove it, or say when it ends."
+        for row in left
+    ]
 
 
 register_close_check("countermeasures", unreviewed)
@@ -116,7 +127,11 @@ def _alarm(uow: UnitOfWork, entry: Entry) -> None:
     if incident.priority != Priority.p1:
         was, incident.priority = incident.priority, Priority.p1.value
         body = {"priority": {"from": was, "to": incident.priority}}
-        journal.record(uow, SYSTEM, Fact(facts.INCIDENT_CHANGED, (incident.ref,), body, {"reason": "containment may have failed"}))
+        journal.record(
+            uow,
+            SYSTEM,
+            Fact(facts.INCIDENT_CHANGED, (incident.ref,), body, {"reason": "containment may have failed"}),
+        )
     what = (entry.data or {}).get("value") or "an entity"
     reaching.wake(
         uow,

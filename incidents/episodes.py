@@ -115,7 +115,9 @@ def _end(episode: Episode, at: datetime, by: str) -> None:
     episode.ended_at, episode.ended_by, episode.touched, episode.ended_now = at, by, True, True
 
 
-def _resolve(fingerprint: str, current: Episode | None, last: Episode | None, item: Item, habits: Habits) -> Episode:
+def _resolve(
+    fingerprint: str, current: Episode | None, last: Episode | None, item: Item, habits: Habits
+) -> Episode:
     draft, at = item.draft, item.received_at
     if current is not None:
         if repeats.resolve_is_stale(draft.occurred_at, current.occurred_at):
@@ -126,7 +128,9 @@ def _resolve(fingerprint: str, current: Episode | None, last: Episode | None, it
         item.outcome = "resolved"
         return current
     item.outcome = "resolved"
-    if last is not None and (last.resolved_at is None or draft.occurred_at is None or draft.occurred_at <= last.resolved_at):
+    if last is not None and (
+        last.resolved_at is None or draft.occurred_at is None or draft.occurred_at <= last.resolved_at
+    ):
         if last.resolved_at is None:
             last.resolved_at, last.status, last.touched = draft.occurred_at or at, "resolved", True
         return last
@@ -138,13 +142,19 @@ def _resolve(fingerprint: str, current: Episode | None, last: Episode | None, it
     return episode
 
 
-def _fire(fingerprint: str, current: Episode | None, last: Episode | None, item: Item, habits: Habits) -> Episode:
+def _fire(
+    fingerprint: str, current: Episode | None, last: Episode | None, item: Item, habits: Habits
+) -> Episode:
     draft = item.draft
     if current is not None:
         _repeat(current, item, habits)
         item.outcome = "counted"
         return current
-    if last is not None and last.ended_by == "resolved" and repeats.already_over(draft.occurred_at, last.resolved_at):
+    if (
+        last is not None
+        and last.ended_by == "resolved"
+        and repeats.already_over(draft.occurred_at, last.resolved_at)
+    ):
         first = last.count == 0
         _repeat(last, item, habits)
         last.decide = last.decide or first

@@ -6,7 +6,9 @@ ALERT_OPENED = declare("alert.opened", "received the alert")
 ALERT_ENDED = declare("alert.ended", "ended the alert")
 ALERT_RECURRED = declare("alert.recurred", "saw the alert again after its incident was closed")
 ALERT_ESCALATED = declare("alert.escalated", "saw the alert get worse")
-CONTAINMENT_DOUBTED = declare("alert.containment_doubted", "saw an alert about something under a countermeasure")
+CONTAINMENT_DOUBTED = declare(
+    "alert.containment_doubted", "saw an alert about something under a countermeasure"
+)
 
 INCIDENT_OPENED = declare("incident.opened", "opened the incident")
 ALERT_ATTACHED = declare("incident.alert_attached", "attached alerts")

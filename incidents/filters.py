@@ -145,7 +145,9 @@ def _in_title(column: Any, words: str) -> list[ColumnElement[bool]]:
 
 
 def _flags(model: Any, wanted: Any, names: Sequence[str]) -> list[ColumnElement[bool]]:
-    return [getattr(model, name) == getattr(wanted, name) for name in names if getattr(wanted, name) is not None]
+    return [
+        getattr(model, name) == getattr(wanted, name) for name in names if getattr(wanted, name) is not None
+    ]
 
 
 def _lists(column: Any, word: str) -> ColumnElement[bool]:

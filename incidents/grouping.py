@@ -116,7 +116,9 @@ def check(rule: Rule) -> None:
     if rule.action not in ACTIONS:
         problems.append(Problem("action", f"The action must be one of {', '.join(ACTIONS)}."))
     if rule.action != "keep" and not rule.key.strip():
-        problems.append(Problem("key", "A rule that opens or attaches needs a key, such as host:{{ alert.host }}."))
+        problems.append(
+            Problem("key", "A rule that opens or attaches needs a key, such as host:{{ alert.host }}.")
+        )
     if not 1 <= rule.threshold <= 1_000_000:
         problems.append(Problem("threshold", "The threshold must lie between 1 and 1,000,000."))
     if not timedelta(minutes=1) <= rule.window <= timedelta(days=7):
@@ -161,9 +163,7 @@ def spoken(window: timedelta) -> str:
     return f"{seconds} seconds"
 
 
-DEFAULT_KEY = (
-    '{{ "host:" ~ alert.host if alert.host else ("user:" ~ alert.user if alert.user else "alert:" ~ alert.fingerprint) }}'
-)
+DEFAULT_KEY = '{{ "host:" ~ alert.host if alert.host else ("user:" ~ alert.user if alert.user else "alert:" ~ alert.fingerprint) }}'
 
 DEFAULT_RULES = (
     Rule(

@@ -65,7 +65,9 @@ def index_incident(uow: UnitOfWork, incident_id: UUID) -> None:
     incident = uow.get(Incident, incident_id)
     if incident is None:
         return
-    notes = uow.scalars(select(Comment.body).where(Comment.incident_id == incident_id).order_by(Comment.created_at))
+    notes = uow.scalars(
+        select(Comment.body).where(Comment.incident_id == incident_id).order_by(Comment.created_at)
+    )
     words = words_of(
         incident.key, incident.title, *incident.tags, *incident.techniques, incident.summary, incident.root_cause,
         incident.description, *notes,
@@ -85,7 +87,9 @@ def _index(uow: UnitOfWork, entry: Entry) -> None:
         index_incident(uow, UUID(incident))
 
 
-def _collect(rows: dict[tuple[Any, ...], dict[str, Any]], kind: str, of: UUID, at: datetime, words: Iterable[str]) -> None:
+def _collect(
+    rows: dict[tuple[Any, ...], dict[str, Any]], kind: str, of: UUID, at: datetime, words: Iterable[str]
+) -> None:
     for word in words:
         rows[word, of] = {"word": word, "kind": kind, "at": at, "thing_id": of}
 
@@ -99,5 +103,3 @@ def _store(uow: UnitOfWork, rows: dict[tuple[Any, ...], dict[str, Any]]) -> None
 def _folded(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.replace("\x00", " "))
     return "".join(c for c in plain if not unicodedata.combining(c)).casefold()
-
-

@@ -23,7 +23,17 @@ from incidents.stages import Confirmation, Kind, Pap, Priority, Stage, Tlp, Wait
 from incidents.visibility import visible_to
 
 _AFTER_STAGE = {Stage.contain: "contained", Stage.eradicate: "eradicated", Stage.recover: "recovered"}
-CATEGORIES = ("malware", "phishing", "intrusion", "login", "secret", "availability", "web_attack", "policy", "other")
+CATEGORIES = (
+    "malware",
+    "phishing",
+    "intrusion",
+    "login",
+    "secret",
+    "availability",
+    "web_attack",
+    "policy",
+    "other",
+)
 
 
 @dataclass(frozen=True)
@@ -122,12 +132,16 @@ def change(
             setattr(incident, name, value)
     free = {"title", "description", "tags"}
     body = {n: {"from": _plain(before[n]), "to": _plain(v)} for n, v in differ.items() if n not in free}
-    told = {n: {"from": before[n], "to": v} for n, v in differ.items() if n in free} | ({"reason": reason} if reason else {})
+    told = {n: {"from": before[n], "to": v} for n, v in differ.items() if n in free} | (
+        {"reason": reason} if reason else {}
+    )
     journal.record(uow, actor, Fact(facts.INCIDENT_CHANGED, (incident.ref,), body, told or None))
     return incident
 
 
-def move(uow: UnitOfWork, actor: Actor, incident_id: UUID, to: str, *, version: int | None = None) -> Incident:
+def move(
+    uow: UnitOfWork, actor: Actor, incident_id: UUID, to: str, *, version: int | None = None
+) -> Incident:
     """Move an incident to another stage, forwards or back; closing and reopening have doors of their own."""
     permissions.require(actor, EDIT.name)
     incident = locked(uow, actor, incident_id, version)
@@ -149,14 +163,22 @@ def move(uow: UnitOfWork, actor: Actor, incident_id: UUID, to: str, *, version: 
     return incident
 
 
-def assign(uow: UnitOfWork, actor: Actor, incident_id: UUID, owner_id: UUID | None, *, version: int | None = None) -> Incident:
+def assign(
+    uow: UnitOfWork, actor: Actor, incident_id: UUID, owner_id: UUID | None, *, version: int | None = None
+) -> Incident:
     """Make a person the owner (None: nobody). Taking it oneself acknowledges it."""
     permissions.require(actor, EDIT.name)
     incident = locked(uow, actor, incident_id, version)
     if incident.owner_id == owner_id:
         return incident
-    if owner_id is not None and incident.restricted_to is not None and str(owner_id) not in incident.restricted_to:
-        raise Conflict(f"{incident.key} is restricted and this person may not see it; add them to its readers first.")
+    if (
+        owner_id is not None
+        and incident.restricted_to is not None
+        and str(owner_id) not in incident.restricted_to
+    ):
+        raise Conflict(
+            f"{incident.key} is restricted and this person may not see it; add them to its readers first."
+        )
     was, incident.owner_id = incident.owner_id, owner_id
     if owner_id is not None and owner_id == actor.user_id:
         milestones.reached(uow, incident.id, "acknowledged", uow.now, "person", actor.name)
@@ -178,12 +200,19 @@ def confirm(
     if confirmation is Confirmation.declared:
         milestones.reached(uow, incident.id, "declared", uow.now, _who(actor), actor.name)
     _tell(
-        uow, actor, incident, facts.CONFIRMATION_CHANGED, {"from": was, "to": confirmation.value}, {"because": because}
+        uow,
+        actor,
+        incident,
+        facts.CONFIRMATION_CHANGED,
+        {"from": was, "to": confirmation.value},
+        {"because": because},
     )
     return incident
 
 
-def wait_on(uow: UnitOfWork, actor: Actor, incident_id: UUID, whom: str | None, *, version: int | None = None) -> Incident:
+def wait_on(
+    uow: UnitOfWork, actor: Actor, incident_id: UUID, whom: str | None, *, version: int | None = None
+) -> Incident:
     """Say whom the incident waits for (reporter, team, vendor, legal, authority), or None: it is our move again."""
     permissions.require(actor, EDIT.name)
     incident = locked(uow, actor, incident_id, version)
@@ -195,7 +224,12 @@ def wait_on(uow: UnitOfWork, actor: Actor, incident_id: UUID, whom: str | None, 
 
 
 def restrict(
-    uow: UnitOfWork, actor: Actor, incident_id: UUID, readers: Sequence[str] | None, *, version: int | None = None
+    uow: UnitOfWork,
+    actor: Actor,
+    incident_id: UUID,
+    readers: Sequence[str] | None,
+    *,
+    version: int | None = None,
 ) -> Incident:
     """Let only these users (ids) see the incident, the actor always among them; None lifts it."""
     permissions.require(actor, RESTRICT.name)
@@ -203,7 +237,9 @@ def restrict(
     was = incident.restricted_to
     incident.restricted_to = _readers(actor, readers)
     if incident.group_key is not None:
-        incident.group_released_at = incident.group_released_at or uow.now  # alerts for others must not join it
+        incident.group_released_at = (
+            incident.group_released_at or uow.now
+        )  # alerts for others must not join it
     _tell(uow, actor, incident, facts.INCIDENT_RESTRICTED, {"restricted": readers is not None}, {
         "from": was, "to": incident.restricted_to,
     })  # fmt: skip
@@ -217,13 +253,19 @@ def locked(uow: UnitOfWork, actor: Actor, incident_id: UUID, version: int | None
     if incident is None:
         raise NotFound("There is no such incident, or you may not see it.")
     if version is not None and incident.version != version:
-        raise Stale(f"Somebody has changed {incident.key} since you read it: look again before you change it.")
+        raise Stale(
+            f"Somebody has changed {incident.key} since you read it: look again before you change it."
+        )
     return incident
 
 
-def _set_severity(uow: UnitOfWork, actor: Actor, incident: Incident, to: Severity, reason: str | None) -> None:
+def _set_severity(
+    uow: UnitOfWork, actor: Actor, incident: Incident, to: Severity, reason: str | None
+) -> None:
     if actor.kind is ActorKind.person and not (reason or "").strip():
-        raise Invalid("Say why the severity is not what the alerts say.", [Problem("reason", "A reason is needed.")])
+        raise Invalid(
+            "Say why the severity is not what the alerts say.", [Problem("reason", "A reason is needed.")]
+        )
     was, incident.severity = Severity(incident.severity), to.value
     incident.severity_reason = reason or f"set by {actor.name}"
     if to.rank > was.rank:
@@ -249,13 +291,19 @@ def _check(uow: UnitOfWork, changes: Mapping[str, Any]) -> None:
         problems.append(Problem("status", "A status label has at most 64 characters."))
     for name in ("tags", "techniques"):
         listed = changes.get(name, [])
-        if not isinstance(listed, list) or len(listed) > 200 or not all(isinstance(w, str) and 0 < len(w) <= 100 for w in listed):
+        if (
+            not isinstance(listed, list)
+            or len(listed) > 200
+            or not all(isinstance(w, str) and 0 < len(w) <= 100 for w in listed)
+        ):
             problems.append(Problem(name, "At most 200 words of at most 100 characters."))
     for name, model in (("constituency_id", Constituency), ("team_id", Team)):
         if changes.get(name) is not None and uow.get(model, changes[name]) is None:
             problems.append(Problem(name, f"There is no such {model.__name__.lower()}."))
     if problems:
-        raise Invalid(f"The incident cannot be like that: {problems[0].path}: {problems[0].message}", problems)
+        raise Invalid(
+            f"The incident cannot be like that: {problems[0].path}: {problems[0].message}", problems
+        )
 
 
 def _readers(actor: Actor, readers: Sequence[str] | None) -> list[str] | None:
@@ -276,7 +324,12 @@ def _word(words: Any, value: str, name: str) -> Any:
 
 
 def _tell(
-    uow: UnitOfWork, actor: Actor, incident: Incident, verb: Verb, body: Mapping[str, Any], data: Mapping[str, Any] | None = None
+    uow: UnitOfWork,
+    actor: Actor,
+    incident: Incident,
+    verb: Verb,
+    body: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
 ) -> None:
     uow.flush()
     journal.record(uow, actor, Fact(verb, (incident.ref,), {"key": incident.key, **body}, data))

@@ -45,7 +45,9 @@ def reached(uow: UnitOfWork, incident_id: UUID, kind: str, at: datetime, source:
     """Note a milestone unless the incident has it already (the first time counts); whether it was noted."""
     uow.write_rows()
     known = uow.scalar(
-        select(_milestones.c.id).where(_milestones.c.incident_id == incident_id, _milestones.c.kind == kind).limit(1)
+        select(_milestones.c.id)
+        .where(_milestones.c.incident_id == incident_id, _milestones.c.kind == kind)
+        .limit(1)
     )
     if known is not None:
         return False
@@ -72,7 +74,12 @@ def correct(
         source="person", set_by=actor.name, reason=reason, supersedes=before.id if before else None,
     )  # fmt: skip
     uow.add(row)
-    body = {"kind": kind, "at": at.isoformat(), "precision": precision, "was": before.at.isoformat() if before else None}
+    body = {
+        "kind": kind,
+        "at": at.isoformat(),
+        "precision": precision,
+        "was": before.at.isoformat() if before else None,
+    }
     journal.record(
         uow, actor, Fact(facts.MILESTONE_SET, (Ref("incident", str(incident_id)),), body, {"reason": reason})
     )
@@ -116,7 +123,9 @@ def times(known: Mapping[str, Milestone]) -> Times:
         return end.at - start.at if start and end and end.at >= start.at else None
 
     seen = known.get("alerted") or known.get("reported")
-    began = next((known[kind] for kind in ("first_malicious", "compromise", "occurred") if kind in known), None)
+    began = next(
+        (known[kind] for kind in ("first_malicious", "compromise", "occurred") if kind in known), None
+    )
     return Times(
         to_detect=between(began if began and began.source == "person" else None, seen),
         to_acknowledge=between(seen, known.get("acknowledged")),

@@ -54,7 +54,13 @@ class Incident(Identified, Dated, Versioned, Base):
         Index("ix_incidents_created_at", "created_at", "id"),
         Index("ix_incidents_open", "created_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
         # Two workers cannot open two incidents for the same group.
-        Index("uq_incidents_group", "group_key", unique=True, postgresql_where=_LIVE_GROUP, sqlite_where=_LIVE_GROUP),
+        Index(
+            "uq_incidents_group",
+            "group_key",
+            unique=True,
+            postgresql_where=_LIVE_GROUP,
+            sqlite_where=_LIVE_GROUP,
+        ),
         Index("ix_incidents_restricted", "id", postgresql_where=_RESTRICTED, sqlite_where=_RESTRICTED),
         Index("ix_incidents_owner", "owner_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
     )
@@ -80,7 +86,9 @@ class Incident(Identified, Dated, Versioned, Base):
 
     constituency_id: Mapped[UUID | None] = mapped_column(ForeignKey("constituencies.id"))
     team_id: Mapped[UUID | None] = mapped_column(ForeignKey("teams.id"))
-    restricted_to: Mapped[list[str] | None] = mapped_column(Json)  # ids of users; null = everybody who may read
+    restricted_to: Mapped[list[str] | None] = mapped_column(
+        Json
+    )  # ids of users; null = everybody who may read
     tlp: Mapped[str] = mapped_column(String(16), default="amber")
     pap: Mapped[str] = mapped_column(String(16), default="amber")
     tags: Mapped[list[str]] = mapped_column(Json, default=list)

@@ -176,7 +176,9 @@ def of_incident(session: Session, actor: Actor, incident_id: UUID) -> list[Liste
     return list(listed.values())
 
 
-def seen_elsewhere(session: Session, actor: Actor, incident_id: UUID, observables: Sequence[UUID]) -> dict[UUID, int]:
+def seen_elsewhere(
+    session: Session, actor: Actor, incident_id: UUID, observables: Sequence[UUID]
+) -> dict[UUID, int]:
     """In how many other incidents that the actor may see each of these was seen."""
     if not observables:
         return {}

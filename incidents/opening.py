@@ -36,7 +36,10 @@ class Accepted:
 
 
 def accept(
-    uow: UnitOfWork, actor: Actor, source: SourceFacts, items: Sequence[tuple[AlertDraft, UUID | None, datetime]]
+    uow: UnitOfWork,
+    actor: Actor,
+    source: SourceFacts,
+    items: Sequence[tuple[AlertDraft, UUID | None, datetime]],
 ) -> list[Accepted]:
     """Store a batch of drafts of one source and do to incidents what the rules say; one result per draft, in order.
 
@@ -64,7 +67,11 @@ def accept(
 
 
 def _fingerprint(draft: AlertDraft) -> str:
-    fallback = [("title", draft.title), ("rule", draft.rule_id), *((e.type, e.value) for e in draft.entities[:20])]
+    fallback = [
+        ("title", draft.title),
+        ("rule", draft.rule_id),
+        *((e.type, e.value) for e in draft.entities[:20]),
+    ]
     return fingerprint(identifying_fields(draft.fingerprint, fallback=fallback))
 
 
@@ -81,12 +88,17 @@ def _store(
         current = alert_rows.load_open(uow, source.id, list(grouped))
         last = alert_rows.load_last(uow, source.id, [name for name in grouped if name not in current])
         states |= alert_rows.incident_states(uow, [*current.values(), *last.values()])
-        folded = {name: fold(name, current.get(name), last.get(name), items, habits) for name, items in grouped.items()}
+        folded = {
+            name: fold(name, current.get(name), last.get(name), items, habits)
+            for name, items in grouped.items()
+        }
         everything = [episode for episodes in folded.values() for episode in episodes]
         alert_rows.end(uow, [e for e in everything if e.stored and e.ended_at is not None])
         alert_rows.insert(uow, source, [e for e in everything if not e.stored and e.open])
         again = {e.fingerprint for e in everything if not e.stored and e.open}
-        alert_rows.insert(uow, source, [e for e in everything if not e.stored and not e.open and e.fingerprint not in again])
+        alert_rows.insert(
+            uow, source, [e for e in everything if not e.stored and not e.open and e.fingerprint not in again]
+        )
         done += [episode for episode in everything if episode.fingerprint not in again]
         grouped = {name: items for name, items in grouped.items() if name in again}
     return done, states
@@ -116,7 +128,11 @@ def _record(
             body = {"from": case.raised_from.value, "to": case.severity.value, "late": case.late}
             journal.record(uow, actor, Fact(facts.SEVERITY_RAISED, (Ref("incident", str(case.id)),), body))
         if case.became_live:
-            journal.record(uow, actor, Fact(facts.INCIDENT_BECAME_LIVE, (Ref("incident", str(case.id)),), {"key": case.key}))
+            journal.record(
+                uow,
+                actor,
+                Fact(facts.INCIDENT_BECAME_LIVE, (Ref("incident", str(case.id)),), {"key": case.key}),
+            )
         for episode in case.worse:
             if episode.reasons:
                 _record_escalation(uow, actor, case, episode)
@@ -125,7 +141,9 @@ def _record(
             _record_alert(uow, actor, source, episode)
         if episode.ended_now and episode.incident_id is not None:
             refs = (Ref("alert", str(episode.id)), Ref("incident", str(episode.incident_id)))
-            journal.record(uow, actor, Fact(facts.ALERT_ENDED, refs, {"by": episode.ended_by, "count": episode.count}))
+            journal.record(
+                uow, actor, Fact(facts.ALERT_ENDED, refs, {"by": episode.ended_by, "count": episode.count})
+            )
 
 
 def _record_opening(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Case) -> None:
@@ -137,8 +155,12 @@ def _record_opening(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Ca
     }  # fmt: skip
     # The closed incident of a recurrence is told in the body: refs have no order, and this fact is about the new one.
     refs = (Ref("incident", str(case.id)), *_alert_refs(case))
-    journal.record(uow, actor, Fact(facts.INCIDENT_OPENED, refs, body, {"title": case.title, "why": case.why}))
-    milestones.project(uow, case.id, "alerted", min(e.first_seen or uow.now for e in case.attached), "alert", source.name)
+    journal.record(
+        uow, actor, Fact(facts.INCIDENT_OPENED, refs, body, {"title": case.title, "why": case.why})
+    )
+    milestones.project(
+        uow, case.id, "alerted", min(e.first_seen or uow.now for e in case.attached), "alert", source.name
+    )
     if case.opener.occurred_at is not None:
         milestones.project(uow, case.id, "occurred", case.opener.occurred_at, "alert", source.name)
 

@@ -50,7 +50,8 @@ def page(session: Session, query: Select[Any], model: Any, *, before: str | None
         at, row_id = read_cursor(before)
         # Both bounds: the first lets the index start in the right place on every database.
         query = query.where(
-            model.created_at <= at, or_(model.created_at < at, and_(model.created_at == at, model.id < row_id))
+            model.created_at <= at,
+            or_(model.created_at < at, and_(model.created_at == at, model.id < row_id)),
         )
     query = query.order_by(model.created_at.desc(), model.id.desc()).limit(limit + 1)
     rows: Sequence[Any] = session.scalars(query).all()

@@ -66,7 +66,11 @@ def detach(uow: UnitOfWork, actor: Actor, alert_id: UUID, *, reason: str) -> Ale
     alert.why = f"taken out of {incident.key} by {actor.name}"
     _sightings_belong_to(uow, alert, None)
     body = {"key": incident.key}
-    journal.record(uow, actor, Fact(facts.ALERT_DETACHED, (incident.ref, alert.ref), body, {"reason": reason, "title": alert.title}))
+    journal.record(
+        uow,
+        actor,
+        Fact(facts.ALERT_DETACHED, (incident.ref, alert.ref), body, {"reason": reason, "title": alert.title}),
+    )
     return alert
 
 
@@ -78,12 +82,16 @@ def _put(uow: UnitOfWork, actor: Actor, alert: Alert, incident: Incident, why: s
     observables.note(
         uow,
         [
-            observables.Seen(e["type"], e["value"], e["role"], None, incident.id, alert.last_seen, alert.source)
+            observables.Seen(
+                e["type"], e["value"], e["role"], None, incident.id, alert.last_seen, alert.source
+            )
             for e in alert.entities
         ],
     )
     told = [{"id": str(alert.id), "title": alert.title, "why": why}]
-    fact = Fact(facts.ALERT_ATTACHED, (incident.ref, alert.ref), {"count": 1, "late": alert.late}, {"alerts": told})
+    fact = Fact(
+        facts.ALERT_ATTACHED, (incident.ref, alert.ref), {"count": 1, "late": alert.late}, {"alerts": told}
+    )
     journal.record(uow, actor, fact)
 
 

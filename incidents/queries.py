@@ -72,7 +72,11 @@ def deliveries_of(session: Session, actor: Actor, alert_id: UUID) -> list[UUID]:
     """The ids of the deliveries an alert came in that are remembered, newest first."""
     alert(session, actor, alert_id)
     query = select(AlertDelivery.delivery_id).where(AlertDelivery.alert_id == alert_id)
-    return list(dict.fromkeys(session.scalars(query.order_by(AlertDelivery.received_at.desc(), AlertDelivery.slot.desc()))))
+    return list(
+        dict.fromkeys(
+            session.scalars(query.order_by(AlertDelivery.received_at.desc(), AlertDelivery.slot.desc()))
+        )
+    )
 
 
 def alerts_of_delivery(session: Session, actor: Actor, delivery_id: UUID) -> list[Alert]:
@@ -134,19 +138,34 @@ class Counts:
 
 def counts(session: Session, actor: Actor, since: datetime) -> Counts:
     """Open incidents by severity, without an owner, mine; open tasks; alerts seen since `since` and open ones."""
-    mine = case((Incident.owner_id == actor.user_id, 1), else_=0) if actor.user_id else case((Incident.id.is_(None), 1), else_=0)
+    mine = (
+        case((Incident.owner_id == actor.user_id, 1), else_=0)
+        if actor.user_id
+        else case((Incident.id.is_(None), 1), else_=0)
+    )
     query = (
         select(
-            Incident.severity, func.count(), func.sum(case((Incident.owner_id.is_(None), 1), else_=0)), func.sum(mine)
+            Incident.severity,
+            func.count(),
+            func.sum(case((Incident.owner_id.is_(None), 1), else_=0)),
+            func.sum(mine),
         )
         .where(Incident.closed_at.is_(None), visible_to(actor))
         .group_by(Incident.severity)
     )
     rows = session.execute(query).all()
     by_severity = {severity.value: 0 for severity in reversed(Severity)} | {row[0]: row[1] for row in rows}
-    open_tasks = select(func.count()).select_from(Task).where(Task.status == "open", belongs_to_visible(actor, Task.incident_id))
-    recent = select(func.count()).select_from(Alert).where(Alert.created_at >= since, alerts_visible_to(actor))
-    open_alerts = select(func.count()).select_from(Alert).where(Alert.ended_at.is_(None), alerts_visible_to(actor))
+    open_tasks = (
+        select(func.count())
+        .select_from(Task)
+        .where(Task.status == "open", belongs_to_visible(actor, Task.incident_id))
+    )
+    recent = (
+        select(func.count()).select_from(Alert).where(Alert.created_at >= since, alerts_visible_to(actor))
+    )
+    open_alerts = (
+        select(func.count()).select_from(Alert).where(Alert.ended_at.is_(None), alerts_visible_to(actor))
+    )
     return Counts(
         by_severity, sum(row[2] for row in rows), sum(row[3] for row in rows), session.scalar(open_tasks) or 0,
         session.scalar(recent) or 0, session.scalar(open_alerts) or 0,
@@ -161,7 +180,11 @@ def timeline(
     Raises NotFound.
     """
     incident(session, actor, incident_id)
-    return readable(session, actor, journal.entries(session, ref=Ref("incident", str(incident_id)), before=before, limit=limit))
+    return readable(
+        session,
+        actor,
+        journal.entries(session, ref=Ref("incident", str(incident_id)), before=before, limit=limit),
+    )
 
 
 def readable(session: Session, actor: Actor, entries: Sequence[Entry]) -> list[Entry]:

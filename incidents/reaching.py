@@ -80,7 +80,11 @@ def page_unattended(uow: UnitOfWork) -> int:
     paged: set[str] = set()
     for start in range(0, len(waiting), 500):
         ids = [str(incident.id) for incident in waiting[start : start + 500]]
-        paged |= set(uow.scalars(select(Page.subject_id).where(Page.subject_kind == "incident", Page.subject_id.in_(ids))))
+        paged |= set(
+            uow.scalars(
+                select(Page.subject_id).where(Page.subject_kind == "incident", Page.subject_id.in_(ids))
+            )
+        )
     found = [incident for incident in waiting if str(incident.id) not in paged][:BATCH]
     for count, incident in enumerate(found):
         message = f"{incident.severity}, and nobody has been reached for it yet."

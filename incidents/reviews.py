@@ -29,7 +29,11 @@ Normal: nothing new was seen, and whoever owns it has cleaned or confirmed it. *
 def ask(uow: UnitOfWork, entry: Entry) -> None:
     """A countermeasure that no timer may take back is due: one task for the incident's owner, and a quiet page."""
     row = uow.get(Countermeasure, UUID(str(entry.ref("countermeasure"))))
-    incident = uow.get(Incident, UUID(row.subject_id)) if row is not None and row.subject_kind == "incident" else None
+    incident = (
+        uow.get(Incident, UUID(row.subject_id))
+        if row is not None and row.subject_kind == "incident"
+        else None
+    )
     if row is None or incident is None or row.removed_at is not None:
         return
     title = f"Keep or take back: {registry.action(row.action).title} on {row.entity_value}"
@@ -49,7 +53,9 @@ def ask(uow: UnitOfWork, entry: Entry) -> None:
 def decided(uow: UnitOfWork, entry: Entry) -> None:
     """Somebody has decided: the task that asked is done."""
     said = "kept it" if entry.verb == "countermeasure.extended" else "took it back"
-    for task in uow.scalars(_asking(UUID(str(entry.ref("countermeasure")))).where(Task.status == "open")).all():
+    for task in uow.scalars(
+        _asking(UUID(str(entry.ref("countermeasure")))).where(Task.status == "open")
+    ).all():
         tasks.skip(uow, SYSTEM, task.id, f"{entry.actor_name} {said}")
 
 
@@ -61,5 +67,6 @@ def _origin(uow: UnitOfWork, row_id: UUID) -> str:
 
 def _asking(row_id: UUID) -> Select[Task]:
     return select(Task).where(
-        Task.origin_kind == "countermeasure", or_(Task.origin_id == str(row_id), Task.origin_id.like(f"{row_id}:%"))
+        Task.origin_kind == "countermeasure",
+        or_(Task.origin_id == str(row_id), Task.origin_id.like(f"{row_id}:%")),
     )

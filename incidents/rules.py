@@ -62,7 +62,13 @@ def as_rule(row: GroupingRule) -> Rule:
 
 
 def save(
-    uow: UnitOfWork, actor: Actor, rule: Rule, *, position: int | None = None, enabled: bool = True, rule_id: UUID | None = None
+    uow: UnitOfWork,
+    actor: Actor,
+    rule: Rule,
+    *,
+    position: int | None = None,
+    enabled: bool = True,
+    rule_id: UUID | None = None,
 ) -> GroupingRule:
     """Add a rule (at the end unless a position is given) or change the one with this id.
 
@@ -70,10 +76,16 @@ def save(
     """
     permissions.require(actor, EDIT_RULES.name)
     check(rule)
-    row = uow.get(GroupingRule, rule_id) if rule_id else GroupingRule(id=new_id(), created_at=uow.now, failures=0)
+    row = (
+        uow.get(GroupingRule, rule_id)
+        if rule_id
+        else GroupingRule(id=new_id(), created_at=uow.now, failures=0)
+    )
     if row is None:
         raise NotFound("There is no such grouping rule.")
-    taken = uow.scalar(select(GroupingRule.id).where(GroupingRule.name == rule.name, GroupingRule.id != row.id))
+    taken = uow.scalar(
+        select(GroupingRule.id).where(GroupingRule.name == rule.name, GroupingRule.id != row.id)
+    )
     if taken:
         raise Conflict(f'There is already a rule called "{rule.name}".')
     row.name, row.when, row.action, row.key, row.why = rule.name, rule.when, rule.action, rule.key, rule.why
@@ -150,11 +162,15 @@ def seed(uow: UnitOfWork) -> int:
 def report(uow: UnitOfWork, failures: Mapping[str, str]) -> None:
     """Count rules that failed at run time; the first failure with a new sentence is told in the journal."""
     for name, said in sorted(failures.items()):
-        row = uow.execute(select(_rules.c.id, _rules.c.last_failure).where(_rules.c.name == name)).one_or_none()
+        row = uow.execute(
+            select(_rules.c.id, _rules.c.last_failure).where(_rules.c.name == name)
+        ).one_or_none()
         if row is None:
             continue
         uow.execute(
-            update(_rules).where(_rules.c.id == row.id).values(failures=_rules.c.failures + 1, last_failure=said),
+            update(_rules)
+            .where(_rules.c.id == row.id)
+            .values(failures=_rules.c.failures + 1, last_failure=said),
             execution_options={"synchronize_session": False},
         )
         if row.last_failure != said:
@@ -165,7 +181,9 @@ def report(uow: UnitOfWork, failures: Mapping[str, str]) -> None:
 def failing(session: Session) -> Sequence[GroupingRule]:
     """The enabled rules that have failed since they were last changed: shown on Now."""
     return session.scalars(
-        select(GroupingRule).where(GroupingRule.failures > 0, GroupingRule.enabled).order_by(GroupingRule.position)
+        select(GroupingRule)
+        .where(GroupingRule.failures > 0, GroupingRule.enabled)
+        .order_by(GroupingRule.position)
     ).all()
 
 

@@ -86,9 +86,7 @@ def observed(entities: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
     }
 
 
-def alert_facts(
-    row: Mapping[str, Any], entities: Sequence[tuple[str, str, str]]
-) -> dict[str, Any]:
+def alert_facts(row: Mapping[str, Any], entities: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
     """The `alert` of the schema from a row's columns (by their names) and its entities."""
     severity = Severity(row["severity"])
     return {

@@ -48,10 +48,25 @@ def search(session: Session, actor: Actor, text: str, *, limit: int = 30) -> lis
     for kind, value in meanings(text):
         of = observable_id(kind, value)
         because = f"{kind} {value}"
-        _add(found, session, _incidents(actor).where(Incident.id.in_(_seen(of, Sighting.incident_id))), because, limit)
-        _add(found, session, _alert_hits(actor).where(Alert.id.in_(_seen(of, Sighting.alert_id))), because, limit)
+        _add(
+            found,
+            session,
+            _incidents(actor).where(Incident.id.in_(_seen(of, Sighting.incident_id))),
+            because,
+            limit,
+        )
+        _add(
+            found,
+            session,
+            _alert_hits(actor).where(Alert.id.in_(_seen(of, Sighting.alert_id))),
+            because,
+            limit,
+        )
     if words := tokens_of(text)[:8]:
-        for kind, query, model in (("incident", _incidents(actor), Incident), ("alert", _alert_hits(actor), Alert)):
+        for kind, query, model in (
+            ("incident", _incidents(actor), Incident),
+            ("alert", _alert_hits(actor), Alert),
+        ):
             if ids := _holding(session, kind, words):
                 _add(found, session, query.where(model.id.in_(ids)), "words", limit)
     return list(found.values())[:limit]
@@ -106,14 +121,20 @@ def _holding(session: Session, kind: str, words: Sequence[str]) -> list[UUID]:
         row = aliased(SearchWord)
         matches = _begins(row, word) if prefix else row.word == word
         query = query.where(
-            exists().where(row.kind == kind, row.at == leading.c.at, row.thing_id == leading.c.thing_id, matches)
+            exists().where(
+                row.kind == kind, row.at == leading.c.at, row.thing_id == leading.c.thing_id, matches
+            )
         )
-    found = session.scalars(query.order_by(leading.c.at.desc(), leading.c.thing_id.desc()).limit(CANDIDATES * 2))
+    found = session.scalars(
+        query.order_by(leading.c.at.desc(), leading.c.thing_id.desc()).limit(CANDIDATES * 2)
+    )
     return list(dict.fromkeys(found))[:CANDIDATES]  # a thing may hold two words with the same beginning
 
 
 def _rarity(session: Session, kind: str, word: str) -> int:
-    some = select(_words.c.word).where(_words.c.word == word, _words.c.kind == kind).limit(LOOKED_AT).subquery()
+    some = (
+        select(_words.c.word).where(_words.c.word == word, _words.c.kind == kind).limit(LOOKED_AT).subquery()
+    )
     return session.scalar(select(func.count()).select_from(some)) or 0
 
 

@@ -107,7 +107,14 @@ def complete(uow: UnitOfWork, actor: Actor, task_id: UUID, answers: Mapping[str,
     task.answers = given if task.form is not None else None
     _end(uow, actor, task, "done")
     left = sum(1 for entry in task.checklist if not entry["done"])
-    _tell(uow, actor, task, facts.TASK_COMPLETED, {"items_left": left}, {"title": task.title, "answers": task.answers})
+    _tell(
+        uow,
+        actor,
+        task,
+        facts.TASK_COMPLETED,
+        {"items_left": left},
+        {"title": task.title, "answers": task.answers},
+    )
     return task
 
 
@@ -137,7 +144,12 @@ def reassign(uow: UnitOfWork, actor: Actor, task_id: UUID, to: str | None) -> Ta
 
 
 def change(
-    uow: UnitOfWork, actor: Actor, task_id: UUID, *, due_at: datetime | None = None, urgent: bool | None = None
+    uow: UnitOfWork,
+    actor: Actor,
+    task_id: UUID,
+    *,
+    due_at: datetime | None = None,
+    urgent: bool | None = None,
 ) -> Task:
     """Change when a task is due, or how urgent it is."""
     permissions.require(actor, EDIT.name)
@@ -164,12 +176,16 @@ def problems_of(form: Mapping[str, Any], answers: Mapping[str, Any]) -> list[Pro
             missing = next((name for name in error.validator_value if name not in error.instance), "?")
             found.append(Problem(missing, "An answer is needed."))
         else:
-            found.append(Problem(".".join(str(part) for part in error.absolute_path) or "form", error.message[:300]))
+            found.append(
+                Problem(".".join(str(part) for part in error.absolute_path) or "form", error.message[:300])
+            )
     return found
 
 
 def _open_task(uow: UnitOfWork, actor: Actor, task_id: UUID) -> Task:
-    query = select(Task).where(Task.id == task_id, belongs_to_visible(actor, Task.incident_id)).with_for_update()
+    query = (
+        select(Task).where(Task.id == task_id, belongs_to_visible(actor, Task.incident_id)).with_for_update()
+    )
     task = uow.scalar(query.execution_options(populate_existing=True))
     if task is None:
         raise NotFound("There is no such task, or you may not see it.")
@@ -191,7 +207,9 @@ def _give(task: Task, incident: Incident, assign: str | None) -> None:
         return
     kind, _, name = assign.partition(":")
     if kind not in _ASSIGNEES or not name:
-        raise Invalid(f'"{assign}" is nobody: write owner, user:<id>, role:<role>, on_call:<schedule> or team:<slug>.')
+        raise Invalid(
+            f'"{assign}" is nobody: write owner, user:<id>, role:<role>, on_call:<schedule> or team:<slug>.'
+        )
     if kind == "user":
         try:
             task.assignee_id = UUID(name)
@@ -222,7 +240,12 @@ def _check(draft: TaskDraft) -> None:
 
 
 def _tell(
-    uow: UnitOfWork, actor: Actor, task: Task, verb: Verb, body: Mapping[str, Any], data: Mapping[str, Any] | None = None
+    uow: UnitOfWork,
+    actor: Actor,
+    task: Task,
+    verb: Verb,
+    body: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
 ) -> None:
     uow.flush()
     refs = [task.ref, Ref("incident", str(task.incident_id))]

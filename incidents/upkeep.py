@@ -31,7 +31,9 @@ def seed(uow: UnitOfWork) -> None:
 
 def end_quiet_alerts(uow: UnitOfWork) -> int:
     """End up to 500 open alerts whose quiet time is over; returns how many. Told for those that have an incident."""
-    query = select(Alert).where(Alert.ended_at.is_(None), Alert.quiet_until < uow.now).order_by(Alert.quiet_until)
+    query = (
+        select(Alert).where(Alert.ended_at.is_(None), Alert.quiet_until < uow.now).order_by(Alert.quiet_until)
+    )
     alerts = uow.scalars(query.limit(BATCH).with_for_update(skip_locked=True)).all()
     for alert in alerts:
         alert.ended_at, alert.ended_by = alert.quiet_until, "quiet"
@@ -62,5 +64,9 @@ def _handle(claims: list[work.Claim]) -> None:
             work.later(uow, KIND, claim, uow.now + EVERY[name or ""])
 
 
-KIND = work.register(work.WorkKind("incidents.upkeep", Upkeep, _handle, batch=1, lease=timedelta(minutes=5), max_attempts=1_000_000))
+KIND = work.register(
+    work.WorkKind(
+        "incidents.upkeep", Upkeep, _handle, batch=1, lease=timedelta(minutes=5), max_attempts=1_000_000
+    )
+)
 """Chores are tried for ever: a parked one would let alerts grow old unseen."""

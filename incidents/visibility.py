@@ -85,7 +85,9 @@ _JUDGED: dict[str, tuple[Any, Any]] = {
 def _not_hidden(actor: Actor, incident_id: Any) -> ColumnElement[bool]:
     # Few incidents are restricted: "none of those" is planned well by both databases, "one of all others" is not.
     owner = aliased(Incident)
-    hidden = select(owner.id).where(owner.restricted_to.is_not(None), not_(_named(actor, owner.restricted_to)))
+    hidden = select(owner.id).where(
+        owner.restricted_to.is_not(None), not_(_named(actor, owner.restricted_to))
+    )
     return or_(incident_id.is_(None), incident_id.not_in(hidden))
 
 

@@ -21,7 +21,7 @@ from core.journal import Fact, record
 from core.types import Ref, Severity
 from core.work import Claim, WorkKind, finish_all
 from incidents import opening
-from ingest import envelopes, facts, sns
+from ingest import envelopes, facts, inbox, sns
 from ingest.models import IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, DeliveryKey, Source
 from ingest.permissions import REPLAY_DELIVERIES
 from ingest.storing import WORK
@@ -50,6 +50,7 @@ class Understood:
 
 def handle(claims: list[Claim]) -> None:
     """Read a batch and take it in with one transaction; if that fails, each delivery by itself."""
+    inbox.let_senders_pass()
     understood = [_understand(delivery, source) for delivery, source in _load(claims)]
     try:
         _take_in(claims, understood)

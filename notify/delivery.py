@@ -176,7 +176,9 @@ def close(uow: UnitOfWork, actor: Actor, subject: Ref) -> int:
 
 
 def _urgency(severity: Severity) -> Urgency:
-    return Urgency.high if severity.rank >= Severity.high.rank or severity is Severity.unknown else Urgency.low
+    return (
+        Urgency.high if severity.rank >= Severity.high.rank or severity is Severity.unknown else Urgency.low
+    )
 
 
 def _open_with(uow: UnitOfWork, key: str) -> Page | None:

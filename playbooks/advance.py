@@ -190,7 +190,9 @@ class Run:
             if data.get("error"):
                 outcome = Failed(str(data["error"]))
                 break
-            outcome = self._said(view, lambda seen, data=data: seen.kind.on_event(seen, Event("performed", data)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            outcome = self._said(
+                view, lambda seen, data=data: seen.kind.on_event(seen, Event("performed", data))
+            )  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         self._apply(row, outcome)
 
     def _said(self, view: StepView, decide_outcome: Callable[[StepView], Outcome]) -> Outcome:
@@ -209,7 +211,12 @@ class Run:
                 for draft in waits:
                     self.state.waits.append(NewWait(row, _placed(draft, row)))
                     if draft.kind == "approval":
-                        self._note("step.asked", row, {"quorum": draft.detail.get("quorum")}, {"ask": draft.detail.get("ask")})
+                        self._note(
+                            "step.asked",
+                            row,
+                            {"quorum": draft.detail.get("quorum")},
+                            {"ask": draft.detail.get("ask")},
+                        )
                 dues = [draft.due_at for draft in waits if draft.due_at is not None]
                 row.state, row.due_at, row.changed = "waiting", min(dues, default=None), True
             case Enter():
@@ -228,13 +235,20 @@ class Run:
         step = self.plan.steps[row.path]
         self._unwait(row)
         row.detail.update(outcome.detail)
-        row.detail["entered"] = {"blocks": list(outcome.blocks), "side_by_side": outcome.side_by_side, "turn": outcome.turn}
+        row.detail["entered"] = {
+            "blocks": list(outcome.blocks),
+            "side_by_side": outcome.side_by_side,
+            "turn": outcome.turn,
+        }
         if step.timeout and "expires_at" not in row.detail:
             row.detail["expires_at"] = (self.now + timedelta(seconds=step.timeout)).isoformat()
         row.state, row.due_at, row.changed = "running", None, True
         if step.kind == "choose":
             seen = row.detail.get("seen") or [{}]
-            body = {"branch": row.detail.get("name") or row.detail.get("chosen"), "because": row.detail.get("why")}
+            body = {
+                "branch": row.detail.get("name") or row.detail.get("chosen"),
+                "because": row.detail.get("why"),
+            }
             self._note("step.decided", row, body, {"seen": seen})
 
     def _finish(self, row: Attempt, outcome: Outcome) -> None:
@@ -242,7 +256,9 @@ class Run:
         match outcome:
             case Done(output, form, by, note, assign):
                 if assign is not None:
-                    self.state.variables.setdefault(scope_key(self.plan, step, row.iteration), {}).update(assign)
+                    self.state.variables.setdefault(scope_key(self.plan, step, row.iteration), {}).update(
+                        assign
+                    )
                 if note:
                     row.detail["note"] = note
                 row.output, row.form, row.by = output, dict(form), by
@@ -265,7 +281,12 @@ class Run:
 
     def _try_again(self, row: Attempt, pause: float) -> None:
         again = Attempt(
-            row.path, row.iteration, row.attempt + 1, "retrying", self.now, due_at=self.now + timedelta(seconds=pause)
+            row.path,
+            row.iteration,
+            row.attempt + 1,
+            "retrying",
+            self.now,
+            due_at=self.now + timedelta(seconds=pause),
         )
         if "item" in row.detail:
             again.detail["item"] = row.detail["item"]
@@ -288,9 +309,16 @@ class Run:
         for inside in below(self.plan, self.state, row.path, row.iteration):
             self._end(inside, "cancelled", error=reason)
 
-    def _note(self, verb: str, row: Attempt, body: dict[str, Any], data: dict[str, Any] | None = None) -> None:
+    def _note(
+        self, verb: str, row: Attempt, body: dict[str, Any], data: dict[str, Any] | None = None
+    ) -> None:
         step = self.plan.steps[row.path]
-        told = {"step": step.id, "path": row.path, **({"iteration": row.iteration} if row.iteration else {}), **body}
+        told = {
+            "step": step.id,
+            "path": row.path,
+            **({"iteration": row.iteration} if row.iteration else {}),
+            **body,
+        }
         self.state.notes.append(Note(verb, row, told, data))
 
 

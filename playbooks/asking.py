@@ -12,7 +12,9 @@ DEFAULT_EXPIRY = 24 * 3600.0
 DISRUPTIVE = frozenset({"disruptive", "destructive"})
 
 
-def ask(view: View, question: str, asking: Mapping[str, Any], detail: Mapping[str, Any] | None = None) -> Blocked:
+def ask(
+    view: View, question: str, asking: Mapping[str, Any], detail: Mapping[str, Any] | None = None
+) -> Blocked:
     """Block on an approval.
 
     `asking`: from, quorum, expires (seconds), on_expire (deny | escalate | fail), four_eyes, escalate_to, what
@@ -43,7 +45,10 @@ def nobody_answered(view: View) -> Outcome:
     if what == "escalate" and not view.detail.get("escalated"):
         return Perform(
             "page",
-            {"policy": asking.get("escalate_to"), "message": f"Nobody answered within {span}: {asking.get('ask')}"},
+            {
+                "policy": asking.get("escalate_to"),
+                "message": f"Nobody answered within {span}: {asking.get('ask')}",
+            },
             detail={"escalated": True},
         )
     if what == "fail":
@@ -55,7 +60,9 @@ def ask_again(view: View) -> Blocked:
     """Put the same question once more, after it was escalated."""
     asking = view.detail["asking"]
     wait = WaitDraft(
-        kind="approval", due_at=view.now + timedelta(seconds=float(asking["expires"])), detail={**asking, "escalated": True}
+        kind="approval",
+        due_at=view.now + timedelta(seconds=float(asking["expires"])),
+        detail={**asking, "escalated": True},
     )
     return Blocked((wait,))
 

@@ -43,7 +43,15 @@ def answer(uow: UnitOfWork, token: str, payload: Any) -> UUID:
     else:
         early = {"event": "callback", "data": said}
         uow.add(
-            Wait(id=new_id(), created_at=uow.now, run_id=run.id, kind="callback", ref=ref, answered_at=uow.now, answer=early)
+            Wait(
+                id=new_id(),
+                created_at=uow.now,
+                run_id=run.id,
+                kind="callback",
+                ref=ref,
+                answered_at=uow.now,
+                answer=early,
+            )
         )
         uow.flush()
     refs = [run.ref, run.subject, *([Ref("step", str(waiting.attempt_id))] if waiting else [])]

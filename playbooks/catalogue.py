@@ -18,7 +18,9 @@ class Catalogue:
         action = registry.actions().get(name)
         if action is not None:
             inputs = {one.name: one.required and one.default is None for one in action.inputs}
-            return ActionInfo(name, str(action.effect), action.title, inputs, by_hand=action.instructions, verb=action.verb)
+            return ActionInfo(
+                name, str(action.effect), action.title, inputs, by_hand=action.instructions, verb=action.verb
+            )
         behind, neutral = registry.verbs().get(name, ()), VERBS.get(name)
         if not behind and neutral is None:
             return None
@@ -41,5 +43,7 @@ def _verb(name: str, behind: tuple[Action, ...], neutral: NeutralVerb | None) ->
 
 
 def _needed_by_all(behind: tuple[Action, ...]) -> dict[str, bool]:
-    first, *rest = [{one.name for one in action.inputs if one.required and one.default is None} for action in behind]
+    first, *rest = [
+        {one.name for one in action.inputs if one.required and one.default is None} for action in behind
+    ]
     return dict.fromkeys(first.intersection(*rest), True)

@@ -40,7 +40,12 @@ def check_playbook(plan: Plan, reader: Reader) -> None:
             except ExpressionError as error:
                 reader.notes.add(trigger.line, f"{reader.where}: trigger: {error.message}")
     if plan.concurrency_key is not None:
-        _check_template(reader, "concurrency", plan.concurrency_key, TRIGGER_SCHEMA.extended(inputs=input_types(plan.inputs)))
+        _check_template(
+            reader,
+            "concurrency",
+            plan.concurrency_key,
+            TRIGGER_SCHEMA.extended(inputs=input_types(plan.inputs)),
+        )
 
 
 def check_step(draft: Draft, drafts: dict[str, Draft]) -> Step:
@@ -59,7 +64,9 @@ def check_step(draft: Draft, drafts: dict[str, Draft]) -> Step:
     told = callbacks_in(source_of({key: step.spec[key] for key in kind.sends}))
     for ident in callbacks_in([*loop, *templates]):
         if ident not in told:
-            reader.wrong(f'callbacks.{ident} may stand only in the "with" of an action or a playbook: it is a secret')
+            reader.wrong(
+                f'callbacks.{ident} may stand only in the "with" of an action or a playbook: it is a secret'
+            )
         elif ident not in waits:
             reader.wrong(_no_callback(ident, waits, place.ids))
     used = {ident: visible[ident] for ident in named if ident in visible}
@@ -75,7 +82,9 @@ def check_step(draft: Draft, drafts: dict[str, Draft]) -> Step:
     with_waits = schema.extended(callbacks="map")
     for text in templates:
         _check_template(reader, kind.name, text, with_waits if callbacks_in([text]) else schema)
-    return msgspec.structs.replace(step, sees=used, callbacks={ident: waits[ident] for ident in told if ident in waits})
+    return msgspec.structs.replace(
+        step, sees=used, callbacks={ident: waits[ident] for ident in told if ident in waits}
+    )
 
 
 def _callbacks(draft: Draft, drafts: dict[str, Draft]) -> dict[str, str]:
@@ -105,7 +114,7 @@ def _no_callback(ident: str, waits: dict[str, str], ids: dict[str, int]) -> str:
     if ident in ids:
         return (
             f'callbacks.{ident} cannot be told here: step "{ident}" (line {ids[ident]}) must be a wait with callback: true '
-            f'that no loop repeats; put a loop around both steps instead'
+            f"that no loop repeats; put a loop around both steps instead"
         )
     return f'there is no wait "{ident}" to call back{did_you_mean(ident, waits)}'
 
@@ -113,7 +122,7 @@ def _no_callback(ident: str, waits: dict[str, str], ids: dict[str, int]) -> str:
 def _not_visible(ident: str, visible: dict[str, str], ids: dict[str, int]) -> str:
     if ident in ids:
         return (
-            f'steps.{ident} cannot be used here: it stands later, or inside a branch or loop that may not have run '
+            f"steps.{ident} cannot be used here: it stands later, or inside a branch or loop that may not have run "
             f'(line {ids[ident]}); remember its value with "set" and use vars'
         )
     return f'there is no step "{ident}" before this one{did_you_mean(ident, visible)}'
@@ -147,12 +156,16 @@ def _check_condition(reader: Reader, condition: str, schema: Schema, key: str) -
     except ExpressionError as error:
         said = f'"{key}": {error.message}'
         if "steps has no" not in said:  # said better already, with the line of the step
-            reader.notes.add(_line(reader, condition, key), f"{reader.where}: {said}, in: {condition.strip()}")
+            reader.notes.add(
+                _line(reader, condition, key), f"{reader.where}: {said}, in: {condition.strip()}"
+            )
 
 
 def _check_template(reader: Reader, key: str, text: str, schema: Schema) -> None:
     for problem in check_template(text, schema):
-        reader.notes.add(_line(reader, text, key) + problem.line - 1, f'{reader.where}: "{key}": {problem.message}')
+        reader.notes.add(
+            _line(reader, text, key) + problem.line - 1, f'{reader.where}: "{key}": {problem.message}'
+        )
 
 
 def _line(reader: Reader, text: str, key: str) -> int:

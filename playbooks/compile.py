@@ -45,7 +45,9 @@ def compile_text(text: str, file: str, known_action: KnownAction) -> Compiled:
     if not isinstance(written, Table):
         top.wrong('"playbooks" must be a mapping of keys to playbooks', "playbooks")
         return Compiled({}, notes.problems)
-    plans = {key: made for key in written if (made := _playbook(key, written, notes, known_action)) is not None}
+    plans = {
+        key: made for key in written if (made := _playbook(key, written, notes, known_action)) is not None
+    }
     problems = sorted(notes.problems, key=lambda problem: problem.line)
     return Compiled({} if problems else plans, problems, dict(written.lines))
 
@@ -65,7 +67,11 @@ def _playbook(key: str, written: Table, notes: Notes, known_action: KnownAction)
     duration = limits.duration("duration", 30 * 86400.0) if limits else 30 * 86400.0
     actions = limits.whole("actions", 200) if limits else 200
     once = concurrency.text("key", required=True) if concurrency else None
-    policy = concurrency.choice("policy", ("queue", "drop", "replace", "allow"), "queue") if concurrency else "allow"
+    policy = (
+        concurrency.choice("policy", ("queue", "drop", "replace", "allow"), "queue")
+        if concurrency
+        else "allow"
+    )
     for part in (limits, concurrency):
         if part:
             part.close()
@@ -90,5 +96,7 @@ def _playbook(key: str, written: Table, notes: Notes, known_action: KnownAction)
     checks.check_playbook(made, reader)
     steps = {path: checks.check_step(draft, compiler.drafts) for path, draft in compiler.drafts.items()}
     if len(steps) > MAX_STEPS:
-        reader.wrong(f"it has {len(steps)} steps, its sub-playbooks included; {MAX_STEPS} are the most", "steps")
+        reader.wrong(
+            f"it has {len(steps)} steps, its sub-playbooks included; {MAX_STEPS} are the most", "steps"
+        )
     return msgspec.structs.replace(made, steps=steps)

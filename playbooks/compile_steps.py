@@ -65,7 +65,9 @@ class StepCompiler:
         paths: list[str] = []
         for number, row in enumerate(rows):
             if not isinstance(row, Table):
-                self.notes.add(rows.lines[number], f"{reader.where}: a step must be a mapping with an id and a kind")
+                self.notes.add(
+                    rows.lines[number], f"{reader.where}: a step must be a mapping with an id and a kind"
+                )
                 continue
             draft = self.step(row, place)
             if draft is None:
@@ -102,7 +104,10 @@ class StepCompiler:
         concurrency = reader.whole("concurrency", 1, 1, 100)
         name, told = reader.text("name") or ident.replace("_", " ").capitalize(), reader.text("help")
         if retry and body.declared:
-            reader.wrong(f'"retry" is for steps that do one thing; put it on the steps inside this {kind.name}', "retry")
+            reader.wrong(
+                f'"retry" is for steps that do one thing; put it on the steps inside this {kind.name}',
+                "retry",
+            )
         reader.close((*COMMON_KEYS, *kind.extra_keys, *self.kinds))
         step = plan.Step(
             path=body.path,
@@ -130,10 +135,16 @@ class StepCompiler:
         inside = self._inside(draft)
         blocks: dict[str, tuple[str, ...]] = {}
         for name, (declared, key, called) in body.declared.items():
-            blocks[name] = self.block(declared, called or replace(inside, prefix=f"{step.path}/{name}/"), reader, key)
+            blocks[name] = self.block(
+                declared, called or replace(inside, prefix=f"{step.path}/{name}/"), reader, key
+            )
         if rows is not None:
             handler = replace(
-                place, prefix=f"{step.path}/on_error/", parent=step.path, in_error=True, visible={**place.visible, ident: step.path}
+                place,
+                prefix=f"{step.path}/on_error/",
+                parent=step.path,
+                in_error=True,
+                visible={**place.visible, ident: step.path},
             )
             blocks["on_error"] = self.block(rows, handler, reader, "on_error")
         draft.step = msgspec.structs.replace(step, blocks=blocks)
@@ -150,13 +161,19 @@ class StepCompiler:
         step, kind = draft.step, draft.kind
         loops = step.loops + int(step.looped) + int(kind.turns)
         place = replace(
-            draft.place, parent=step.path, loops=loops, in_loop=draft.place.in_loop or step.looped, in_error=draft.place.in_error
+            draft.place,
+            parent=step.path,
+            loops=loops,
+            in_loop=draft.place.in_loop or step.looped,
+            in_error=draft.place.in_error,
         )
         if kind.name == "approve":
             place = replace(place, cover=step.path, cover_loops=step.loops + int(step.looped))
         return place
 
-    def called(self, reader: Reader, place: Place, path: str, key: str, looped: bool) -> tuple[Any, Place] | None:
+    def called(
+        self, reader: Reader, place: Place, path: str, key: str, looped: bool
+    ) -> tuple[Any, Place] | None:
         """The steps of another playbook and the place they stand in here."""
         table = self.written.get(key)
         if not isinstance(table, Table):
@@ -171,10 +188,15 @@ class StepCompiler:
         for name in given:
             if name not in inputs:
                 known = ", ".join(inputs) or "none"
-                reader.wrong(f'playbook "{key}" has no input "{name}"; it has: {known}{did_you_mean(name, inputs)}', "with")
+                reader.wrong(
+                    f'playbook "{key}" has no input "{name}"; it has: {known}{did_you_mean(name, inputs)}',
+                    "with",
+                )
         for name, declared in inputs.items():
             if declared.required and name not in given:
-                reader.wrong(f'playbook "{key}" needs the input "{name}"', "with" if reader.has("with") else "playbook")
+                reader.wrong(
+                    f'playbook "{key}" needs the input "{name}"', "with" if reader.has("with") else "playbook"
+                )
         inside = Place(
             path, f"{path}/steps/", path, place.loops + int(looped), {}, key, inputs, {}, place.cover, place.cover_loops,
             stack=(*place.stack, key),
@@ -219,7 +241,9 @@ class StepCompiler:
 class _Body:
     """What a kind sees of the step it parses."""
 
-    def __init__(self, compiler: StepCompiler, reader: Reader, kind: StepKind, place: Place, path: str) -> None:
+    def __init__(
+        self, compiler: StepCompiler, reader: Reader, kind: StepKind, place: Place, path: str
+    ) -> None:
         self.compiler = compiler
         self.reader = reader
         self.kind = kind

@@ -209,7 +209,11 @@ def _parked(uow: UnitOfWork, run_id: UUID, error: str) -> None:
     row = uow.get(PlaybookRun, run_id)
     if row is not None:
         body = {"playbook": row.playbook}
-        record(uow, actor_of(row.id, row.name), Fact(told.RUN_PARKED, (row.ref, row.subject), body, {"error": error}))
+        record(
+            uow,
+            actor_of(row.id, row.name),
+            Fact(told.RUN_PARKED, (row.ref, row.subject), body, {"error": error}),
+        )
 
 
 KIND = work.register(

@@ -104,7 +104,9 @@ def below(_plan: Plan, run: RunState, path: str, iteration: str) -> list[Attempt
     found = []
     for attempt in run.attempts.values():
         inside = attempt.path.startswith(prefix) or (attempt.path == path and attempt.iteration != iteration)
-        nested = not iteration or attempt.iteration == iteration or attempt.iteration.startswith(f"{iteration}/")
+        nested = (
+            not iteration or attempt.iteration == iteration or attempt.iteration.startswith(f"{iteration}/")
+        )
         if inside and nested and not attempt.ended:
             found.append(attempt)
     return found
@@ -166,7 +168,9 @@ class _Walker:
         """An attempt that has not ended: a leaf that waits, or a step that holds others."""
         if row.state == "retrying":
             if row.due_at is None or self.now >= row.due_at:
-                self.found.decisions.append(Start(row.path, row.iteration, row.attempt, row.detail.get("item")))
+                self.found.decisions.append(
+                    Start(row.path, row.iteration, row.attempt, row.detail.get("item"))
+                )
             else:
                 self.look(row.due_at)
             return _STILL

@@ -44,6 +44,8 @@ def read_triggers(reader: Reader) -> tuple[plan.Trigger, ...]:
         on = trigger.choice("on", checks.TRIGGER_FACTS, checks.TRIGGER_FACTS[0])
         if not trigger.has("on"):
             trigger.wrong('"on" is missing: name the fact that starts the playbook, such as incident.opened')
-        found.append(plan.Trigger(on=on, when=(trigger.text("when") or "").strip() or None, line=trigger.line))
+        found.append(
+            plan.Trigger(on=on, when=(trigger.text("when") or "").strip() or None, line=trigger.line)
+        )
         trigger.close()
     return tuple(found)

@@ -79,7 +79,10 @@ def _located(value: Any, marks: Marks, path: tuple[str | int, ...]) -> Any:
         return table
     if isinstance(value, list):
         rows = Rows(_located(inner, marks, (*path, number)) for number, inner in enumerate(value))
-        rows.line, rows.lines = marks.line(path), [marks.line((*path, number)) for number in range(len(value))]
+        rows.line, rows.lines = (
+            marks.line(path),
+            [marks.line((*path, number)) for number in range(len(value))],
+        )
         return rows
     return value
 
@@ -226,7 +229,9 @@ def check_id(reader: Reader, key: str, value: str) -> bool:
     """Whether an id can be used in expressions (a lower-case word); notes a problem when not."""
     if _ID.match(value):
         return True
-    reader.wrong(f'"{value}" cannot be an id: use lower-case letters, digits and _, starting with a letter', key)
+    reader.wrong(
+        f'"{value}" cannot be an id: use lower-case letters, digits and _, starting with a letter', key
+    )
     return False
 
 

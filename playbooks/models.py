@@ -59,7 +59,9 @@ class PlaybookRun(Identified, Dated, Work, Base):
     version_id: Mapped[UUID] = mapped_column(ForeignKey("playbook_versions.id"))
     name: Mapped[str] = mapped_column(String(200))
     mode: Mapped[str] = mapped_column(String(8))
-    state: Mapped[str] = mapped_column(String(12))  # queued running waiting | succeeded failed refused cancelled
+    state: Mapped[str] = mapped_column(
+        String(12)
+    )  # queued running waiting | succeeded failed refused cancelled
     reason: Mapped[str | None] = mapped_column(Text)  # why it ended as it did
     subject_kind: Mapped[str] = mapped_column(String(32))
     subject_id: Mapped[str] = mapped_column(String(64))
@@ -117,11 +119,15 @@ class Wait(Identified, Dated, Base):
         Index("ix_waits_run", "run_id"),
         Index("ix_waits_attempt", "attempt_id"),
         Index("ix_waits_ref", "ref", postgresql_where=_OPEN_WAIT, sqlite_where=_OPEN_WAIT),
-        Index("ix_waits_open", "kind", "created_at", "id", postgresql_where=_OPEN_WAIT, sqlite_where=_OPEN_WAIT),
+        Index(
+            "ix_waits_open", "kind", "created_at", "id", postgresql_where=_OPEN_WAIT, sqlite_where=_OPEN_WAIT
+        ),
     )
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id"))
-    attempt_id: Mapped[UUID | None] = mapped_column(ForeignKey("step_attempts.id"))  # none: called back before it waits
+    attempt_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("step_attempts.id")
+    )  # none: called back before it waits
     kind: Mapped[str] = mapped_column(String(12))  # timer task approval callback call
     due_at: Mapped[datetime | None] = mapped_column(Instant)
     ref: Mapped[str | None] = mapped_column(String(80))  # "task:<id>", "call:<id>", "callback:<place>"

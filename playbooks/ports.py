@@ -45,10 +45,14 @@ class Ports:
     facts: Callable[[Session, Ref], dict[str, Any]]
     bound: Callable[[Session], Callable[[str], bool]]
     perform: Mapping[str, Perform] = field(default_factory=dict)
-    may_answer: Callable[[Session, Actor, list[str], Ref], bool] = lambda _session, _actor, _entries, _subject: True
+    may_answer: Callable[[Session, Actor, list[str], Ref], bool] = (
+        lambda _session, _actor, _entries, _subject: True
+    )
     withdraw: Callable[[UnitOfWork, Actor, str, str], None] = lambda _uow, _actor, _ref, _reason: None
     task_answer: Callable[[Session, UUID], Mapping[str, Any]] = lambda _session, _task: {}
-    call_answer: Callable[[Session, UUID, Entry], Mapping[str, Any] | None] = lambda _session, _call, entry: entry.body
+    call_answer: Callable[[Session, UUID, Entry], Mapping[str, Any] | None] = lambda _session, _call, entry: (
+        entry.body
+    )
     visible: Callable[[Session, Actor, Ref], bool] = lambda _session, _actor, _subject: True
 
 

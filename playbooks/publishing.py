@@ -95,20 +95,31 @@ def _publish_one(uow: UnitOfWork, actor: Actor, text: str, plan: Plan, row: Play
     if row is not None and row.version_id == version.id and row.removed_at is None:
         return Applied(plan.key, "same", version.number, version.id)
     if row is None:
-        row = Playbook(id=new_id(), created_at=uow.now, key=plan.key, name=plan.name, mode=plan.mode, version_id=version.id)
+        row = Playbook(
+            id=new_id(),
+            created_at=uow.now,
+            key=plan.key,
+            name=plan.name,
+            mode=plan.mode,
+            version_id=version.id,
+        )
         uow.add(row)
     row.name, row.description, row.mode = plan.name, plan.description, plan.mode
     row.version_id, row.removed_at = version.id, None
     uow.flush()
     body = {"key": plan.key, "number": version.number, "digest": version.digest, "mode": plan.mode}
     record(uow, actor, Fact(facts.PLAYBOOK_APPLIED, (Ref("playbook", plan.key),), body))
-    return Applied(plan.key, "changed" if version.number > 1 or not fresh else "new", version.number, version.id)
+    return Applied(
+        plan.key, "changed" if version.number > 1 or not fresh else "new", version.number, version.id
+    )
 
 
 def _version(uow: UnitOfWork, actor: Actor, text: str, plan: Plan) -> tuple[PlaybookVersion, bool]:
     """The version with this content; an old one when the file went back to it."""
     name = digest(plan)
-    found = uow.scalar(select(PlaybookVersion).where(PlaybookVersion.key == plan.key, PlaybookVersion.digest == name))
+    found = uow.scalar(
+        select(PlaybookVersion).where(PlaybookVersion.key == plan.key, PlaybookVersion.digest == name)
+    )
     if found is not None:
         return found, False
     last = uow.scalar(select(func.max(PlaybookVersion.number)).where(PlaybookVersion.key == plan.key)) or 0
@@ -195,12 +206,18 @@ def _playbook_schema() -> dict[str, Any]:
                 "type": "object",
                 "required": ["key"],
                 "additionalProperties": False,
-                "properties": {"key": {"type": "string"}, "policy": {"enum": ["queue", "drop", "replace", "allow"]}},
+                "properties": {
+                    "key": {"type": "string"},
+                    "policy": {"enum": ["queue", "drop", "replace", "allow"]},
+                },
             },
             "limits": {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": {"actions": {"type": "integer", "minimum": 1}, "duration": {"$ref": "#/$defs/duration"}},
+                "properties": {
+                    "actions": {"type": "integer", "minimum": 1},
+                    "duration": {"$ref": "#/$defs/duration"},
+                },
             },
             "steps": {"$ref": "#/$defs/steps"},
         },

@@ -60,7 +60,9 @@ def run(session: Session, actor: Actor, run_id: UUID) -> PlaybookRun:
 
 def steps(session: Session, run_id: UUID) -> list[StepAttempt]:
     """Every attempt of a run, in the order in which they began."""
-    return list(session.scalars(select(StepAttempt).where(StepAttempt.run_id == run_id).order_by(StepAttempt.id)))
+    return list(
+        session.scalars(select(StepAttempt).where(StepAttempt.run_id == run_id).order_by(StepAttempt.id))
+    )
 
 
 def questions(session: Session, actor: Actor, limit: int = 200) -> list[Question]:
@@ -76,5 +78,6 @@ def questions(session: Session, actor: Actor, limit: int = 200) -> list[Question
     return [
         Question(wait, row)
         for wait, row in session.execute(query)
-        if given.visible(session, actor, row.subject) and given.may_answer(session, actor, list(wait.detail["from"]), row.subject)
+        if given.visible(session, actor, row.subject)
+        and given.may_answer(session, actor, list(wait.detail["from"]), row.subject)
     ]

@@ -12,5 +12,7 @@ def kinds() -> dict[str, StepKind]:
     found: dict[str, StepKind] = discover("playbooks.steps", "KIND")
     for file, kind in found.items():
         if kind.name != file:
-            raise ValueError(f'playbooks/steps/{file}.py declares the kind "{kind.name}"; both must have one name')
+            raise ValueError(
+                f'playbooks/steps/{file}.py declares the kind "{kind.name}"; both must have one name'
+            )
     return found

@@ -47,7 +47,9 @@ def start(
     permissions.require(actor, START.name)
     found = uow.scalar(select(Playbook).where(Playbook.key == playbook, Playbook.removed_at.is_(None)))
     if found is None:
-        raise NotFound(f'There is no playbook "{playbook}"; `tocsin playbooks apply` publishes the ones of the file.')
+        raise NotFound(
+            f'There is no playbook "{playbook}"; `tocsin playbooks apply` publishes the ones of the file.'
+        )
     if not ports.current().visible(uow, actor, subject):
         raise NotFound("There is no such incident, or you may not see it.")
     if trigger_key is not None:
@@ -67,7 +69,12 @@ def start(
         trigger_key=trigger_key, concurrency_key=key,
     )  # fmt: skip
     verb = facts.RUN_STARTED if state == "running" else facts.RUN_QUEUED
-    body = {"playbook": playbook, "mode": row.mode, "version": str(found.version_id), "trigger": dict(trigger or {}).get("verb")}
+    body = {
+        "playbook": playbook,
+        "mode": row.mode,
+        "version": str(found.version_id),
+        "trigger": dict(trigger or {}).get("verb"),
+    }
     record(uow, actor, Fact(verb, (row.ref, subject), body))
     uow.wake(driving.KIND.name)
     return row
@@ -92,18 +99,37 @@ def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, 
         raise Conflict("This has been decided already.")
     if not ports.current().may_answer(uow, actor, list(wait.detail["from"]), run.subject):
         raise Forbidden(f"This is for {', '.join(wait.detail['from'])}.")
-    if wait.detail.get("four_eyes") and run.started_by_kind == ActorKind.person and run.started_by_id == actor.id:
+    if (
+        wait.detail.get("four_eyes")
+        and run.started_by_kind == ActorKind.person
+        and run.started_by_id == actor.id
+    ):
         raise Forbidden("You started this playbook; somebody else must agree.")
     if uow.scalar(select(Vote.id).where(Vote.wait_id == wait_id, Vote.user_id == actor.user_id)):
         raise Conflict("You have answered already; others must agree too.")
     reason = str(decision.get("reason") or "").strip()[:2000] or None
     approve = bool(decision["approve"])
-    uow.add(Vote(wait_id=wait_id, user_id=actor.user_id, name=actor.name, approve=approve, reason=reason, created_at=uow.now))
+    uow.add(
+        Vote(
+            wait_id=wait_id,
+            user_id=actor.user_id,
+            name=actor.name,
+            approve=approve,
+            reason=reason,
+            created_at=uow.now,
+        )
+    )
     uow.flush()
     body = {"wait": str(wait_id), "approve": approve, "question": wait.detail.get("question")}
     refs = (run.ref, run.subject, Ref("step", str(wait.attempt_id)))
-    record(uow, actor, Fact(facts.STEP_ANSWERED, refs, body, {"ask": wait.detail.get("ask"), "reason": reason}))
-    votes = list(uow.scalars(select(Vote).where(Vote.wait_id == wait_id, Vote.approve == approve).order_by(Vote.created_at)))
+    record(
+        uow, actor, Fact(facts.STEP_ANSWERED, refs, body, {"ask": wait.detail.get("ask"), "reason": reason})
+    )
+    votes = list(
+        uow.scalars(
+            select(Vote).where(Vote.wait_id == wait_id, Vote.approve == approve).order_by(Vote.created_at)
+        )
+    )
     if not approve or len(votes) >= int(wait.detail.get("quorum") or 1):
         said = {"approved": approve, "by": [vote.name for vote in votes], "reason": reason}
         finish_wait(uow, wait.id, wait.run_id, "approval", said)
@@ -140,7 +166,11 @@ def cancel(uow: UnitOfWork, actor: Actor, run_id: UUID, reason: str) -> Playbook
     if row.state in RUN_ENDED:
         raise Conflict(f"This run is over already: {row.state}.")
     stop(uow, actor, row, reason.strip())
-    record(uow, actor, Fact(facts.RUN_CANCELLED, (row.ref, row.subject), {"playbook": row.playbook}, {"reason": reason}))
+    record(
+        uow,
+        actor,
+        Fact(facts.RUN_CANCELLED, (row.ref, row.subject), {"playbook": row.playbook}, {"reason": reason}),
+    )
     return row
 
 
@@ -188,7 +218,10 @@ def retry_step(uow: UnitOfWork, actor: Actor, run_id: UUID, path: str) -> Playbo
         forked_from=old.id,
     )  # fmt: skip
     storing.write_attempts(uow, taken_up(plan, before, path, row.id))
-    early = (Wait.run_id == old.id, Wait.attempt_id.is_(None))  # calls back that came before their step waited
+    early = (
+        Wait.run_id == old.id,
+        Wait.attempt_id.is_(None),
+    )  # calls back that came before their step waited
     uow.execute(update(Wait).where(*early).values(run_id=row.id).execution_options(synchronize_session=False))
     body = {"playbook": row.playbook, "step": path, "version": str(row.version_id)}
     record(uow, actor, Fact(facts.RUN_RETRIED, (row.ref, old.ref, row.subject), body))
@@ -196,7 +229,9 @@ def retry_step(uow: UnitOfWork, actor: Actor, run_id: UUID, path: str) -> Playbo
     return row
 
 
-def _insert(uow: UnitOfWork, actor: Actor, plan: Plan, *, state: str, subject: Ref, **values: Any) -> PlaybookRun:
+def _insert(
+    uow: UnitOfWork, actor: Actor, plan: Plan, *, state: str, subject: Ref, **values: Any
+) -> PlaybookRun:
     """A new run's row; raises Conflict when another one took its place in line a moment ago."""
     begins = uow.now if state == "running" else None
     key = values.get("concurrency_key")
@@ -245,14 +280,20 @@ def _concurrency_key(
     if plan.concurrency_key is None:
         return None
     incident = ports.current().facts(uow, subject)
-    return str(render(plan.concurrency_key, {"incident": incident, "inputs": inputs, "trigger": trigger}))[:300]
+    return str(render(plan.concurrency_key, {"incident": incident, "inputs": inputs, "trigger": trigger}))[
+        :300
+    ]
 
 
-def _place_in_line(uow: UnitOfWork, actor: Actor, plan: Plan, key: str | None) -> tuple[str, PlaybookRun | None]:
+def _place_in_line(
+    uow: UnitOfWork, actor: Actor, plan: Plan, key: str | None
+) -> tuple[str, PlaybookRun | None]:
     """The state of a new run, or the living run that stands for it."""
     if key is None or plan.concurrency_policy == "allow":
         return "running", None
-    other = uow.scalar(select(PlaybookRun).where(PlaybookRun.playbook == plan.key, PlaybookRun.slot == key).with_for_update())
+    other = uow.scalar(
+        select(PlaybookRun).where(PlaybookRun.playbook == plan.key, PlaybookRun.slot == key).with_for_update()
+    )
     if other is None:
         return "running", None
     if plan.concurrency_policy == "queue":

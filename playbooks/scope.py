@@ -104,7 +104,9 @@ def _short(value: Any) -> Any:
     if value is None or isinstance(value, int | float | bool):
         return value
     if isinstance(value, list | tuple):
-        return [_short(one) for one in value[:10]] + ([f"… {len(value) - 10} more"] if len(value) > 10 else [])
+        return [_short(one) for one in value[:10]] + (
+            [f"… {len(value) - 10} more"] if len(value) > 10 else []
+        )
     if isinstance(value, Mapping):
         return {str(key): _short(inner) for key, inner in list(value.items())[:10]}
     return str(value)[:200]

@@ -77,7 +77,11 @@ def walk(plans: Mapping[str, Plan], key: str, given: Mapping[str, Any]) -> list[
     )
     end = walked.to_the_end(lambda wait: _reply(plan, wait, answers))
     rows = sorted([*end.older, *end.attempts.values()], key=lambda row: row.id)
-    lines = [_line(plan.steps[row.path], row) for row in rows if "items" not in row.detail or "asking" in row.detail]
+    lines = [
+        _line(plan.steps[row.path], row)
+        for row in rows
+        if "items" not in row.detail or "asking" in row.detail
+    ]
     how = {"succeeded": "done", "waiting": "still waiting"}.get(end.state, end.state)
     return [*lines, Line("", plan.name, "run", "end", f"{plan.name}: {how}", end.error)]
 
@@ -87,7 +91,10 @@ def incident(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     fields = INCIDENT.roots["incident"].fields
     for name in facts:
         if name not in fields:
-            raise Invalid(f'An incident has no "{name}"{did_you_mean(name, fields)}.', [Problem(f"incident.{name}", "unknown")])
+            raise Invalid(
+                f'An incident has no "{name}"{did_you_mean(name, fields)}.',
+                [Problem(f"incident.{name}", "unknown")],
+            )
     blank: dict[str, Any] = {name: [] if kind.kind == "list" else None for name, kind in fields.items()}
     blank |= {
         "id": "00000000-0000-7000-8000-000000000000", "key": "INC-0000-000000", "title": "A rehearsal", "kind": "incident",
@@ -116,7 +123,9 @@ def _reply(plan: Plan, wait: NewWait, answers: Mapping[str, Any]) -> Event | Non
     step = plan.steps[wait.attempt.path]
     said = answers.get(step.id)
     if wait.draft.kind == "approval":
-        return Event("approval", {"approved": said is not False, "by": ["somebody"], "reason": "as rehearsed"})
+        return Event(
+            "approval", {"approved": said is not False, "by": ["somebody"], "reason": "as rehearsed"}
+        )
     if wait.draft.kind == "task":
         form = {**_first_choices(step), **(said if isinstance(said, dict) else {})}
         return Event("task", {"state": "done", "form": form, "by": ["somebody"]})
@@ -129,7 +138,9 @@ def _first_choices(step: Step) -> dict[str, Any]:
     fields = (step.spec.get("form") or {}).get("properties", {})
     plain: dict[str, Any] = {"string": "", "boolean": False, "integer": 0, "number": 0.0, "array": []}
     return {
-        name: wanted.get("default", wanted["enum"][0] if wanted.get("enum") else plain.get(wanted.get("type", "string")))
+        name: wanted.get(
+            "default", wanted["enum"][0] if wanted.get("enum") else plain.get(wanted.get("type", "string"))
+        )
         for name, wanted in fields.items()
     }
 
@@ -144,7 +155,16 @@ def _line(step: Step, row: Attempt) -> Line:
     if asked:
         why = f"{asked['ask']} {', '.join(asked['from'])}" + (f"; {asked['why']}" if asked.get("why") else "")
     inputs = row.detail.get("inputs")
-    return Line(row.path, name, step.kind, verdict, says, why, row.iteration, inputs if isinstance(inputs, dict) else {})
+    return Line(
+        row.path,
+        name,
+        step.kind,
+        verdict,
+        says,
+        why,
+        row.iteration,
+        inputs if isinstance(inputs, dict) else {},
+    )
 
 
 def _verdict(step: Step, row: Attempt, name: str) -> tuple[str, str]:
@@ -153,9 +173,15 @@ def _verdict(step: Step, row: Attempt, name: str) -> tuple[str, str]:
         return ended, name
     if step.kind == "action" and "items" not in row.detail:
         inputs = row.detail.get("inputs") or {}
-        told = ", ".join(f"{word}: {value}" for word, value in inputs.items()) if isinstance(inputs, dict) else ""
+        told = (
+            ", ".join(f"{word}: {value}" for word, value in inputs.items())
+            if isinstance(inputs, dict)
+            else ""
+        )
         return "run", f"{name}: {step.spec['action']} ({told})"
     if step.kind == "choose":
         chosen = row.detail.get("name") or row.detail.get("chosen") or "no branch"
         return "decide", f"{name}: {chosen}"
-    return {"task": "task", "approve": "ask", "page": "page", "message": "tell", "wait": "wait"}.get(step.kind, "do"), name
+    return {"task": "task", "approve": "ask", "page": "page", "message": "tell", "wait": "wait"}.get(
+        step.kind, "do"
+    ), name

@@ -77,7 +77,9 @@ def load(session: Session, ids: Iterable[UUID]) -> dict[UUID, Loaded]:
     waits = select(_WAIT.c.id, _WAIT.c.run_id, _WAIT.c.attempt_id, _WAIT.c.answer).where(
         _WAIT.c.run_id.in_(found), *_UNHEARD
     )
-    for wait_id, run_id, attempt_id, answer in session.execute(waits.order_by(_WAIT.c.answered_at, _WAIT.c.id)):
+    for wait_id, run_id, attempt_id, answer in session.execute(
+        waits.order_by(_WAIT.c.answered_at, _WAIT.c.id)
+    ):
         found[run_id].answers.append((wait_id, by_id[attempt_id], answer))
     return found
 
@@ -154,7 +156,11 @@ def write_waits(uow: UnitOfWork, state: RunState) -> list[str]:
     dropped: list[str] = []
     gone = [attempt.id for attempt in state.unwait]
     if gone:
-        unanswered = (_WAIT.c.attempt_id.in_(gone), _WAIT.c.answered_at.is_(None), _WAIT.c.closed_at.is_(None))
+        unanswered = (
+            _WAIT.c.attempt_id.in_(gone),
+            _WAIT.c.answered_at.is_(None),
+            _WAIT.c.closed_at.is_(None),
+        )
         refs = uow.scalars(select(_WAIT.c.ref).where(*unanswered, _WAIT.c.ref.is_not(None)))
         still = {wait.draft.ref for wait in state.waits}
         dropped = [ref for ref in refs if ref not in still]

@@ -13,7 +13,9 @@ AGAIN = frozenset({"failed", "refused", "cancelled"})
 
 def taken_up(plan: Plan, before: RunState, path: str, run_id: UUID) -> RunState:
     """The state of the new run: attempts that stay, and the steps around `path` open again."""
-    state = replace(before, id=run_id, attempts={}, older=[], waits=[], unwait=[], notes=[], state="running", error=None)
+    state = replace(
+        before, id=run_id, attempts={}, older=[], waits=[], unwait=[], notes=[], state="running", error=None
+    )
     for one in before.attempts.values():
         kept = _kept(plan, one, path)
         if kept is not None:

@@ -39,15 +39,28 @@ def start_playbooks(uow: UnitOfWork, entry: Entry) -> None:
                 result = compile_condition(trigger.when, TRIGGER_SCHEMA, routing=True).holds(context)
                 if result.error:
                     body = {"playbook": key, "trigger": number}
-                    record(uow, SYSTEM, Fact(facts.TRIGGER_FAILED, (subject, Ref("playbook", key)), body, {"error": result.error}))
+                    record(
+                        uow,
+                        SYSTEM,
+                        Fact(
+                            facts.TRIGGER_FAILED,
+                            (subject, Ref("playbook", key)),
+                            body,
+                            {"error": result.error},
+                        ),
+                    )
                 if not result.matched:
                     continue
-            runs.start(uow, SYSTEM, playbook=key, subject=subject, trigger=told, trigger_key=f"{entry.id}:{key}")
+            runs.start(
+                uow, SYSTEM, playbook=key, subject=subject, trigger=told, trigger_key=f"{entry.id}:{key}"
+            )
             break
 
 
 def _published(uow: UnitOfWork) -> list[tuple[str, UUID]]:
-    query = select(Playbook.key, Playbook.version_id).where(Playbook.removed_at.is_(None)).order_by(Playbook.key)
+    query = (
+        select(Playbook.key, Playbook.version_id).where(Playbook.removed_at.is_(None)).order_by(Playbook.key)
+    )
     return [(key, version_id) for key, version_id in uow.execute(query)]
 
 
@@ -59,7 +72,9 @@ def hear_of_task(uow: UnitOfWork, entry: Entry) -> None:
         _tell(uow, f"task:{task}", "task", dict(ports.current().task_answer(uow, UUID(task))))
 
 
-@subscriber("playbooks.calls", verbs=("action.finished", "action.unknown", "action.settled", "action.refused"))
+@subscriber(
+    "playbooks.calls", verbs=("action.finished", "action.unknown", "action.settled", "action.refused")
+)
 def hear_of_call(uow: UnitOfWork, entry: Entry) -> None:
     """A call is over, or nobody knows whether it happened: tell the step that waits for it."""
     call = entry.ref("call")

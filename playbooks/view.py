@@ -99,7 +99,8 @@ class StepView:
 
     def render_each(self, value: Any) -> list[Any]:
         return [
-            render(value, {**self.variables, "item": item, "index": number}) for number, item in enumerate(self.items)
+            render(value, {**self.variables, "item": item, "index": number})
+            for number, item in enumerate(self.items)
         ]
 
     def holds(self, condition: str) -> bool:
@@ -158,7 +159,9 @@ class StepView:
             "trigger": run.trigger,
         }
         if step.callbacks:
-            found["callbacks"] = {name: self._address(path, iteration) for name, path in step.callbacks.items()}
+            found["callbacks"] = {
+                name: self._address(path, iteration) for name, path in step.callbacks.items()
+            }
         self._add_item(found)
         self._add_error(found)
         return found

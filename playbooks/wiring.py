@@ -90,13 +90,20 @@ def _call_answer(session: Session, call_id: UUID, _entry: Entry) -> Mapping[str,
     row = session.get(ActionCall, call_id, populate_existing=True)
     if row is None or row.state not in (*FINAL, UNKNOWN):
         return None
-    return {"state": row.state, "output": row.output, "error": row.note, "reviewed": _comes_up(session, call_id)}
+    return {
+        "state": row.state,
+        "output": row.output,
+        "error": row.note,
+        "reviewed": _comes_up(session, call_id),
+    }
 
 
 def _comes_up(session: Session, call_id: UUID) -> bool:
     """Whether a call has left a countermeasure that asks for its own review when that is due."""
     mine = select(ActionCall.id).where(or_(ActionCall.id == call_id, ActionCall.parent_id == call_id))
-    stands = select(Countermeasure.id).where(Countermeasure.call_id.in_(mine), Countermeasure.review_at.is_not(None))
+    stands = select(Countermeasure.id).where(
+        Countermeasure.call_id.in_(mine), Countermeasure.review_at.is_not(None)
+    )
     return session.scalar(stands.limit(1)) is not None
 
 
@@ -116,7 +123,14 @@ def _task(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     task = tasks.create(uow, request.actor, UUID(request.subject.id), draft)
     if given.get("urgent"):
         try:
-            _wake(uow, request, "high", f"{request.facts['key']}: {draft.title}", f"/tasks/{task.id}", f"task:{task.id}")
+            _wake(
+                uow,
+                request,
+                "high",
+                f"{request.facts['key']}: {draft.title}",
+                f"/tasks/{task.id}",
+                f"task:{task.id}",
+            )
         except NotFound as error:  # nobody is on call yet; the task stands all the same
             log.warning("an urgent task pages nobody", extra={"task": str(task.id), "reason": error.message})
     return {"ref": f"task:{task.id}"}
@@ -132,14 +146,23 @@ def _named(session: Session, assign: str | None) -> str | None:
 
 def _page(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     given = request.arguments
-    made = _wake(uow, request, given.get("policy") or "default", given["message"], f"/incidents/{request.facts['key']}", request.key)
+    made = _wake(
+        uow,
+        request,
+        given.get("policy") or "default",
+        given["message"],
+        f"/incidents/{request.facts['key']}",
+        request.key,
+    )
     return {"ref": f"page:{made}"}
 
 
 def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: str, key: str) -> UUID:
     """Page for the incident, or add to its page that is on its way: one incident rings once until somebody has heard it."""
-    severity = Severity.critical if policy == "critical" else max(
-        Severity(request.facts["severity"]), Severity.high, key=lambda one: one.rank
+    severity = (
+        Severity.critical
+        if policy == "critical"
+        else max(Severity(request.facts["severity"]), Severity.high, key=lambda one: one.rank)
     )
     incident_key, restricted = request.facts["key"], request.facts["restricted"]
     told = reaching.NO_MESSAGE if restricted else message
@@ -150,7 +173,9 @@ def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: st
         request.actor,
         policy=policy,
         subject=request.subject,
-        title=f"{incident_key}: {reaching.NO_TITLE}" if restricted else f"{incident_key} {request.facts['title']}",
+        title=f"{incident_key}: {reaching.NO_TITLE}"
+        if restricted
+        else f"{incident_key} {request.facts['title']}",
         message=told,
         severity=severity,
         path=path,
@@ -186,7 +211,11 @@ def _is_reader(session: Session, to: str | None, subject: Ref) -> bool:
 def _update(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     given, incident_id = dict(request.arguments), UUID(request.subject.id)
     reason = str(given.pop("reason", "") or f"the playbook {request.title}")
-    stage, confirmation, tags = given.pop("stage", None), given.pop("confirmation", None), given.pop("tags_add", None)
+    stage, confirmation, tags = (
+        given.pop("stage", None),
+        given.pop("confirmation", None),
+        given.pop("tags_add", None),
+    )
     if tags:
         given["tags"] = sorted({*request.facts["tags"], *tags})
     if given:

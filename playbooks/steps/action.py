@@ -152,7 +152,9 @@ def begin_loop(view: View) -> Outcome:
         return _unbound(view, view.render_each(spec["with"]))
     why = must_ask(view, spec["effect"])
     if why:
-        return _asked(view, why, [_what(view, one) for one in view.render_each(spec["with"])], {"stage": "asking_loop"})
+        return _asked(
+            view, why, [_what(view, one) for one in view.render_each(spec["with"])], {"stage": "asking_loop"}
+        )
     return EnterLoop()
 
 
@@ -169,7 +171,9 @@ def on_event(view: View, event: Event) -> Outcome:
         return Skipped(left_out(event))
     if event.name == "task":
         output = {"by_hand": True, "form": event.data.get("form") or {}}
-        done = Done(output, form=event.data.get("form") or {}, by=tuple(event.data.get("by", ())), note="done by hand")
+        done = Done(
+            output, form=event.data.get("form") or {}, by=tuple(event.data.get("by", ())), note="done by hand"
+        )
         return _look_again(view, done)
     if event.name == "due" and stage in ("asking", "asking_loop"):
         return nobody_answered(view)
@@ -182,7 +186,9 @@ def _answered(view: View, event: Event, stage: Any) -> Outcome:
     by = agreed(event)
     if stage == "unknown":
         if by is not None:
-            return _look_again(view, Done({"confirmed_by": list(by)}, by=by, note="a person confirmed that it happened"))
+            return _look_again(
+                view, Done({"confirmed_by": list(by)}, by=by, note="a person confirmed that it happened")
+            )
         return Failed("a person said that it did not happen")
     if by is None:
         return refusal(view, event)
@@ -209,7 +215,9 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
         return _unbound(view, view.detail.get("inputs", {}))
     due = view.now + timedelta(seconds=view.step.timeout) if view.step.timeout and state != "held" else None
     note = {"held": str(event.data.get("reason") or "all automation is on hold")} if state == "held" else {}
-    wait = WaitDraft(kind="call", ref=event.data["ref"], due_at=due, detail={"action": spec["action"], **note})
+    wait = WaitDraft(
+        kind="call", ref=event.data["ref"], due_at=due, detail={"action": spec["action"], **note}
+    )
     return Blocked((wait,), detail={"call": event.data["ref"], **note})
 
 
@@ -220,8 +228,12 @@ def _called(view: View, event: Event) -> Outcome:
         return done if event.data.get("reviewed") else _look_again(view, done)
     if state == "unknown":
         question = f'Did "{_title(view)}" happen? The product did not answer; look there, then say.'
-        blocked = ask(view, question, {"from": view.step.spec.get("from"), "question": "unknown"}, {"stage": "unknown"})
-        return Blocked((*blocked.waits, WaitDraft(kind="call", ref=view.detail.get("call"))), detail=blocked.detail)
+        blocked = ask(
+            view, question, {"from": view.step.spec.get("from"), "question": "unknown"}, {"stage": "unknown"}
+        )
+        return Blocked(
+            (*blocked.waits, WaitDraft(kind="call", ref=view.detail.get("call"))), detail=blocked.detail
+        )
     if state in ("refused", "cancelled"):
         return Refused(str(event.data.get("error") or "a guard rail refused it"))
     return Failed(str(event.data.get("error") or "the product refused"))
@@ -249,7 +261,10 @@ def _look_again(view: View, done: Done) -> Outcome:
 KIND = StepKind(
     name="action",
     says="Call a product",
-    schema={"type": "string", "description": "An action (okta.suspend_user) or a neutral verb (identity.disable_user)"},
+    schema={
+        "type": "string",
+        "description": "An action (okta.suspend_user) or a neutral verb (identity.disable_user)",
+    },
     parse=parse,
     begin=begin,
     on_event=on_event,

@@ -16,7 +16,9 @@ def parse(body: Body) -> dict[str, Any]:
         return {"branches": branches}
     for number, row in enumerate(body.value):
         if not isinstance(row, Table):
-            reader.notes.add(body.value.lines[number], f"{reader.where}: a branch must be a mapping with when and steps")
+            reader.notes.add(
+                body.value.lines[number], f"{reader.where}: a branch must be a mapping with when and steps"
+            )
             continue
         branch = Reader(row, reader.where, reader.notes)
         if branch.has("otherwise"):
@@ -59,7 +61,10 @@ def begin(view: View) -> Outcome:
 
 
 def _enter(branch: Mapping[str, Any], seen: list[dict[str, Any]], why: str) -> Enter:
-    return Enter((branch["block"],), detail={"chosen": branch["block"], "name": branch["name"], "why": why, "seen": seen})
+    return Enter(
+        (branch["block"],),
+        detail={"chosen": branch["block"], "name": branch["name"], "why": why, "seen": seen},
+    )
 
 
 def on_event(view: View, _event: Event) -> Outcome:

@@ -11,7 +11,10 @@ def parse(body: Body) -> dict[str, Any]:
     table = body.table()
     if table is None:
         return {"policy": "", "message": ""}
-    spec = {"policy": table.text("policy", required=True) or "", "message": table.text("message", required=True) or ""}
+    spec = {
+        "policy": table.text("policy", required=True) or "",
+        "message": table.text("message", required=True) or "",
+    }
     table.close()
     return spec
 

@@ -4,7 +4,19 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from playbooks.contract import Blocked, Body, Done, Enter, Event, Failed, Outcome, StepKind, Undecided, View, WaitDraft
+from playbooks.contract import (
+    Blocked,
+    Body,
+    Done,
+    Enter,
+    Event,
+    Failed,
+    Outcome,
+    StepKind,
+    Undecided,
+    View,
+    WaitDraft,
+)
 
 
 def parse(body: Body) -> dict[str, Any]:

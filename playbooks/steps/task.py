@@ -5,7 +5,19 @@ from datetime import timedelta
 from typing import Any
 
 from playbooks.asking import left_out, wrong_people
-from playbooks.contract import Blocked, Body, Done, Event, Failed, Outcome, Perform, Skipped, StepKind, View, WaitDraft
+from playbooks.contract import (
+    Blocked,
+    Body,
+    Done,
+    Event,
+    Failed,
+    Outcome,
+    Perform,
+    Skipped,
+    StepKind,
+    View,
+    WaitDraft,
+)
 from playbooks.language import plain
 
 _FIELD_TYPES = ("string", "boolean", "integer", "number", "array")
@@ -71,7 +83,9 @@ def blank_form(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What the form holds before anybody answered: false for yes/no, an empty list, otherwise null."""
     fields = (spec.get("form") or {}).get("properties", {})
     blanks: dict[str, Any] = {"boolean": False, "array": []}
-    return {name: field.get("default", blanks.get(field.get("type", "string"))) for name, field in fields.items()}
+    return {
+        name: field.get("default", blanks.get(field.get("type", "string"))) for name, field in fields.items()
+    }
 
 
 def begin(view: View) -> Outcome:

@@ -4,7 +4,19 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from playbooks.contract import Blocked, Body, Done, Event, Failed, Outcome, Skipped, StepKind, Undecided, View, WaitDraft
+from playbooks.contract import (
+    Blocked,
+    Body,
+    Done,
+    Event,
+    Failed,
+    Outcome,
+    Skipped,
+    StepKind,
+    Undecided,
+    View,
+    WaitDraft,
+)
 from playbooks.durations import say_duration
 
 _GIVE_UP = 7 * 86400.0
@@ -57,10 +69,14 @@ def _look(view: View, ends: float) -> Outcome:
     except Undecided as error:
         return Failed(f"could not decide whether to go on: {error.message}", retry=False)
     if view.now.timestamp() >= ends:
-        return Failed(f"still not so after {say_duration(view.step.timeout or _GIVE_UP)}: {spec['until']}", retry=False)
+        return Failed(
+            f"still not so after {say_duration(view.step.timeout or _GIVE_UP)}: {spec['until']}", retry=False
+        )
     due = min(view.now.timestamp() + spec["every"], ends)
     later = view.now + timedelta(seconds=max(0.001, due - view.now.timestamp()))
-    return Blocked((WaitDraft(kind="timer", due_at=later, detail={"until": spec["until"]}),), detail={"ends_at": ends})
+    return Blocked(
+        (WaitDraft(kind="timer", due_at=later, detail={"until": spec["until"]}),), detail={"ends_at": ends}
+    )
 
 
 def on_event(view: View, event: Event) -> Outcome:

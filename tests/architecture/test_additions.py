@@ -30,10 +30,14 @@ def test_every_addition_is_named_by_a_test(folder: str, tests: str) -> None:
     assert not untested, f"no test in tests/{tests} names: {', '.join(untested)}"
 
 
-@pytest.mark.parametrize("package", ["connectors.catalog", "notify.channels", "playbooks.steps", "cli.commands"])
+@pytest.mark.parametrize(
+    "package", ["connectors.catalog", "notify.channels", "playbooks.steps", "cli.commands"]
+)
 def test_every_module_of_a_folder_of_additions_imports_alone(package: str) -> None:
     for name in plugins.module_names(package):
-        assert importlib.import_module(f"{package}.{name}").__doc__, f"{package}.{name} says nothing about itself"
+        assert importlib.import_module(f"{package}.{name}").__doc__, (
+            f"{package}.{name} says nothing about itself"
+        )
 
 
 def test_no_two_additions_share_a_name() -> None:

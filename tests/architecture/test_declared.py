@@ -30,7 +30,9 @@ def test_every_permission_that_code_asks_for_is_declared() -> None:
 def test_every_permission_is_asked_for_somewhere() -> None:
     assemble.load()
     text = "\n".join(source.text for source in house_rules.sources(*house_rules.PACKAGES))
-    constants = {name: constant for constant, name in re.findall(r'(\w+) = (?:\w+\.)?declare\(\s*"([\w.]+)"', text)}
+    constants = {
+        name: constant for constant, name in re.findall(r'(\w+) = (?:\w+\.)?declare\(\s*"([\w.]+)"', text)
+    }
     unused = [
         name
         for name in permissions.declared()
@@ -49,12 +51,16 @@ def test_verbs_are_declared_by_the_package_that_owns_them_and_read_as_a_sentence
     for verb in journal.verbs().values():
         assert verb.name.count(".") == 1, f"{verb.name} should read `thing.happened`"
         assert verb.says, f"{verb.name} has no words"
-        assert not verb.says.endswith("."), f"{verb.name}: {verb.says!r} follows a name, so it needs no full stop"
+        assert not verb.says.endswith("."), (
+            f"{verb.name}: {verb.says!r} follows a name, so it needs no full stop"
+        )
 
 
 def test_references_between_tables_point_down() -> None:
     assemble.load()
-    owner = {mapper.local_table.name: mapper.class_.__module__.split(".")[0] for mapper in Base.registry.mappers}
+    owner = {
+        mapper.local_table.name: mapper.class_.__module__.split(".")[0] for mapper in Base.registry.mappers
+    }
     upward = [
         f"{table.name}.{key.parent.name} → {key.column.table.name}"
         for table in Base.metadata.sorted_tables

@@ -65,7 +65,9 @@ def test_redis_can_die_and_come_back(redis_server: Redis) -> None:
 def test_the_vendor_keeps_a_ledger(vendor: Vendor) -> None:
     vendor.answer("POST", "/users", Answer(201, {"id": 7}))
     assert httpx.post(f"{vendor.url}/users", json={"name": "x"}).json() == {"id": 7}
-    assert [(call.method, call.path, call.json) for call in vendor.calls] == [("POST", "/users", {"name": "x"})]
+    assert [(call.method, call.path, call.json) for call in vendor.calls] == [
+        ("POST", "/users", {"name": "x"})
+    ]
 
 
 def test_people_hold_the_permissions_of_their_roles(database: Database, people: People) -> None:

@@ -74,7 +74,9 @@ def test_every_reading_route_knows_its_reader() -> None:
         if "GET" in route.methods
         and route.path not in ANYONE_READS
         and not (_permission(route) or _open_because(route))
-        and not any(getattr(call, "__name__", "") in {"signed_in", "caller"} for call in _calls(route.dependant))
+        and not any(
+            getattr(call, "__name__", "") in {"signed_in", "caller"} for call in _calls(route.dependant)
+        )
     ]
     assert not unknown, "anyone can read:\n" + "\n".join(unknown)
 

@@ -40,7 +40,9 @@ class Ledger:
     def send(self, round_: int, clients: int = 6) -> None:
         """Start sending, each client over a connection of its own."""
         self._stop.clear()
-        self._threads = [threading.Thread(target=self._client, args=(f"{round_}-{n}",)) for n in range(clients)]
+        self._threads = [
+            threading.Thread(target=self._client, args=(f"{round_}-{n}",)) for n in range(clients)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -65,7 +67,9 @@ class Ledger:
                     self.acknowledged.append(alert)
 
 
-def test_every_acknowledged_alert_survives(tocsin: Callable[..., Tocsin], environment: dict[str, str]) -> None:
+def test_every_acknowledged_alert_survives(
+    tocsin: Callable[..., Tocsin], environment: dict[str, str]
+) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)
     installation = tocsin(**environment).start()
@@ -109,7 +113,11 @@ def test_an_effect_is_not_repeated_after_a_kill(
     installation = tocsin(**environment, TOCSIN_PLAYBOOKS=str(playbooks))
     ana = installed(installation)
     ana.submit(
-        ana.open("/connectors/http"), r"/connectors/http/instances$", name="edge", setting__base_url=vendor.url, private="1"
+        ana.open("/connectors/http"),
+        r"/connectors/http/instances$",
+        name="edge",
+        setting__base_url=vendor.url,
+        private="1",
     )
     bell = Bell(installation)
     for serial in range(400):
@@ -127,7 +135,9 @@ def test_an_effect_is_not_repeated_after_a_kill(
     runs = "SELECT count(*) FROM runs WHERE ended_at IS NOT NULL"
     unknown = "SELECT count(*) FROM action_calls WHERE state = 'unknown'"
     wait_until(
-        lambda: count(installation, runs) + count(installation, unknown) >= serial, seconds=90, what="the runs to end"
+        lambda: count(installation, runs) + count(installation, unknown) >= serial,
+        seconds=90,
+        what="the runs to end",
     )
     calls = Counter(call.path for call in vendor.calls)
     assert [path for path, times in calls.items() if times > 1] == []

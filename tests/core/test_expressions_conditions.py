@@ -128,7 +128,9 @@ def test_every_fault_is_told_at_once() -> None:
     assert [fault.column for fault in caught.value.faults] == [1, 23]
 
 
-@pytest.mark.parametrize("macro", ["incident.hosts.map(h, h).size() > 0", "incident.hosts.filter(h, true) == []"])
+@pytest.mark.parametrize(
+    "macro", ["incident.hosts.map(h, h).size() > 0", "incident.hosts.filter(h, true) == []"]
+)
 def test_routing_rules_may_not_build_lists(macro: str) -> None:
     compile_condition(macro, SCHEMA)
     with pytest.raises(ExpressionError, match="use exists"):

@@ -146,7 +146,10 @@ def test_check_finds_names_filters_and_syntax_with_their_place() -> None:
     assert not is_template("x")
 
 
-@given(st.text() | st.sampled_from(["{{ 7*7 }}", "{% raw %}", "{{ incident.key }}", "{# x #}", "10", "1e999", "None"]))
+@given(
+    st.text()
+    | st.sampled_from(["{{ 7*7 }}", "{% raw %}", "{{ incident.key }}", "{# x #}", "10", "1e999", "None"])
+)
 def test_a_value_from_an_alert_is_never_rendered_again(value: str) -> None:
     variables = {"v": value, "incident": {"key": "secret"}}
     assert render("{{ v }}", variables) == value

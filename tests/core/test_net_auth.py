@@ -40,9 +40,10 @@ def signed(kind: str, request: Request | None = None, **settings: object) -> Req
 
 def test_simple_kinds() -> None:
     assert build("none", {}) is None
-    assert signed("basic", username="é", password="p").headers["Authorization"] == "Basic " + base64.b64encode(
-        "é:p".encode()
-    ).decode()
+    assert (
+        signed("basic", username="é", password="p").headers["Authorization"]
+        == "Basic " + base64.b64encode("é:p".encode()).decode()
+    )
     assert signed("bearer", token="t").headers["Authorization"] == "Bearer t"
     assert signed("bearer", token="t", prefix="SSWS ").headers["Authorization"] == "SSWS t"
     assert signed("api_key", name="X-Key", key="k").headers == {"X-Key": "k"}
@@ -71,14 +72,18 @@ def test_settings_are_checked_and_secrets_stay_out_of_sight() -> None:
         assert sentence in str(caught.value)
         assert "s3cret" not in str(caught.value)
     for name in kinds():
-        settings = {field.name: "s3cret" if field.secret else "x" for field in fields_of(name) if field.required}
+        settings = {
+            field.name: "s3cret" if field.secret else "x" for field in fields_of(name) if field.required
+        }
         assert "s3cret" not in repr(build(name, settings))
 
 
 @respx.mock
 def test_an_oauth2_token_is_kept_and_renewed_once_on_401() -> None:
     login = respx.post("https://login.example/token").mock(
-        side_effect=[httpx.Response(201, json={"access_token": f"t{n}", "expires_in": 3600}) for n in range(9)]
+        side_effect=[
+            httpx.Response(201, json={"access_token": f"t{n}", "expires_in": 3600}) for n in range(9)
+        ]
     )
     seen: list[str] = []
 
@@ -87,9 +92,17 @@ def test_an_oauth2_token_is_kept_and_renewed_once_on_401() -> None:
         return httpx.Response(401 if seen[-1] == "Bearer t0" and len(seen) > 1 else 200)
 
     respx.get(URL).mock(side_effect=answer)
-    settings = {"token_url": "https://login.example/token", "client_id": "id", "client_secret": "s&cret", "scope": "a b"}
+    settings = {
+        "token_url": "https://login.example/token",
+        "client_id": "id",
+        "client_secret": "s&cret",
+        "scope": "a b",
+    }
     assert send(Request(url=URL), auth=made("oauth2_client", **settings), egress=OPEN).status == 200
-    assert login.calls[0].request.content == b"grant_type=client_credentials&scope=a+b&client_id=id&client_secret=s%26cret"
+    assert (
+        login.calls[0].request.content
+        == b"grant_type=client_credentials&scope=a+b&client_id=id&client_secret=s%26cret"
+    )
     assert send(Request(url=URL), auth=made("oauth2_client", **settings), egress=OPEN).status == 200
     assert seen == ["Bearer t0", "Bearer t0", "Bearer t1"]
     assert login.call_count == 2
@@ -99,7 +112,13 @@ def test_an_oauth2_token_is_kept_and_renewed_once_on_401() -> None:
 def test_a_token_refused_for_good_is_asked_for_once_more_only() -> None:
     login = respx.post("https://login.example/token").respond(json={"access_token": "t", "expires_in": 60})
     respx.get(URL).respond(401)
-    auth = made("oauth2_client", token_url="https://login.example/token", client_id="a", client_secret="b", send_as="basic")
+    auth = made(
+        "oauth2_client",
+        token_url="https://login.example/token",
+        client_id="a",
+        client_secret="b",
+        send_as="basic",
+    )
     assert send(Request(url=URL), auth=auth, egress=OPEN).status == 401
     assert login.call_count == 2
     assert login.calls[0].request.headers["authorization"].startswith("Basic ")
@@ -123,7 +142,9 @@ def test_a_jwt_login_as_wazuh_wants_it() -> None:
 @respx.mock
 def test_a_session_sends_its_cookies_and_csrf_token() -> None:
     login = respx.post("https://fw.example/login").mock(
-        return_value=httpx.Response(200, headers=[("Set-Cookie", "sid=1; Path=/; Secure"), ("Set-Cookie", 'csrf="x"')])
+        return_value=httpx.Response(
+            200, headers=[("Set-Cookie", "sid=1; Path=/; Secure"), ("Set-Cookie", 'csrf="x"')]
+        )
     )
     respx.get(URL).respond(200)
     auth = made("session", url="https://fw.example/login", username="u", password="p", send_as="form",

@@ -27,11 +27,19 @@ def test_never_unless_named(address: str) -> None:
     assert refused(address, Egress(allow=(f"{address}",))) is None
 
 
-@pytest.mark.parametrize("address", ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fc00::1", "::ffff:10.0.0.1"])
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fc00::1", "::ffff:10.0.0.1"]
+)
 def test_private_ranges_when_the_product_says_so(address: str) -> None:
     assert refused(address)
     assert refused(address, PRIVATE) is None
-    assert refused(address, Egress(allow=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))) is None
+    assert (
+        refused(
+            address,
+            Egress(allow=("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")),
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
@@ -47,7 +55,9 @@ def test_an_entry_may_name_a_port() -> None:
     assert refused("::1", rules, 25) is None
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "017700000001", "[::1]", "169.254.169.254"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "017700000001", "[::1]", "169.254.169.254"]
+)
 def test_literal_addresses_are_seen_in_every_spelling(host: str) -> None:
     with pytest.raises(NetRefused):
         screen(host, 80, Egress(allow_private=True))

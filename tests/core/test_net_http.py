@@ -25,7 +25,10 @@ def test_respx_can_stand_in_for_a_product() -> None:
         201, json={"id": 7}
     )
     request = Request(
-        method="POST", url="https://api.example.com/v1/hosts", params={"dry": 1, "absent": None}, json={"host": "db1"}
+        method="POST",
+        url="https://api.example.com/v1/hosts",
+        params={"dry": 1, "absent": None},
+        json={"host": "db1"},
     )
     response = send(request, egress=Egress())
     assert (response.status, response.json(), response.ok) == (201, {"id": 7}, True)
@@ -40,7 +43,9 @@ def test_respx_can_stand_in_for_a_product() -> None:
     (httpx.RemoteProtocolError("no"), NetFailed, True),
     (httpx.WriteError("no"), NetFailed, True),
 ])  # fmt: skip
-def test_what_was_surely_not_sent_is_told_apart(trouble: Exception, kind: type[NetFailed], sent: bool) -> None:
+def test_what_was_surely_not_sent_is_told_apart(
+    trouble: Exception, kind: type[NetFailed], sent: bool
+) -> None:
     respx.get("https://hooks.example.com/secret-path").mock(side_effect=trouble)
     with pytest.raises(kind) as caught:
         send(Request(url="https://hooks.example.com/secret-path?key=s3cret"), egress=Egress())
@@ -50,7 +55,15 @@ def test_what_was_surely_not_sent_is_told_apart(trouble: Exception, kind: type[N
 
 
 @respx.mock
-@pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.1]/", "http://2130706433/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "http://169.254.169.254/latest",
+        "http://[::ffff:127.0.0.1]/",
+        "http://2130706433/",
+    ],
+)
 def test_forbidden_addresses_are_refused_even_when_mocked(url: str) -> None:
     route = respx.route()
     with pytest.raises(NetRefused) as caught:
@@ -61,13 +74,21 @@ def test_forbidden_addresses_are_refused_even_when_mocked(url: str) -> None:
 
 def test_a_real_exchange(vendor: Vendor) -> None:
     vendor.answer("POST", "/a", Answer(202, {"ok": True}, {"X-Id": "9"}))
-    response = send(Request(method="POST", url=f"{vendor.url}/a", form={"x": "1"}, headers={"X-Mine": "2"}), egress=HERE)
+    response = send(
+        Request(method="POST", url=f"{vendor.url}/a", form={"x": "1"}, headers={"X-Mine": "2"}), egress=HERE
+    )
     assert (response.status, response.headers["x-id"], response.json()) == (202, "9", {"ok": True})
     call = vendor.calls[0]
-    assert (call.body, call.headers["X-Mine"], call.headers["Host"]) == (b"x=1", "2", f"127.0.0.1:{vendor.port}")
+    assert (call.body, call.headers["X-Mine"], call.headers["Host"]) == (
+        b"x=1",
+        "2",
+        f"127.0.0.1:{vendor.port}",
+    )
 
 
-def test_a_name_is_pinned_to_the_address_that_was_judged(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_is_pinned_to_the_address_that_was_judged(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
     def getaddrinfo(host: str, port: int, *_: object, **__: object) -> list[Any]:
@@ -100,7 +121,9 @@ def test_redirects_are_answers_unless_asked_for(vendor: Vendor) -> None:
 def test_credentials_do_not_follow_to_another_host() -> None:
     respx.get("https://a.example/x").respond(307, headers={"Location": "https://b.example/y"})
     other = respx.get("https://b.example/y").respond(200)
-    request = Request(url="https://a.example/x", redirects=2, headers={"X-Api-Key": "k", "Accept": "text/plain"})
+    request = Request(
+        url="https://a.example/x", redirects=2, headers={"X-Api-Key": "k", "Accept": "text/plain"}
+    )
     send(request, auth=Bearer(token="t"), egress=Egress())
     headers = other.calls.last.request.headers
     assert "authorization" not in headers
@@ -202,7 +225,10 @@ def test_the_callers_see_one_call_each(vendor: Vendor) -> None:
         return Answer(200, {"path": call.path})
 
     vendor.answer("GET", "/n", count)
-    threads = [threading.Thread(target=send, args=(Request(url=f"{vendor.url}/n"),), kwargs={"egress": HERE}) for _ in range(8)]
+    threads = [
+        threading.Thread(target=send, args=(Request(url=f"{vendor.url}/n"),), kwargs={"egress": HERE})
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -14,8 +14,12 @@ HERE = Egress(allow=("127.0.0.1",))
 
 
 def test_an_account_is_found_and_disabled(ldap_server: Slapd) -> None:
-    with connect(ldap_server.url, user=ldap_server.admin_dn, password=ldap_server.password, egress=HERE) as directory:
-        found = directory.search(ldap_server.suffix, f"(sAMAccountName={escape('mortiz')})", ["cn", "userAccountControl"])
+    with connect(
+        ldap_server.url, user=ldap_server.admin_dn, password=ldap_server.password, egress=HERE
+    ) as directory:
+        found = directory.search(
+            ldap_server.suffix, f"(sAMAccountName={escape('mortiz')})", ["cn", "userAccountControl"]
+        )
         assert [(entry.dn, entry.first("CN"), entry.first("useraccountcontrol")) for entry in found] == [
             (ldap_server.dn("mortiz"), "Marta Ortiz", "512"),
         ]
@@ -27,7 +31,9 @@ def test_an_account_is_found_and_disabled(ldap_server: Slapd) -> None:
 
 def test_a_value_cannot_change_the_filter(ldap_server: Slapd) -> None:
     hostile = "*)(objectClass=*"
-    with connect(ldap_server.url, user=ldap_server.admin_dn, password=ldap_server.password, egress=HERE) as directory:
+    with connect(
+        ldap_server.url, user=ldap_server.admin_dn, password=ldap_server.password, egress=HERE
+    ) as directory:
         assert directory.search(ldap_server.suffix, f"(uid={escape(hostile)})") == []
         assert len(directory.search(ldap_server.suffix, "(uid=*)")) == 3
         assert len(directory.search(ldap_server.suffix, "(uid=*)", limit=2)) == 2
@@ -43,7 +49,9 @@ def test_refusals_are_told_apart(ldap_server: Slapd) -> None:
     own = connect(ldap_server.url, user=ldap_server.dn("akim"), password="akim-password", egress=HERE)
     with own as directory, pytest.raises(LdapRefused, match="insufficientAccessRights"):
         directory.modify(ldap_server.dn("mortiz"), {"cn": [(REPLACE, ["x"])]})
-    with connect(ldap_server.url, user=ldap_server.admin_dn, password=ldap_server.password, egress=HERE) as directory:
+    with connect(
+        ldap_server.url, user=ldap_server.admin_dn, password=ldap_server.password, egress=HERE
+    ) as directory:
         with pytest.raises(LdapRefused, match="noSuchObject"):
             directory.modify(ldap_server.dn("nobody"), {"cn": [(REPLACE, ["x"])]})
         with pytest.raises(NetFailed):

@@ -16,7 +16,12 @@ HERE = Egress(allow=("127.0.0.1",))
 
 def mail(**fields: str) -> EmailMessage:
     message = EmailMessage()
-    for name, value in {"From": "Tocsin <tocsin@example.org>", "To": "a@example.org", "Subject": "Ring", **fields}.items():
+    for name, value in {
+        "From": "Tocsin <tocsin@example.org>",
+        "To": "a@example.org",
+        "Subject": "Ring",
+        **fields,
+    }.items():
         message[name] = value
     message.set_content("Línea\n.dot\n..two\nend\n")
     return message
@@ -116,14 +121,28 @@ def test_a_cut_before_the_text_is_safe_and_after_it_unknown() -> None:
 
 
 def test_one_refused_recipient_does_not_stop_the_others() -> None:
-    url = scripted(b"220 hi\r\n", b"250 hi\r\n", b"250 ok\r\n", b"550 no such user\r\n", b"250 ok\r\n", b"354 go\r\n", b"250 queued\r\n")
+    url = scripted(
+        b"220 hi\r\n",
+        b"250 hi\r\n",
+        b"250 ok\r\n",
+        b"550 no such user\r\n",
+        b"250 ok\r\n",
+        b"354 go\r\n",
+        b"250 queued\r\n",
+    )
     reply = send(url, mail(Cc="b@example.org"), egress=HERE)
     assert (reply, dict(reply.refused)) == ("250 queued", {"a@example.org": "550 no such user"})
 
 
 def test_urls() -> None:
     server = read_url("smtps://me%40x:p%2Fw@mx.example.org?verify=0")
-    assert (server.port, server.user, server.password, server.implicit_tls, server.verify) == (465, "me@x", "p/w", True, False)
+    assert (server.port, server.user, server.password, server.implicit_tls, server.verify) == (
+        465,
+        "me@x",
+        "p/w",
+        True,
+        False,
+    )
     assert read_url("smtp://u:p@h").port == 587
     assert read_url("smtp://h").port == 25
     assert "p/w" not in repr(server)

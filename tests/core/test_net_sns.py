@@ -32,6 +32,8 @@ def test_a_certificate_is_fetched_once() -> None:
     with pytest.raises(NetFailed, match="no certificate"):
         certificate("https://sns.us-east-1.amazonaws.com/x.pem", egress=Egress())
     assert other.called
-    confirmed = respx.get("https://sns.cn-north-1.amazonaws.com.cn/?Action=ConfirmSubscription&Token=t").respond(200)
+    confirmed = respx.get(
+        "https://sns.cn-north-1.amazonaws.com.cn/?Action=ConfirmSubscription&Token=t"
+    ).respond(200)
     confirm("https://sns.cn-north-1.amazonaws.com.cn/?Action=ConfirmSubscription&Token=t", egress=Egress())
     assert confirmed.called

@@ -143,10 +143,17 @@ def test_our_own_certificate_is_shown(https_asking: int, certificate: Certificat
     assert "hunter2" not in str(caught.value)
 
 
-ANSWERS = {b"EHLO": b"250-mx\r\n250 STARTTLS\r\n", b"DATA": b"354 go\r\n", b"STAR": b"220 go\r\n", b"QUIT": b"221 bye\r\n"}
+ANSWERS = {
+    b"EHLO": b"250-mx\r\n250 STARTTLS\r\n",
+    b"DATA": b"354 go\r\n",
+    b"STAR": b"220 go\r\n",
+    b"QUIT": b"221 bye\r\n",
+}
 
 
-def _mail_session(connection: socket.socket, context: ssl.SSLContext, implicit: bool, texts: list[bytes]) -> None:
+def _mail_session(
+    connection: socket.socket, context: ssl.SSLContext, implicit: bool, texts: list[bytes]
+) -> None:
     if implicit:
         connection = context.wrap_socket(connection, server_side=True)
     connection.sendall(b"220 mx\r\n")
@@ -179,7 +186,10 @@ def test_mail_over_tls_checks_the_name(certificate: Certificate, implicit: bool)
     scheme, option = ("smtps", "") if implicit else ("smtp", "?starttls=1")
     port = listening.getsockname()[1]
     with listening:
-        assert smtp.send(f"{scheme}://product.lan:{port}{option}", message, egress=RULES, ca=certificate.pem) == "250 ok"
+        assert (
+            smtp.send(f"{scheme}://product.lan:{port}{option}", message, egress=RULES, ca=certificate.pem)
+            == "250 ok"
+        )
         with pytest.raises(NetFailed, match=r"do not trust.*other"):
             smtp.send(f"{scheme}://other.lan:{port}{option}", message, egress=RULES, ca=certificate.pem)
         with pytest.raises(NetFailed, match="do not trust"):

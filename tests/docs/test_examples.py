@@ -34,17 +34,28 @@ def of(language: str, *words: str) -> list[pytest.param]:  # type: ignore[valid-
     return [
         pytest.param(one, id=one.where)
         for one in EVERY
-        if one.language == language and not one.left_out and (not words or (one.words[:1] or ("",))[0] in words)
+        if one.language == language
+        and not one.left_out
+        and (not words or (one.words[:1] or ("",))[0] in words)
     ]
 
 
 def test_every_block_is_of_a_kind_that_is_tried_or_says_why_not() -> None:
-    tried = {("console", ""), ("json", *registry.all()), ("cel", *SCHEMAS), ("yaml", "playbook", "mapping", "connector", "facts")}
+    tried = {
+        ("console", ""),
+        ("json", *registry.all()),
+        ("cel", *SCHEMAS),
+        ("yaml", "playbook", "mapping", "connector", "facts"),
+    }
     kinds = {entry[0]: set(entry[1:]) for entry in tried}
     for one in EVERY:
         if one.left_out is None:
-            assert one.language in kinds, f"{one.where}: nothing tries {one.language or 'a block without a language'}"
-            assert (one.words[:1] or ("",))[0] in kinds[one.language], f"{one.where}: say what this {one.language} is"
+            assert one.language in kinds, (
+                f"{one.where}: nothing tries {one.language or 'a block without a language'}"
+            )
+            assert (one.words[:1] or ("",))[0] in kinds[one.language], (
+                f"{one.where}: say what this {one.language} is"
+            )
         else:
             assert len(one.left_out) > 15, f"{one.where}: say why it is not run"
 
@@ -96,7 +107,9 @@ def test_connectors_load(example: Example) -> None:
 def test_alerts_are_read(example: Example) -> None:
     config = {}
     if wanted := example.options.get("mapping"):
-        (with_file,) = [one for one in EVERY if one.file == example.file and one.options.get("file") == wanted]
+        (with_file,) = [
+            one for one in EVERY if one.file == example.file and one.options.get("file") == wanted
+        ]
         config = yaml.safe_load(with_file.text)
     connector = registry.get(example.words[0])
     json.loads(example.text)
@@ -111,7 +124,9 @@ def test_alerts_are_read(example: Example) -> None:
 def test_each_product_has_its_section() -> None:
     guide = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
     for product in registry.sources():
-        assert f"`--connector {product.name}`" in guide, f"docs/alerts.md does not say how to connect {product.title}"
+        assert f"`--connector {product.name}`" in guide, (
+            f"docs/alerts.md does not say how to connect {product.title}"
+        )
     named = set(re.findall(r"`--connector (\w+)`", guide))
     assert named == {product.name for product in registry.sources()}
 
@@ -143,7 +158,9 @@ def test_links_lead_somewhere() -> None:
 def with_commands() -> list[str]:
     """The guides that show something to type."""
     shown = [one for one in EVERY if one.language == "console" and not one.left_out]
-    return sorted({one.file for one in shown if any(not _is_make(line) for line in shown_examples.typed(one))})
+    return sorted(
+        {one.file for one in shown if any(not _is_make(line) for line in shown_examples.typed(one))}
+    )
 
 
 def _is_make(line: Typed) -> bool:
@@ -176,8 +193,14 @@ class Reader:
     def __init__(self, tocsin: Tocsin, desk: Path) -> None:
         self.tocsin = tocsin.start()
         self.desk = desk
-        self.env = {**tocsin.env, "PATH": f"{Path(COMMAND).parent}:{tocsin.env.get('PATH', '')}", "no_proxy": "*"}
-        token = str(tocsin.json("token", "create", "--name", "guide", "--scope", "role:administrator")["token"])
+        self.env = {
+            **tocsin.env,
+            "PATH": f"{Path(COMMAND).parent}:{tocsin.env.get('PATH', '')}",
+            "no_proxy": "*",
+        }
+        token = str(
+            tocsin.json("token", "create", "--name", "guide", "--scope", "role:administrator")["token"]
+        )
         with tocsin.client(headers={"Authorization": f"Bearer {token}"}) as client:
             draft = {"title": "Opened for the guide", "severity": "medium"}
             key = str(client.post("/api/v1/incidents", json=draft).raise_for_status().json()["key"])
@@ -208,6 +231,8 @@ class Reader:
             if found is not None or not command.startswith("curl"):
                 break
             subprocess.run(["sleep", "0.3"], check=True)
-        assert found is not None, f"{where}: {command}\nanswers\n{done.stdout}{done.stderr}\ninstead of\n{one.shown}"
+        assert found is not None, (
+            f"{where}: {command}\nanswers\n{done.stdout}{done.stderr}\ninstead of\n{one.shown}"
+        )
         assert done.returncode == 0, f"{where}: {command}: {done.stderr}"
         self.known |= found

@@ -25,7 +25,11 @@ def test_commenting_and_editing(database: object, clock: Any) -> None:
     assert [(c.author_name, c.body, c.edited_at is not None) for c in found] == [
         ("Ann", "Called them twice.", True), ("Bob", "Thanks.", False),
     ]  # fmt: skip
-    assert [entry.data for entry in told][::-1] == [{"body": "Called **them**."}, {"body": "Called them twice."}, {"body": "Thanks."}]
+    assert [entry.data for entry in told][::-1] == [
+        {"body": "Called **them**."},
+        {"body": "Called them twice."},
+        {"body": "Thanks."},
+    ]
 
 
 def test_what_is_refused(sqlite_database: object) -> None:

@@ -54,7 +54,9 @@ def doubts(of: UUID) -> int:
 def test_it_is_told_goes_to_the_front_and_wakes(case: UUID, drain: Any) -> None:
     (done,) = take(low())
     with reading() as session:
-        (entry,) = journal.entries(session, ref=Ref("incident", str(case)), verbs=["alert.containment_doubted"])
+        (entry,) = journal.entries(
+            session, ref=Ref("incident", str(case)), verbs=["alert.containment_doubted"]
+        )
     assert entry.ref("alert") == str(done.alert_id)
     assert entry.body["incident"] == str(case)
     assert entry.data == {"type": "host", "value": "web01"}
@@ -92,7 +94,9 @@ def test_what_was_removed_or_only_proposed_or_resolved_is_no_doubt(database: obj
     assert doubts(made) == 1
 
 
-def test_a_countermeasure_without_an_end_keeps_a_declared_serious_incident_open(database: object, clock: Any) -> None:
+def test_a_countermeasure_without_an_end_keeps_a_declared_serious_incident_open(
+    database: object, clock: Any
+) -> None:
     case = opened(severity=Severity.high)
     contained(case.id, value="db01", review_at=clock.now + timedelta(days=1))
     contained(case.id, value="db02", expires_at=clock.now + timedelta(days=1))

@@ -27,7 +27,11 @@ def items(steps: list) -> list[Item]:
     for place, (minutes, status, severity, host) in enumerate(steps):
         at += timedelta(minutes=minutes)
         draft = AlertDraft(
-            title="t", severity=severity, fingerprint=(("a", "1"),), status=status, entities=(Entity("host", host, "target"),)
+            title="t",
+            severity=severity,
+            fingerprint=(("a", "1"),),
+            status=status,
+            entities=(Entity("host", host, "target"),),
         )
         made.append(Item(place, draft, None, at))
     return made

@@ -44,7 +44,9 @@ def test_every_default_rule_can_be_used() -> None:
     st.sampled_from([(), (("host", "h", "target"),), (("user", "u", "actor"),), (("host", "h", "target"), ("user", "u", "actor"))]),
 )  # fmt: skip
 def test_the_default_policy(severity: Severity, is_test: bool, count: int, entities: tuple) -> None:
-    verdict = RuleSet(DEFAULT_RULES).judge(facts(entities, severity=severity, is_test=is_test), lambda _: count)
+    verdict = RuleSet(DEFAULT_RULES).judge(
+        facts(entities, severity=severity, is_test=is_test), lambda _: count
+    )
     assert verdict.failures == ()
     taken = chosen(verdict.candidates, nothing_live)
     opens = taken is not None and taken.action == "open"
@@ -87,7 +89,12 @@ def test_a_rule_that_fails_does_not_match_and_is_reported() -> None:
     )
     verdict = rules.judge(facts(), once)
     assert [c.rule for c in verdict.candidates] == ["good"]
-    assert sorted(name for name, _ in verdict.failures) == ["bad template", "does not compile", "no key", "null"]
+    assert sorted(name for name, _ in verdict.failures) == [
+        "bad template",
+        "does not compile",
+        "no key",
+        "null",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,12 @@ def reached(of: Incident) -> dict[str, Any]:
 
 
 def test_opened_by_hand(database: object, clock: Any) -> None:
-    case = opened(severity=Severity.high, observables=[("auto", "203.0.113.9")], confirmation="suspected", tags=["theft"])
+    case = opened(
+        severity=Severity.high,
+        observables=[("auto", "203.0.113.9")],
+        confirmation="suspected",
+        tags=["theft"],
+    )
     assert (case.key, case.stage, case.priority, case.trust) == ("INC-2026-000001", "new", "p2", "high")
     assert now(case).confirmation == "suspected"
     assert verbs(case) == ["observable.added", "incident.confirmation_changed", "incident.opened"]
@@ -58,12 +63,17 @@ def test_what_cannot_be_opened_says_why(sqlite_database: object, values: dict, p
 def test_a_change_is_told_with_before_and_after(database: object, clock: Any) -> None:
     case = opened()
     with unit_of_work() as uow:
-        lifecycle.change(uow, ANN, case.id, {"category": "policy", "title": "Two laptops", "tags": ["a"]}, version=1)
+        lifecycle.change(
+            uow, ANN, case.id, {"category": "policy", "title": "Two laptops", "tags": ["a"]}, version=1
+        )
     assert (now(case).category, now(case).version) == ("policy", 2)
     with reading() as session:
         entry = journal.entries(session, ref=case.ref)[0]
     assert entry.body == {"category": {"from": None, "to": "policy"}}
-    assert entry.data == {"title": {"from": "A laptop is gone", "to": "Two laptops"}, "tags": {"from": [], "to": ["a"]}}
+    assert entry.data == {
+        "title": {"from": "A laptop is gone", "to": "Two laptops"},
+        "tags": {"from": [], "to": ["a"]},
+    }
     with unit_of_work() as uow, pytest.raises(Stale):
         lifecycle.change(uow, ANN, case.id, {"category": "other"}, version=1)
     with unit_of_work() as uow, pytest.raises(Invalid):
@@ -106,7 +116,9 @@ def test_a_corrected_milestone_supersedes(database: object, clock: Any) -> None:
         milestones.correct(uow, ANN, case.id, "first_malicious", was, precision="hour", reason="proxy log")
     clock.advance(minutes=1)
     with unit_of_work() as uow:
-        milestones.correct(uow, ANN, case.id, "first_malicious", was - timedelta(hours=1), precision="hour", reason="VPN log")
+        milestones.correct(
+            uow, ANN, case.id, "first_malicious", was - timedelta(hours=1), precision="hour", reason="VPN log"
+        )
     assert reached(case)["first_malicious"] == was - timedelta(hours=1)
     with reading() as session:
         assert milestones.times(milestones.in_force(session, case.id)).to_detect == timedelta(days=3, hours=1)
@@ -129,10 +141,18 @@ def test_assigning_waiting_and_confirming(database: object, clock: Any) -> None:
         lifecycle.confirm(uow, ANN, case.id, "declared", because="personal data left")
     found = now(case)
     assert (found.owner_id, found.waiting_on, found.confirmation) == (ANN.user_id, "vendor", "declared")
-    assert (found.confirmed_by, found.confirmed_because, found.confirmed_at) == ("Ann", "personal data left", clock.now)
+    assert (found.confirmed_by, found.confirmed_because, found.confirmed_at) == (
+        "Ann",
+        "personal data left",
+        clock.now,
+    )
     with unit_of_work() as uow, pytest.raises(Invalid, match="criterion"):
         lifecycle.confirm(uow, ANN, case.id, "suspected", because=" ")
-    assert verbs(case)[:3] == ["incident.confirmation_changed", "incident.waiting_changed", "incident.owner_changed"]
+    assert verbs(case)[:3] == [
+        "incident.confirmation_changed",
+        "incident.waiting_changed",
+        "incident.owner_changed",
+    ]
 
 
 def test_a_false_positive_closes_with_its_reason_alone(database: object, clock: Any) -> None:
@@ -165,7 +185,12 @@ def test_a_declared_serious_incident_needs_everything(database: object, clock: A
         tasks.create(uow, ANN, case.id, tasks.TaskDraft("Tell the owner"))
     with unit_of_work() as uow, pytest.raises(Invalid) as caught:
         closing.close(uow, ANN, case.id, Closing("true_positive"))
-    assert [problem.path for problem in caught.value.problems] == ["summary", "root_cause", "tasks", "obligations"]
+    assert [problem.path for problem in caught.value.problems] == [
+        "summary",
+        "root_cause",
+        "tasks",
+        "obligations",
+    ]
     with unit_of_work() as uow, pytest.raises(Invalid) as caught:
         closing.close(uow, ANN, case.id, Closing("false_positive", "s", "r"))
     assert caught.value.problems[0].path == "confirmation"

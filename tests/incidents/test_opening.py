@@ -31,7 +31,12 @@ def test_a_high_alert_opens_an_incident_and_says_why(database: object, clock: An
     assert done.outcome == "new"
     case = incident(done.incident_id)
     assert case.key == "INC-2026-000001"
-    assert (case.severity, case.stage, case.confirmation, case.category) == ("high", "new", "unconfirmed", "login")
+    assert (case.severity, case.stage, case.confirmation, case.category) == (
+        "high",
+        "new",
+        "unconfirmed",
+        "login",
+    )
     assert case.group_why == 'opened by rule "High and above": severity high'
     assert case.group_key == "host:web01"
     assert alert(done.alert_id).why == case.group_why
@@ -48,7 +53,9 @@ def test_a_low_alert_stays_an_alert_and_says_why(database: object, clock: Any) -
 def test_a_test_stays_an_alert(database: object, clock: Any) -> None:
     (done,) = take(draft(is_test=True))
     assert done.incident_id is None
-    assert alert(done.alert_id).why == 'kept as an alert by rule "Tests stay alerts": marked as a test by wazuh'
+    assert (
+        alert(done.alert_id).why == 'kept as an alert by rule "Tests stay alerts": marked as a test by wazuh'
+    )
 
 
 def test_the_same_alert_again_counts_within_and_between_batches(database: object, clock: Any) -> None:
@@ -70,7 +77,10 @@ def test_a_threshold_opens_within_its_window_only(database: object, clock: Any) 
     results = take(*[medium] * 9)
     assert results[-1].incident_id is not None
     case = incident(results[-1].incident_id)
-    assert case.group_why == 'opened by rule "Keeps coming": severity medium, seen 10 times or more within 1 hour'
+    assert (
+        case.group_why
+        == 'opened by rule "Keeps coming": severity medium, seen 10 times or more within 1 hour'
+    )
 
 
 def test_alerts_of_one_host_join_its_incident_for_thirty_minutes(database: object, clock: Any) -> None:
@@ -97,7 +107,9 @@ def test_an_outage_that_its_tool_groups_is_one_incident(database: object, clock:
     assert one.incident_id == other.incident_id
     assert one.incident_id is not None
     assert "one group of wazuh" in str(incident(one.incident_id).group_why)
-    (apart,) = take(draft(category="availability", correlation="{team=mail}", fingerprint=(("alert", "mail"),)))
+    (apart,) = take(
+        draft(category="availability", correlation="{team=mail}", fingerprint=(("alert", "mail"),))
+    )
     assert apart.incident_id != one.incident_id
 
 
@@ -120,7 +132,9 @@ def test_a_repeat_while_the_incident_is_open_counts(database: object, clock: Any
     assert verbs("incident", first.incident_id) == ["incident.opened"]
 
 
-def test_a_repeat_after_the_incident_was_closed_opens_a_linked_recurrence(database: object, clock: Any) -> None:
+def test_a_repeat_after_the_incident_was_closed_opens_a_linked_recurrence(
+    database: object, clock: Any
+) -> None:
     (first,) = take(draft())
     close(first.incident_id)
     clock.advance(hours=1)
@@ -129,7 +143,10 @@ def test_a_repeat_after_the_incident_was_closed_opens_a_linked_recurrence(databa
     assert again.alert_id != first.alert_id
     assert again.incident_id not in (None, first.incident_id)
     assert incident(again.incident_id).recurrence_of == first.incident_id
-    assert (alert(first.alert_id).ended_by, alert(again.alert_id).recurrence_of) == ("closed", first.incident_id)
+    assert (alert(first.alert_id).ended_by, alert(again.alert_id).recurrence_of) == (
+        "closed",
+        first.incident_id,
+    )
     assert "a recurrence of INC-2026-000001" in (incident(again.incident_id).group_why or "")
     assert "alert.recurred" in verbs("incident", first.incident_id)
 
@@ -159,7 +176,9 @@ def test_a_new_host_or_user_is_told_and_runs_the_rules(database: object, clock: 
     take(draft(entities=(Entity("user", "alice", "target"),)))
     with reading() as session:
         entry = next(
-            e for e in journal.entries(session, ref=Ref("incident", str(first.incident_id))) if e.verb == "alert.escalated"
+            e
+            for e in journal.entries(session, ref=Ref("incident", str(first.incident_id)))
+            if e.verb == "alert.escalated"
         )
     assert entry.data == {"reasons": ["new user alice"]}
 
@@ -183,7 +202,9 @@ def test_a_kept_alert_that_gets_worse_opens(database: object, clock: Any) -> Non
 # --- endings
 
 
-def test_an_alert_without_repeats_ends_by_itself_and_its_open_incident_keeps_it(database: object, clock: Any) -> None:
+def test_an_alert_without_repeats_ends_by_itself_and_its_open_incident_keeps_it(
+    database: object, clock: Any
+) -> None:
     (first,) = take(draft())
     clock.advance(hours=25)
     (again,) = take(draft())
@@ -211,7 +232,9 @@ def test_firing_resolved_firing_in_one_batch_are_two_episodes(database: object, 
     assert results[0].incident_id == results[2].incident_id
 
 
-def test_a_resolve_that_overtakes_its_firing_still_ends_it_and_hides_nothing(database: object, clock: Any) -> None:
+def test_a_resolve_that_overtakes_its_firing_still_ends_it_and_hides_nothing(
+    database: object, clock: Any
+) -> None:
     started, ended = clock.now - timedelta(minutes=10), clock.now - timedelta(minutes=5)
     (resolve,) = take(draft(status="resolved", occurred_at=ended))
     assert resolve.incident_id is None
@@ -237,7 +260,9 @@ def test_a_resolve_older_than_the_firing_is_stale(database: object, clock: Any) 
 def test_what_arrives_more_than_an_hour_after_it_occurred_is_late(database: object, clock: Any) -> None:
     (done,) = take(draft(occurred_at=clock.now - timedelta(hours=1, seconds=1)))
     assert (alert(done.alert_id).late, incident(done.incident_id).late) == (True, True)
-    (intime,) = take(draft(occurred_at=clock.now - timedelta(minutes=59), fingerprint=(("rule", "x"),), entities=()))
+    (intime,) = take(
+        draft(occurred_at=clock.now - timedelta(minutes=59), fingerprint=(("rule", "x"),), entities=())
+    )
     assert (alert(intime.alert_id).late, incident(intime.incident_id).late) == (False, False)
 
 
@@ -305,8 +330,13 @@ def test_two_workers_open_one_incident_and_one_row_per_alert(database: object) -
         for turn in range(5):
             try:
                 batch = [
-                    draft(fingerprint=(("rule", str(turn)),), entities=(Entity("host", f"h{turn}", "target"),)),
-                    draft(fingerprint=(("rule", f"{turn}-{number}"),), entities=(Entity("host", f"h{turn}", "target"),)),
+                    draft(
+                        fingerprint=(("rule", str(turn)),), entities=(Entity("host", f"h{turn}", "target"),)
+                    ),
+                    draft(
+                        fingerprint=(("rule", f"{turn}-{number}"),),
+                        entities=(Entity("host", f"h{turn}", "target"),),
+                    ),
                 ]
                 take(*batch)
             except Exception as error:  # a thread's failure is the test's failure: it is told below

@@ -18,7 +18,12 @@ def test_an_incident_is_opened_for_an_alert(database: object, clock: Any) -> Non
     with unit_of_work() as uow:
         case = promoting.open_for(uow, ANN, kept.alert_id)
     found = incident(case.id)
-    assert (found.title, found.severity, found.trust, found.source) == ("Brute force against sshd", "low", "low", "splunk")
+    assert (found.title, found.severity, found.trust, found.source) == (
+        "Brute force against sshd",
+        "low",
+        "low",
+        "splunk",
+    )
     assert (found.alert_count, found.techniques) == (1, ["T1110"])
     assert alert(kept.alert_id).incident_id == case.id
     with reading() as session:

@@ -50,10 +50,17 @@ def test_incident_filters(database: object, clock: Any) -> None:
     first = clock.now
     clock.advance(hours=1)
     opened(title="Green pear 100%", severity=Severity.low, techniques=["T1059.001"], tags=["früh"])
-    done = opened(title="Closed one", kind="request", observables=[("host", "WEB01"), ("auto", "203.0.113.9")])
+    done = opened(
+        title="Closed one", kind="request", observables=[("host", "WEB01"), ("auto", "203.0.113.9")]
+    )
     with unit_of_work() as uow:
         closing.close(uow, ANN, done.id, Closing("benign_expected"))
-        lifecycle.assign(uow, ANN, next(iter(queries.incidents(uow, ANN, IncidentFilter(words="apple")).items)).id, ANN.user_id)
+        lifecycle.assign(
+            uow,
+            ANN,
+            next(iter(queries.incidents(uow, ANN, IncidentFilter(words="apple")).items)).id,
+            ANN.user_id,
+        )
     assert titles() == ["Green pear 100%", "Red apple"]
     assert titles(state="closed") == ["Closed one"]
     assert titles(state="all", kind="request") == ["Closed one"]
@@ -64,14 +71,22 @@ def test_incident_filters(database: object, clock: Any) -> None:
     assert titles(tag="früh") == titles(technique="T1059.001") == ["Green pear 100%"]
     assert titles(tag="fru") == titles(tag="%") == []
     assert titles(words="100%") == titles(words="pear GREEN") == ["Green pear 100%"]
-    assert titles(state="all", observable="web01") == titles(state="all", observable="203.0.113.9") == ["Closed one"]
+    assert (
+        titles(state="all", observable="web01")
+        == titles(state="all", observable="203.0.113.9")
+        == ["Closed one"]
+    )
     assert titles(opened_to=first + timedelta(minutes=1)) == ["Red apple"]
     assert titles(opened_from=first + timedelta(minutes=1)) == ["Green pear 100%"]
     assert titles(late=True) == titles(exercise=True) == titles(waiting_on="vendor") == []
 
 
 def test_alert_filters(database: object, clock: Any) -> None:
-    take(draft(), low(title="quiet", fingerprint=(("a", "1"),)), low(title="over", fingerprint=(("a", "2"),), status="resolved"))
+    take(
+        draft(),
+        low(title="quiet", fingerprint=(("a", "1"),)),
+        low(title="over", fingerprint=(("a", "2"),), status="resolved"),
+    )
 
     def listed(**wanted: Any) -> list[str]:
         with reading() as session:
@@ -80,7 +95,12 @@ def test_alert_filters(database: object, clock: Any) -> None:
     assert listed() == ["Brute force against sshd", "over", "quiet"]
     assert listed(state="open") == ["Brute force against sshd", "quiet"]
     assert listed(state="ended") == ["over"]
-    assert listed(attached=True) == listed(severities=["high"]) == listed(words="brute") == ["Brute force against sshd"]
+    assert (
+        listed(attached=True)
+        == listed(severities=["high"])
+        == listed(words="brute")
+        == ["Brute force against sshd"]
+    )
     assert listed(attached=False, state="open") == ["quiet"]
     assert listed(observable="203.0.113.7", state="open") == ["Brute force against sshd", "quiet"]
     assert listed(late=True) == listed(is_test=True) == listed(connector="okta") == []
@@ -112,9 +132,21 @@ def test_facts_fill_the_declared_schema_exactly(database: object, clock: Any) ->
     declared = INCIDENT.roots["incident"].fields
     assert set(facts) == set(declared)
     assert set(facts["observables"]) == set(declared["observables"].fields)
-    assert (facts["host"], facts["user"], facts["ip"], facts["hash"], facts["domain"]) == ("web01", "alice", "203.0.113.7", "a" * 64, None)
-    assert (facts["key"], facts["techniques"], facts["trust"]) == (incident(done.incident_id).key, ["T1110"], "normal")
-    condition = compile_condition('incident.category == "login" && incident.severity_rank >= 4 && incident.user != null', INCIDENT)
+    assert (facts["host"], facts["user"], facts["ip"], facts["hash"], facts["domain"]) == (
+        "web01",
+        "alice",
+        "203.0.113.7",
+        "a" * 64,
+        None,
+    )
+    assert (facts["key"], facts["techniques"], facts["trust"]) == (
+        incident(done.incident_id).key,
+        ["T1110"],
+        "normal",
+    )
+    condition = compile_condition(
+        'incident.category == "login" && incident.severity_rank >= 4 && incident.user != null', INCIDENT
+    )
     result = condition.holds(Context({"incident": facts}))
     assert (result.matched, result.error) == (True, None)
 
@@ -126,7 +158,10 @@ def test_counts(database: object, clock: Any) -> None:
         lifecycle.assign(uow, ANN, case.id, ANN.user_id)
     with reading() as session:
         found = queries.counts(session, ANN, clock.now - timedelta(hours=1))
-    assert {name: count for name, count in found.open_by_severity.items() if count} == {"critical": 1, "high": 1}
+    assert {name: count for name, count in found.open_by_severity.items() if count} == {
+        "critical": 1,
+        "high": 1,
+    }
     assert list(found.open_by_severity) == ["critical", "high", "medium", "low", "info", "unknown"]
     assert (found.unowned, found.mine, found.alerts_last_hour, found.open_alerts) == (1, 1, 2, 2)
 

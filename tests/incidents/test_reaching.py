@@ -50,7 +50,11 @@ def test_a_serious_incident_is_paged_for_once_after_a_minute(database: object, c
     assert page_unattended() == 1
     assert page_unattended() == 0
     (page,) = pages()
-    assert (page.subject_id, page.title, page.severity) == (str(case.id), f"{case.key}: Odd binary", "critical")
+    assert (page.subject_id, page.title, page.severity) == (
+        str(case.id),
+        f"{case.key}: Odd binary",
+        "critical",
+    )
 
 
 def test_a_restricted_incident_is_named_by_its_key_alone(database: object, clock: Any) -> None:

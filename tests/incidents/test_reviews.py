@@ -27,7 +27,12 @@ def case(database: object, clock: Any) -> UUID:
     """An incident with a disabled account, and somebody on call."""
     assemble.load()
     with unit_of_work() as uow:
-        person = (Target("user", str(users.create(uow, SYSTEM, email="on@call.example", name="Onca", roles=["responder"]).id)),)
+        person = (
+            Target(
+                "user",
+                str(users.create(uow, SYSTEM, email="on@call.example", name="Onca", roles=["responder"]).id),
+            ),
+        )
         draft = policy_editing.PolicyDraft(
             name="default", description="", steps=(policy_editing.StepDraft(person, delay=300),), repeat=1, catch_all=person,
             is_default=True,
@@ -48,7 +53,9 @@ def case(database: object, clock: Any) -> UUID:
 
 def tasks_of(case: UUID) -> list[Task]:
     with reading() as session:
-        return list(session.scalars(select(Task).where(Task.incident_id == case).order_by(Task.created_at, Task.id)))
+        return list(
+            session.scalars(select(Task).where(Task.incident_id == case).order_by(Task.created_at, Task.id))
+        )
 
 
 def pages() -> list[Page]:
@@ -68,7 +75,9 @@ def test_a_review_that_is_due_is_a_task_and_a_quiet_page(case: UUID, clock: Any,
     assert [(page.subject_id, page.urgency) for page in pages()] == [(str(case), "low")]
 
 
-def test_a_decision_ends_the_task_and_what_was_kept_comes_up_again(case: UUID, clock: Any, drain: Any) -> None:
+def test_a_decision_ends_the_task_and_what_was_kept_comes_up_again(
+    case: UUID, clock: Any, drain: Any
+) -> None:
     clock.advance(hours=1, seconds=1)
     drain()
     with unit_of_work() as uow:

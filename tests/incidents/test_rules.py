@@ -25,7 +25,14 @@ def test_seeding_twice_changes_nothing(database: object) -> None:
 
 def test_a_new_rule_is_in_force_at_once_and_told(database: object, clock: Any) -> None:
     (kept,) = take(low())
-    mine = Rule("Logins", 'alert.category == "login"', "open", "user:{{ alert.user or 'nobody' }}", "a login", window=timedelta(hours=2))
+    mine = Rule(
+        "Logins",
+        'alert.category == "login"',
+        "open",
+        "user:{{ alert.user or 'nobody' }}",
+        "a login",
+        window=timedelta(hours=2),
+    )
     with unit_of_work() as uow:
         row = rules.save(uow, SYSTEM, mine, position=1)
     (opened,) = take(low(fingerprint=(("a", "2"),)))

@@ -64,6 +64,15 @@ def test_changed_words_replace_the_old_ones(filled: None, drain: Any) -> None:
 
 
 def test_words_are_folded_and_bounded() -> None:
-    assert words_of("Zürich’s FILE-server, évil.example!") == ["zurich", "s", "file-server", "file", "server", "evil.example", "evil", "example"]
+    assert words_of("Zürich’s FILE-server, évil.example!") == [
+        "zurich",
+        "s",
+        "file-server",
+        "file",
+        "server",
+        "evil.example",
+        "evil",
+        "example",
+    ]
     assert max(len(word) for word in words_of("x" * 500)) == 64
     assert len(words_of(" ".join(str(number) for number in range(5000)))) == 400

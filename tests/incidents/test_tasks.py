@@ -63,14 +63,23 @@ def test_ticking(database: object, clock: Any) -> None:
 
 def test_answers_are_checked(database: object, clock: Any) -> None:
     task = made(form=FORM)
-    for answers, path in (({}, "typed_password"), ({"typed_password": "yes"}, "typed_password"), ({"typed_password": True, "mails": -1}, "mails")):
+    for answers, path in (
+        ({}, "typed_password"),
+        ({"typed_password": "yes"}, "typed_password"),
+        ({"typed_password": True, "mails": -1}, "mails"),
+    ):
         with unit_of_work() as uow, pytest.raises(Invalid) as caught:
             tasks.complete(uow, ANN, task.id, answers)
         assert [problem.path for problem in caught.value.problems] == [path]
     with unit_of_work() as uow:
         tasks.complete(uow, ANN, task.id, {"typed_password": True})
     found = now(task)
-    assert (found.status, found.answers, found.ended_by, found.ended_at) == ("done", {"typed_password": True}, "Ann", clock.now)
+    assert (found.status, found.answers, found.ended_by, found.ended_at) == (
+        "done",
+        {"typed_password": True},
+        "Ann",
+        clock.now,
+    )
     with unit_of_work() as uow, pytest.raises(Conflict, match="done already; Ann said so"):
         tasks.skip(uow, ANN, task.id, "late")
     with reading() as session:
@@ -90,9 +99,15 @@ def test_skipping_needs_a_reason(database: object, clock: Any) -> None:
 
 @pytest.mark.parametrize(
     ("assign", "assignee", "role"),
-    [("user:" + str(UUID(int=7)), UUID(int=7), None), ("role:responder", None, "responder"), ("on_call:soc", None, None)],
+    [
+        ("user:" + str(UUID(int=7)), UUID(int=7), None),
+        ("role:responder", None, "responder"),
+        ("on_call:soc", None, None),
+    ],
 )
-def test_assigning(database: object, clock: Any, assign: str, assignee: UUID | None, role: str | None) -> None:
+def test_assigning(
+    database: object, clock: Any, assign: str, assignee: UUID | None, role: str | None
+) -> None:
     task = made()
     with unit_of_work() as uow:
         tasks.reassign(uow, ANN, task.id, assign)
@@ -100,7 +115,13 @@ def test_assigning(database: object, clock: Any, assign: str, assignee: UUID | N
 
 
 def test_what_cannot_be_asked_for(sqlite_database: object) -> None:
-    for values in ({"title": ""}, {"form": {"type": "array"}}, {"form": {"type": 3}}, {"assign": "bob"}, {"assign": "user:bob"}):
+    for values in (
+        {"title": ""},
+        {"form": {"type": "array"}},
+        {"form": {"type": 3}},
+        {"assign": "bob"},
+        {"assign": "user:bob"},
+    ):
         with pytest.raises(Invalid):
             made(**values)
 
@@ -109,7 +130,13 @@ def test_my_tasks(database: object, clock: Any) -> None:
     case = opened()
     with unit_of_work() as uow:
         lifecycle.assign(uow, ANN, case.id, ANN.user_id)
-        for title, assign in (("a", "user:" + ANN.id), ("b", "role:responder"), ("c", None), ("d", "role:manager"), ("e", "owner")):
+        for title, assign in (
+            ("a", "user:" + ANN.id),
+            ("b", "role:responder"),
+            ("c", None),
+            ("d", "role:manager"),
+            ("e", "owner"),
+        ):
             tasks.create(uow, SYSTEM, case.id, TaskDraft(title, assign=assign))
     with reading() as session:
         mine = queries.tasks(session, ANN, mine=True, roles=["responder"])

@@ -113,7 +113,11 @@ def test_the_list_of_questions_is_complete() -> None:
     for module in (queries, search, comments, observables):
         for name, function in inspect.getmembers(module, inspect.isfunction):
             parameters = list(inspect.signature(function).parameters)
-            if function.__module__ == module.__name__ and not name.startswith("_") and parameters[:2] == ["session", "actor"]:
+            if (
+                function.__module__ == module.__name__
+                and not name.startswith("_")
+                and parameters[:2] == ["session", "actor"]
+            ):
                 assert f"{module.__name__.rpartition('.')[2]}.{name}(" in source, name
 
 
@@ -133,7 +137,9 @@ def test_nobody_else_changes_anything_of_it(case: Case) -> None:
         lambda uow: tasks.skip(uow, BOB, case.task, "x"),
         lambda uow: observables.attach(uow, BOB, case.incident, "host", "x"),
         lambda uow: observables.detach(uow, BOB, case.incident, observables.observable_id("host", "web01")),
-        lambda uow: milestones.correct(uow, BOB, case.incident, "aware", uow.now, precision="day", reason="x"),
+        lambda uow: milestones.correct(
+            uow, BOB, case.incident, "aware", uow.now, precision="day", reason="x"
+        ),
     ):
         with unit_of_work() as uow, pytest.raises(NotFound):
             act(uow)
@@ -171,5 +177,7 @@ def test_an_owner_must_be_a_reader(case: Case) -> None:
 
 def test_nothing_is_told_of_an_unknown_reference(database: object) -> None:
     with reading() as session:
-        assert visible_refs(session, BOB, [Ref("incident", "nonsense"), Ref("page", "1")]) == {Ref("page", "1")}
+        assert visible_refs(session, BOB, [Ref("incident", "nonsense"), Ref("page", "1")]) == {
+            Ref("page", "1")
+        }
     assert issubclass(NotFound, TocsinError)

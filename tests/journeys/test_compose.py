@@ -44,7 +44,9 @@ def test_every_service_is_limited_and_ours_are_not_root(compose: dict[str, Any])
 
 def test_what_the_image_copies_is_what_tocsin_needs() -> None:
     kept = (ROOT / ".dockerignore").read_text(encoding="utf-8")
-    packages = re.search(r"module-name = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.DOTALL)
+    packages = re.search(
+        r"module-name = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.DOTALL
+    )
     assert packages
     for name in [*re.findall(r'"(\w+)"', packages[1]), "playbooks.yaml", "pyproject.toml", "uv.lock"]:
         assert f"!{name}\n" in kept, name
@@ -52,7 +54,10 @@ def test_what_the_image_copies_is_what_tocsin_needs() -> None:
 
 @pytest.mark.slow
 def test_its_commands_take_an_alert_to_an_incident(
-    compose: dict[str, Any], tocsin: Callable[..., Tocsin], new_postgres: Callable[[], str], redis_server: Redis
+    compose: dict[str, Any],
+    tocsin: Callable[..., Tocsin],
+    new_postgres: Callable[[], str],
+    redis_server: Redis,
 ) -> None:
     services = compose["services"]
     environment = {**services["web"]["environment"]}

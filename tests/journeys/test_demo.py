@@ -50,7 +50,15 @@ def test_within_a_minute_there_is_something_to_see_of_every_kind(tocsin: Callabl
     wait_until(lambda: "a report" in _said(demo), seconds=200, what="the demo's links")
     assert time.monotonic() - started < 60 * _busy()
     links = _links(demo)
-    assert {"new", "contain", "closed", "a playbook runs", "approve or not", "a page waits", "a report"} <= links.keys()
+    assert {
+        "new",
+        "contain",
+        "closed",
+        "a playbook runs",
+        "approve or not",
+        "a page waits",
+        "a report",
+    } <= links.keys()
 
     email, password = PASSWORD.findall(_said(demo))[0]
     ana = Browser(demo)

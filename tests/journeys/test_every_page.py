@@ -49,9 +49,13 @@ def _check(seen: dict[str, Shown]) -> None:
         assert len(page.headings) == 1, f"{kind} has headings {page.headings}"
         assert page.headings[0], f"{kind} has an empty heading"
         assert "<script>alert" not in page.html, kind
-        assert not re.search(r'(src|href)="https?://', re.sub(r"<a [^>]*rel=\"[^\"]*noopener[^>]*>", "", page.html)), kind
+        assert not re.search(
+            r'(src|href)="https?://', re.sub(r"<a [^>]*rel=\"[^\"]*noopener[^>]*>", "", page.html)
+        ), kind
         assert "\u202e" not in page.text, f"{kind} lets text run backwards"
-        assert not re.search(r'href="[^"]*evil\.example', page.html), f"{kind} links to what an attacker wrote"
+        assert not re.search(r'href="[^"]*evil\.example', page.html), (
+            f"{kind} links to what an attacker wrote"
+        )
         for form in page.forms:
             if form.method == "post" and form.action not in ("/logout", "/language", "/login"):
                 assert form.fields.get("csrf", [""])[0], f"{kind}: the form {form.action} has no token"

@@ -38,7 +38,12 @@ def test_the_report_says_what_happened_who_did_it_and_when(closed_case: tuple[To
     installation, mara, key = closed_case
     assert key in mara.open("/reports").html
     report = mara.open(f"/reports/{key}")
-    for said in ("Beacon from finance-7", "Ana", "One host, one hour.", "Host taken off the network by hand."):
+    for said in (
+        "Beacon from finance-7",
+        "Ana",
+        "One host, one hour.",
+        "Host taken off the network by hand.",
+    ):
         assert said in report.text, said
     pdf = mara.client.get(f"/reports/{key}/pdf")
     assert pdf.status_code == 200

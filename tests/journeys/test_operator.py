@@ -39,7 +39,9 @@ def test_the_first_start_prints_a_link_that_sets_the_first_password(tocsin: Call
     assert len(links) == 1
     browser = Browser(running)
     page = browser.open(links[0])
-    answer = browser.submit(page, "start", name="Ana", password="a long first sentence", again="a long first sentence")
+    answer = browser.submit(
+        page, "start", name="Ana", password="a long first sentence", again="a long first sentence"
+    )
     assert answer.path == "/"
     assert Browser(running).sign_in("admin@localhost", "a long first sentence").path == "/"
     assert browser.client.get(links[0]).status_code >= 400

@@ -34,7 +34,9 @@ def _until(browser: Browser, path: str, shows: str) -> Shown:
 
 def test_an_alert_is_taken_worked_on_and_closed(here: Tocsin) -> None:
     rita = joined(here, installed(here), "Rita", "responder")
-    key = _opened(here, title="Beacon from finance-7", host="finance-7", src_ip="203.0.113.9", category="intrusion")
+    key = _opened(
+        here, title="Beacon from finance-7", host="finance-7", src_ip="203.0.113.9", category="intrusion"
+    )
     assert key in rita.open("/").html
     assert key in rita.open("/incidents").html
     page = rita.open(f"/incidents/{key}")
@@ -54,11 +56,21 @@ def test_an_alert_is_taken_worked_on_and_closed(here: Tocsin) -> None:
     refused = rita.submit(close, "/close", status=422, disposition="true_positive", summary="", root_cause="")
     assert "cause" in refused.text.lower()
     closed = rita.submit(
-        close, "/close", disposition="true_positive", summary="Contained in an hour.", root_cause="Stolen session."
+        close,
+        "/close",
+        disposition="true_positive",
+        summary="Contained in an hour.",
+        root_cause="Stolen session.",
     )
     assert key in closed.text
     story = _verbs(here)
-    for verb in ("incident.opened", "incident.assigned", "comment.added", "task.completed", "incident.closed"):
+    for verb in (
+        "incident.opened",
+        "incident.assigned",
+        "comment.added",
+        "task.completed",
+        "incident.closed",
+    ):
         assert verb in story, story
     assert rita.open(f"/incidents?q={key}").status == 200
 
@@ -68,11 +80,18 @@ def test_a_playbook_asks_and_goes_on_with_the_answer(here: Tocsin) -> None:
     key = _opened(here, title="Trojan found", host="finance-7", category="malware")
     page = _until(rita, f"/incidents/{key}", r"/tasks/[0-9a-f-]+/complete")
     before = count(here, "SELECT count(*) FROM tasks")
-    answers = {"answer__stopped": "no", "answer__ran": "yes", "answer__kind": "workstation", "answer__others": "2"}
+    answers = {
+        "answer__stopped": "no",
+        "answer__ran": "yes",
+        "answer__kind": "workstation",
+        "answer__others": "2",
+    }
     rita.submit(page, r"/tasks/.*/complete", **answers)
     wait_until(
-        lambda: count(here, "SELECT count(*) FROM tasks") > before
-        or count(here, "SELECT count(*) FROM waits WHERE kind = 'approval'") > 0,
+        lambda: (
+            count(here, "SELECT count(*) FROM tasks") > before
+            or count(here, "SELECT count(*) FROM waits WHERE kind = 'approval'") > 0
+        ),
         seconds=20,
         what="the next step",
     )

@@ -73,7 +73,9 @@ def test_what_cannot_be_taken_is_said_clearly(
     running: Tocsin, bell: Bell, path: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     with running.client() as client:
-        answer = client.post(path.replace("HERE", bell.url), content=body, headers={**bell.headers, **headers})
+        answer = client.post(
+            path.replace("HERE", bell.url), content=body, headers={**bell.headers, **headers}
+        )
         assert answer.status_code == status, answer.text
         if path != "/v2/enqueue":
             assert answer.headers["Content-Type"].startswith("application/problem+json")
@@ -117,10 +119,14 @@ def test_two_secrets_live_while_one_is_being_rotated(running: Tocsin, bell: Bell
     with running.client() as client:
         assert bell.ring(client).status_code == 202
         wait_until(
-            lambda: client.post(
-                bell.url, json={"id": "n", "title": "t", "severity": "low"}, headers={"Authorization": f"Bearer {newer}"}
-            ).status_code
-            == 202,
+            lambda: (
+                client.post(
+                    bell.url,
+                    json={"id": "n", "title": "t", "severity": "low"},
+                    headers={"Authorization": f"Bearer {newer}"},
+                ).status_code
+                == 202
+            ),
             what="the new secret",
         )
         running.run("source", "rotate", bell.name, "--finish")

@@ -77,7 +77,9 @@ def over_http(path: str, payload: Any) -> httpx.Response:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_a_product_is_told_the_address_and_calls_it(database: object, drain: Drain, vendor: Vendor, at_once: bool) -> None:
+def test_a_product_is_told_the_address_and_calls_it(
+    database: object, drain: Drain, vendor: Vendor, at_once: bool
+) -> None:
     assemble.load()
     ports.use(None)
     answers: list[httpx.Response] = []
@@ -86,12 +88,18 @@ def test_a_product_is_told_the_address_and_calls_it(database: object, drain: Dra
         address = call.json["reply_to"]
         if at_once:
             answers.append(over_http(urlsplit(address).path, {"verdict": "clean"}))
-        return Answer(201, {"queued": True, "reply_to": address, "escaped": json.dumps(address).replace("/", "\\/")})
+        return Answer(
+            201, {"queued": True, "reply_to": address, "escaped": json.dumps(address).replace("/", "\\/")}
+        )
 
     vendor.answer("POST", "/scans", scanned)
     with unit_of_work() as uow:
-        instances.create(uow, SYSTEM, connector="http", name="sandbox", settings={"base_url": vendor.url}, private=True)
-        incident = lifecycle.open_by_hand(uow, SYSTEM, IncidentDraft(title="A strange file", severity=Severity.high)).ref
+        instances.create(
+            uow, SYSTEM, connector="http", name="sandbox", settings={"base_url": vendor.url}, private=True
+        )
+        incident = lifecycle.open_by_hand(
+            uow, SYSTEM, IncidentDraft(title="A strange file", severity=Severity.high)
+        ).ref
     publish("""
       - id: send
         action: http.request
@@ -113,7 +121,10 @@ def test_a_product_is_told_the_address_and_calls_it(database: object, drain: Dra
     drain()
     assert (run_of(run).state, run_of(run).variables) == ("succeeded", {"": {"got": "clean"}})
     again = over_http(path, {"verdict": "malicious"})
-    assert (again.status_code, again.json()["detail"]) == (409, "This address works once, and it has been called already.")
+    assert (again.status_code, again.json()["detail"]) == (
+        409,
+        "This address works once, and it has been called already.",
+    )
     proof = told.rpartition(".")[2]
     assert len(proof) == 22
     assert proof not in everything_kept(run, incident)
@@ -123,7 +134,11 @@ def test_a_product_is_told_the_address_and_calls_it(database: object, drain: Dra
 def everything_kept(run: UUID, incident: Ref) -> str:
     """Whatever the database holds of a run, as one text."""
     with reading() as session:
-        rows: list[Any] = [*session.scalars(select(ActionCall)), *session.scalars(select(StepAttempt)), *session.scalars(select(Wait))]
+        rows: list[Any] = [
+            *session.scalars(select(ActionCall)),
+            *session.scalars(select(StepAttempt)),
+            *session.scalars(select(Wait)),
+        ]
         kept = [str(vars(row)) for row in rows]
         kept += [f"{entry.body} {entry.data}" for entry in journal.entries(session, limit=200)]
         told = [entry.verb for entry in journal.entries(session, ref=Ref("run", str(run)), limit=200)]
@@ -165,7 +180,9 @@ def test_a_call_before_its_step_waits_is_kept(pretend: Pretend, go: Callable[[],
 
 
 def test_a_call_that_comes_too_late_says_so(pretend: Pretend, go: Callable[[], int], clock: Any) -> None:
-    publish("- {id: verdict, wait: {callback: true}, timeout: 1h, on_error: continue}\n- {id: after, task: Look}")
+    publish(
+        "- {id: verdict, wait: {callback: true}, timeout: 1h, on_error: continue}\n- {id: after, task: Look}"
+    )
     run = begin()
     go()
     clock.advance(hours=1)
@@ -230,7 +247,10 @@ def test_each_round_of_a_loop_has_its_own_address() -> None:
     run = start(plan)
     sent = [asked.perform.arguments["inputs"]["text"] for asked in run.asked]
     here = run.state.id
-    assert sent == [f"{item} {callbacks.address(here, callbacks.place('each/1/back', str(n)))}" for n, item in enumerate("ab")]
+    assert sent == [
+        f"{item} {callbacks.address(here, callbacks.place('each/1/back', str(n)))}"
+        for n, item in enumerate("ab")
+    ]
     waits = [wait.draft.ref for wait in run.state.waits if wait.draft.kind == "callback"]
     assert waits == [callbacks.ref(callbacks.place("each/1/back", str(n))) for n in range(2)]
 
@@ -241,29 +261,55 @@ def test_another_playbook_may_be_handed_an_address() -> None:
         more="other:\n  inputs: {to: {type: string, required: true}}\n  steps:\n    - {id: send, action: chat.post, with: {text: '{{ inputs.to }}'}}\n",
     )
     run = start(plan)
-    assert run.asked[0].perform.arguments["inputs"]["text"] == callbacks.address(run.state.id, callbacks.place("back", ""))
+    assert run.asked[0].perform.arguments["inputs"]["text"] == callbacks.address(
+        run.state.id, callbacks.place("back", "")
+    )
 
 
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ("- {id: a, page: {policy: x, message: '{{ callbacks.back }}'}}", 'callbacks.back may stand only in the "with" of an action'),
-        ("- {id: a, set: {x: '{{ callbacks.back }}'}}", 'callbacks.back may stand only in the "with" of an action'),
-        ("- {id: a, action: chat.post, with: {text: '{{ callbacks.bakc }}'}}", 'there is no wait "bakc" to call back; did you mean "back"?'),
-        ("- {id: a, action: chat.post, with: {text: '{{ callbacks.b }}'}}\n- {id: b, set: {x: 1}}", 'step "b" (line'),
-        ("- {id: a, action: chat.post, with: {text: '{{ callbacks.b }}'}}\n- {id: b, for_each: [1], wait: {callback: true}}", "put a loop around both"),
+        (
+            "- {id: a, page: {policy: x, message: '{{ callbacks.back }}'}}",
+            'callbacks.back may stand only in the "with" of an action',
+        ),
+        (
+            "- {id: a, set: {x: '{{ callbacks.back }}'}}",
+            'callbacks.back may stand only in the "with" of an action',
+        ),
+        (
+            "- {id: a, action: chat.post, with: {text: '{{ callbacks.bakc }}'}}",
+            'there is no wait "bakc" to call back; did you mean "back"?',
+        ),
+        (
+            "- {id: a, action: chat.post, with: {text: '{{ callbacks.b }}'}}\n- {id: b, set: {x: 1}}",
+            'step "b" (line',
+        ),
+        (
+            "- {id: a, action: chat.post, with: {text: '{{ callbacks.b }}'}}\n- {id: b, for_each: [1], wait: {callback: true}}",
+            "put a loop around both",
+        ),
         ("- {id: a, when: 'callbacks.back == \"x\"', set: {x: 1}}", "callbacks"),
     ],
 )
 def test_only_waits_within_reach_can_be_told(steps: str, said: str) -> None:
-    indented = "".join(f"      {line}\n" for line in [*steps.splitlines(), "- {id: back, wait: {callback: true}}"])
+    indented = "".join(
+        f"      {line}\n" for line in [*steps.splitlines(), "- {id: back, wait: {callback: true}}"]
+    )
     found = problems(f"version: 1\nplaybooks:\n  p:\n    steps:\n{indented}")
     assert any(said in one for one in found), found
 
 
 def test_only_addresses_of_the_run_itself_are_made_whole(database: object) -> None:
     mine, other = new_id(), new_id()
-    text = {"a": [callbacks.address(mine, callbacks.place("x", "")), callbacks.address(other, callbacks.place("x", "")), 3, None]}
+    text = {
+        "a": [
+            callbacks.address(mine, callbacks.place("x", "")),
+            callbacks.address(other, callbacks.place("x", "")),
+            3,
+            None,
+        ]
+    }
     whole = callbacks.proven(text, str(mine))
     assert whole["a"][1:] == text["a"][1:]
     assert whole["a"][0] != text["a"][0]

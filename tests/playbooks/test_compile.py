@@ -120,7 +120,9 @@ def test_whole_files(text: str, said: str) -> None:
 
 
 def test_nothing_is_compiled_from_a_faulty_file() -> None:
-    made = compiled("version: 1\nplaybooks:\n  a: {steps: [{id: x, task: x}]}\n  b: {steps: [{id: x, tsk: x}]}\n")
+    made = compiled(
+        "version: 1\nplaybooks:\n  a: {steps: [{id: x, task: x}]}\n  b: {steps: [{id: x, tsk: x}]}\n"
+    )
     assert made.plans == {}
 
 
@@ -159,4 +161,6 @@ def test_the_shipped_playbooks_are_sound() -> None:
     assert [str(problem) for problem in made.problems] == []
     assert {key: plan.mode for key, plan in made.plans.items()} == dict.fromkeys(made.plans, "ask")
     triggered = {plan.triggers[0].when for plan in made.plans.values() if plan.triggers}
-    assert triggered == {f'incident.category == "{name}"' for name in ("malware", "login", "secret", "availability")}
+    assert triggered == {
+        f'incident.category == "{name}"' for name in ("malware", "login", "secret", "availability")
+    }

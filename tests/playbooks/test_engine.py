@@ -9,20 +9,24 @@ from playbooks.engine import decide
 
 
 def test_steps_run_in_order_and_remember() -> None:
-    done = start(plan_of("""
+    done = start(
+        plan_of("""
       - {id: a, set: {count: 1, who: "{{ incident.user }}"}}
       - {id: b, set: {count: "{{ vars.count + 1 }}"}}
       - {id: c, set: {text: "{{ vars.who }} {{ vars.count }}"}}
-    """))
+    """)
+    )
     assert done.state.state == "succeeded"
     assert done.state.variables[""] == {"count": 2, "who": "ana", "text": "ana 2"}
 
 
 def test_when_skips_and_keeps_the_values_it_saw() -> None:
-    done = start(plan_of("""
+    done = start(
+        plan_of("""
       - {id: a, when: 'incident.severity == "low"', set: {x: 1}}
       - {id: b, when: '!steps.a.ok', set: {y: 1}}
-    """))
+    """)
+    )
     assert states(done) == {"a": "skipped", "b": "succeeded"}
     row = done.state.attempts[("a", "")]
     assert row.detail["seen"] == [
@@ -51,7 +55,11 @@ def test_choose_takes_the_first_branch_that_holds_and_says_why(changes: dict, ta
     assert done.state.variables[""] == {"taken": taken}
     row = done.state.attempts[("which", "")]
     assert row.detail["why"] in ('incident.severity == "critical"', "incident.alert_count >= 3", "otherwise")
-    assert [seen["holds"] for seen in row.detail["seen"]] == {"a": [True], "b": [False, True], "c": [False, False]}[taken]
+    assert [seen["holds"] for seen in row.detail["seen"]] == {
+        "a": [True],
+        "b": [False, True],
+        "c": [False, False],
+    }[taken]
     assert [note.verb for note in done.state.notes] == ["step.decided"]
 
 
@@ -70,16 +78,23 @@ def test_a_condition_that_cannot_be_decided_fails_the_choice() -> None:
 
 
 def test_parallel_branches_wait_for_each_other() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - id: both
         parallel:
           - {id: a, action: intel.look_up, with: {value: x}}
           - - {id: b, set: {b: 1}}
             - {id: c, action: intel.look_up, with: {value: y}}
       - {id: sum, set: {total: "{{ steps.a.output.hits + steps.c.output.hits }}"}}
-    """))
+    """)
+    )
     assert run.state.state == "waiting"
-    assert states(run) == {"both": "running", "both/0/a": "waiting", "both/1/b": "succeeded", "both/1/c": "waiting"}
+    assert states(run) == {
+        "both": "running",
+        "both/0/a": "waiting",
+        "both/1/b": "succeeded",
+        "both/1/c": "waiting",
+    }
     run.deliver("both/0/a", call_ended(output={"hits": 2}))
     assert run.state.state == "waiting"
     run.deliver("both/1/c", call_ended(output={"hits": 3}))
@@ -104,7 +119,10 @@ def test_a_loop_runs_as_many_at_once_as_it_may() -> None:
     assert states(run) == {"hosts": "running", "hosts#0": "waiting"}
     run = start(plan_of(LOOP % (2, "fail")))
     assert states(run) == {"hosts": "running", "hosts#0": "waiting", "hosts#1": "waiting"}
-    assert [asked.perform.arguments["inputs"] for asked in run.asked] == [{"value": "evil.example"}, {"value": "worse.example"}]
+    assert [asked.perform.arguments["inputs"] for asked in run.asked] == [
+        {"value": "evil.example"},
+        {"value": "worse.example"},
+    ]
 
 
 def test_loop_results_are_ok_output_error() -> None:
@@ -127,12 +145,14 @@ def test_a_failing_loop_stops_starting() -> None:
 
 
 def test_retries_are_attempts_of_their_own() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - id: a
         action: intel.look_up
         with: {value: x}
         retry: {attempts: 3, delay: 2s, backoff: exponential, max_delay: 60s}
-    """))
+    """)
+    )
     run.deliver("a", call_ended("failed", error="503"))
     row = run.state.attempts[("a", "")]
     assert (row.state, row.attempt, (row.due_at - run.run.now).total_seconds()) == ("retrying", 2, 2.0)
@@ -147,14 +167,16 @@ def test_retries_are_attempts_of_their_own() -> None:
 
 
 def test_on_error_steps_see_the_error_and_the_run_goes_on() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - id: a
         action: intel.look_up
         with: {value: x}
         on_error:
           - {id: note, set: {said: "{{ error.step }}: {{ error.message }}"}}
       - {id: after, set: {ok: "{{ steps.a.ok }}"}}
-    """))
+    """)
+    )
     run.deliver("a", call_ended("failed", error="no quota"))
     assert run.state.state == "succeeded"
     assert run.state.variables[""] == {"said": "a: no quota", "ok": False}
@@ -168,24 +190,33 @@ def test_a_timeout_fails_the_step() -> None:
 
 
 def test_a_timeout_around_steps_cancels_them() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - id: both
         timeout: 1m
         on_error: continue
         parallel: [{id: a, task: Look}, {id: b, wait: 10s}]
       - {id: after, set: {x: 1}}
-    """))
+    """)
+    )
     run.pass_time(10)
     run.pass_time(50)
-    assert states(run) == {"both": "failed", "both/0/a": "cancelled", "both/1/b": "succeeded", "after": "succeeded"}
+    assert states(run) == {
+        "both": "failed",
+        "both/0/a": "cancelled",
+        "both/1/b": "succeeded",
+        "after": "succeeded",
+    }
 
 
 def test_tasks_bring_their_form_back() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - id: talk
         task: {title: Phone them, form: {type: object, properties: {typed: {type: boolean}, note: {type: string}}}}
       - {id: page, when: steps.talk.form.typed && steps.talk.form.note == null, page: {policy: critical, message: now}}
-    """))
+    """)
+    )
     assert run.asked[0].perform.arguments["title"] == "Phone them"
     run.deliver("talk", Event("task", {"state": "done", "form": {"typed": True}, "by": ["Ana"]}))
     assert run.state.state == "succeeded"
@@ -218,7 +249,8 @@ def test_a_refusal_leaves_the_rest_of_its_block_undone() -> None:
 
 
 def test_a_refusal_inside_a_branch_lets_the_run_go_on() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - id: which
         choose:
           - when: "true"
@@ -226,7 +258,8 @@ def test_a_refusal_inside_a_branch_lets_the_run_go_on() -> None:
               - {id: agree, approve: {ask: Contain}}
               - {id: off, action: identity.disable_user, with: {user: x}}
       - {id: after, set: {seen: "{{ steps.which.state }}"}}
-    """))
+    """)
+    )
     run.deliver("which/0/agree", answered(False))
     assert run.state.state == "succeeded"
     assert states(run) == {"which": "refused", "which/0/agree": "refused", "after": "succeeded"}
@@ -248,7 +281,9 @@ def test_guarded_steps_run_only_after_agreement() -> None:
     assert states(run) == {"agree": "refused", "after": "succeeded"}
 
 
-@pytest.mark.parametrize(("policy", "state", "asked"), [("deny", "refused", 0), ("fail", "failed", 0), ("escalate", "waiting", 1)])
+@pytest.mark.parametrize(
+    ("policy", "state", "asked"), [("deny", "refused", 0), ("fail", "failed", 0), ("escalate", "waiting", 1)]
+)
 def test_nobody_answers(policy: str, state: str, asked: int) -> None:
     run = start(plan_of(APPROVE % policy))
     run.pass_time(1800)
@@ -270,7 +305,9 @@ def test_ask_mode_asks_before_what_is_disruptive_and_reads_freely() -> None:
     (wait,) = [one for one in run.state.waits if one.draft.kind == "approval"]
     assert wait.draft.detail["ask"] == "Block 203.0.113.9?"
     assert wait.draft.detail["from"] == ["role:manager"]
-    assert wait.draft.detail["what"] == [{"action": "network.block_ip", "effect": "disruptive", "inputs": {"ip": "203.0.113.9"}}]
+    assert wait.draft.detail["what"] == [
+        {"action": "network.block_ip", "effect": "disruptive", "inputs": {"ip": "203.0.113.9"}}
+    ]
     run.deliver("block", answered(False))
     assert run.state.state == "succeeded"
     assert run.state.variables[""] == {"state": "refused"}
@@ -280,10 +317,14 @@ def test_ask_mode_asks_before_what_is_disruptive_and_reads_freely() -> None:
 
 
 def test_a_late_incident_neither_acts_nor_pages_without_a_person() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - {id: wake, page: {policy: critical, message: "{{ incident.key }}"}}
       - {id: block, action: network.block_ip, with: {ip: "{{ incident.ip }}"}}
-    """), mode="act", incident=facts(late=True))
+    """),
+        mode="act",
+        incident=facts(late=True),
+    )
     assert (run.asked, states(run)) == ([], {"wake": "waiting"})
     run.deliver("wake", answered(True))
     assert run.asked[0].perform.port == "page"
@@ -292,37 +333,50 @@ def test_a_late_incident_neither_acts_nor_pages_without_a_person() -> None:
 
 
 def test_watch_mode_records_what_it_would_do() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - {id: block, action: network.block_ip, with: {ip: "{{ incident.ip }}"}}
       - {id: talk, task: "Phone {{ incident.user }}"}
       - {id: agree, approve: {ask: Sure, steps: [{id: off, action: identity.disable_user, with: {user: "{{ incident.user }}"}}]}}
       - {id: wake, page: {policy: critical, message: hello}}
       - {id: up, update: {severity: critical}}
       - {id: pause, wait: 1h}
-    """), mode="watch")
+    """),
+        mode="watch",
+    )
     assert (run.state.state, run.asked) == ("succeeded", [])
     would = {row.path: row.detail["would"] for row in run.state.attempts.values() if "would" in row.detail}
-    assert would["block"] == {"action": "network.block_ip", "effect": "disruptive", "inputs": {"ip": "203.0.113.9"}}
+    assert would["block"] == {
+        "action": "network.block_ip",
+        "effect": "disruptive",
+        "inputs": {"ip": "203.0.113.9"},
+    }
     assert would["agree/steps/off"]["inputs"] == {"user": "ana"}
     assert set(would) == {"block", "talk", "agree", "agree/steps/off", "wake", "up", "pause"}
 
 
 def test_the_door_refuses_and_the_run_goes_on() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - {id: block, action: network.block_ip, with: {ip: "{{ incident.ip }}"}}
       - {id: after, set: {why: "{{ steps.block.error }}"}}
-    """), answer=refusing)
+    """),
+        answer=refusing,
+    )
     assert (run.state.state, run.state.variables[""]["why"]) == ("succeeded", "203.0.113.9 is protected")
 
 
 def test_an_unbound_verb_becomes_one_task_for_the_whole_list() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - id: off
         name: Block the domains
         for_each: "{{ incident.observables.domain }}"
         action: network.block_ip
         with: {ip: "{{ item }}"}
-    """), is_bound=lambda _action: False)
+    """),
+        is_bound=lambda _action: False,
+    )
     (asked,) = run.asked
     assert asked.perform.port == "task"
     assert asked.perform.arguments["checklist"] == ["ip: evil.example", "ip: worse.example"]
@@ -332,13 +386,16 @@ def test_an_unbound_verb_becomes_one_task_for_the_whole_list() -> None:
 
 
 def test_ask_mode_puts_one_question_for_a_whole_list() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - id: off
         for_each: "{{ incident.observables.domain }}"
         concurrency: 5
         action: network.block_ip
         with: {ip: "{{ item }}"}
-    """), mode="ask")
+    """),
+        mode="ask",
+    )
     (wait,) = run.state.waits
     assert [what["inputs"]["ip"] for what in wait.draft.detail["what"]] == ["evil.example", "worse.example"]
     run.deliver("off", answered(True))
@@ -376,34 +433,46 @@ SUB = """
 
 
 def test_a_sub_playbook_has_a_scope_of_its_own() -> None:
-    done = start(plan_of("""
+    done = start(
+        plan_of(
+            """
       - {id: mine, set: {done: mine}}
       - {id: users, for_each: [ana, ben], playbook: contain, with: {user: "{{ item }}"}}
       - {id: after, set: {all: "{{ steps.users.results | map(attribute='output') | list }}"}}
-    """, more=SUB))
+    """,
+            more=SUB,
+        )
+    )
     assert done.state.state == "succeeded", done.state.error
     assert done.state.variables[""]["done"] == "mine"
-    assert done.state.variables[""]["all"] == [{"done": "ana!", "hard": False}, {"done": "ben!", "hard": False}]
+    assert done.state.variables[""]["all"] == [
+        {"done": "ana!", "hard": False},
+        {"done": "ben!", "hard": False},
+    ]
 
 
 def test_repeat_runs_until_its_condition_holds() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - {id: begin, set: {n: 0}}
       - id: again
         repeat:
           steps: [{id: more, set: {n: "{{ vars.n + 1 }}"}}]
           until: steps.more.output.n >= 3
-    """))
+    """)
+    )
     assert (run.state.state, run.state.variables[""]["n"]) == ("succeeded", 3)
     assert run.state.attempts[("again", "")].output == {"rounds": 3}
 
 
 def test_waits() -> None:
-    run = start(plan_of("""
+    run = start(
+        plan_of("""
       - {id: pause, wait: {for: 5m}}
       - {id: back, wait: {callback: true}, timeout: 1h}
       - {id: said, set: {got: "{{ steps.back.output.verdict }}"}}
-    """))
+    """)
+    )
     run.pass_time(300)
     (wait,) = [one for one in run.state.waits if one.draft.kind == "callback"]
     assert wait.draft.ref == callbacks.ref(callbacks.place("back", ""))
@@ -433,7 +502,10 @@ def test_an_ended_step_hears_nothing_more() -> None:
 def test_cancelling_ends_everything_that_lives() -> None:
     run = start(plan_of("- {id: both, parallel: [{id: a, task: Look}, {id: b, set: {x: 1}}]}"))
     run.run.cancel("the incident was closed")
-    assert (run.state.state, states(run)) == ("cancelled", {"both": "cancelled", "both/0/a": "cancelled", "both/1/b": "succeeded"})
+    assert (run.state.state, states(run)) == (
+        "cancelled",
+        {"both": "cancelled", "both/0/a": "cancelled", "both/1/b": "succeeded"},
+    )
     assert not run.state.waits
     assert decide(run.run.plan, run.state, run.run.now).decisions
     run.advance()
@@ -446,11 +518,20 @@ def test_cancelling_ends_everything_that_lives() -> None:
     (False, Event("task", {"state": "done", "by": ["Rita"]}), True),
 ])  # fmt: skip
 def test_what_is_to_be_looked_at_again_is_asked_once(bound: bool, event: Event, asked_again: bool) -> None:
-    plan = plan_of("- {id: off, name: Stop ana, action: identity.disable_user, with: {user: ana}, review_after: 1d}")
+    plan = plan_of(
+        "- {id: off, name: Stop ana, action: identity.disable_user, with: {user: ana}, review_after: 1d}"
+    )
     run = start(plan, is_bound=lambda _action: bound)
     run.deliver("off", event)
-    reviews = [asked.perform.arguments for asked in run.asked if asked.perform.arguments.get("purpose") == "review"]
-    assert [(draft["title"], draft["due"]) for draft in reviews] == [("Look again: Stop ana", 86400.0)] * asked_again
+    reviews = [
+        asked.perform.arguments for asked in run.asked if asked.perform.arguments.get("purpose") == "review"
+    ]
+    assert [(draft["title"], draft["due"]) for draft in reviews] == [
+        ("Look again: Stop ana", 86400.0)
+    ] * asked_again
     off = run.state.attempts[("off", "")]
-    assert (run.state.state, off.output) == ("succeeded", {"n": 1} if bound else {"by_hand": True, "form": {}})
+    assert (run.state.state, off.output) == (
+        "succeeded",
+        {"n": 1} if bound else {"by_hand": True, "form": {}},
+    )
     assert off.by == (() if bound else ("Rita",))

@@ -16,13 +16,22 @@ from playbooks.contract import Event
 from playbooks.rehearse import Rehearsal, rehearse
 from playbooks.state import ENDED, RUN_ENDED, NewWait
 
-CONDITIONS = st.sampled_from(["true", "false", 'incident.severity == "high"', 'incident.owner.startsWith("a")'])
+CONDITIONS = st.sampled_from(
+    ["true", "false", 'incident.severity == "high"', 'incident.owner.startsWith("a")']
+)
 ON_ERROR = st.sampled_from([None, "fail", "continue"])
 
 
 def _leaf() -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(
-        st.just({"action": "intel.look_up", "with": {"value": "x"}, "retry": {"attempts": 2, "delay": "1s"}, "timeout": "30s"}),
+        st.just(
+            {
+                "action": "intel.look_up",
+                "with": {"value": "x"},
+                "retry": {"attempts": 2, "delay": "1s"},
+                "timeout": "30s",
+            }
+        ),
         st.just({"action": "network.block_ip", "with": {"ip": "203.0.113.9"}}),
         st.just({"task": "Look", "timeout": "1h"}),
         st.just({"approve": {"ask": "Sure", "expires": "10m", "on_expire": "escalate"}}),
@@ -72,14 +81,21 @@ def _numbered(steps: Any, count: list[int]) -> Any:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(steps=PLANS, seed=st.integers(0, 2**32), mode=st.sampled_from(["watch", "ask", "act"]), late=st.booleans())
-def test_every_run_ends_and_what_has_ended_stays(steps: list[dict[str, Any]], seed: int, mode: str, late: bool) -> None:
+@given(
+    steps=PLANS, seed=st.integers(0, 2**32), mode=st.sampled_from(["watch", "ask", "act"]), late=st.booleans()
+)
+def test_every_run_ends_and_what_has_ended_stays(
+    steps: list[dict[str, Any]], seed: int, mode: str, late: bool
+) -> None:
     plan = plan_of(yaml.safe_dump(_numbered(steps, [0]), sort_keys=False))
     chance = random.Random(seed)
 
     def answer(asked: Asked) -> Mapping[str, Any]:
         if asked.perform.port == "call":
-            return {"state": chance.choice(["intended", "intended", "refused", "dry_run", "unbound"]), "ref": "call:1"}
+            return {
+                "state": chance.choice(["intended", "intended", "refused", "dry_run", "unbound"]),
+                "ref": "call:1",
+            }
         return chance.choice([{"ref": f"{asked.perform.port}:1"}, {"error": "not just now"}])
 
     run = rehearse(plan, facts(late=late), now=AT, answer=answer, mode=mode)
@@ -90,7 +106,9 @@ def test_every_run_ends_and_what_has_ended_stays(steps: list[dict[str, Any]], se
         said: dict[str, Event | None] = {
             "approval": Event("approval", {"approved": chance.random() < 0.7, "by": ["Ana"]}),
             "task": Event("task", {"state": chance.choice(["done", "skipped"]), "by": ["Ana"]}),
-            "call": Event("call", {"state": chance.choice(["succeeded", "failed", "unknown"]), "error": "503"}),
+            "call": Event(
+                "call", {"state": chance.choice(["succeeded", "failed", "unknown"]), "error": "503"}
+            ),
         }
         return said.get(wait.draft.kind) if chance.random() < 0.8 else None
 

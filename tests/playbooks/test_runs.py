@@ -38,10 +38,18 @@ def test_a_run_without_effects_is_written_in_one_commit(go: Callable[[], int]) -
     assert run_of(run).state == "running"
     go()
     row = run_of(run)
-    assert (row.state, row.variables, row.due_at, row.lease_until) == ("succeeded", {"": {"n": 9}}, None, None)
+    assert (row.state, row.variables, row.due_at, row.lease_until) == (
+        "succeeded",
+        {"": {"n": 9}},
+        None,
+        None,
+    )
     assert list(attempts_of(run).values()) == ["succeeded"] * 10
     with reading() as session:
-        told = [(entry.verb, entry.body.get("state")) for entry in journal.entries(session, ref=Ref("run", str(run)))]
+        told = [
+            (entry.verb, entry.body.get("state"))
+            for entry in journal.entries(session, ref=Ref("run", str(run)))
+        ]
     assert told == [("run.ended", "succeeded"), ("run.started", None)]
 
 
@@ -95,7 +103,9 @@ APPROVE = """
 """
 
 
-def test_an_approval_needs_its_quorum_of_different_people(go: Callable[[], int], people, pretend: Pretend) -> None:
+def test_an_approval_needs_its_quorum_of_different_people(
+    go: Callable[[], int], people, pretend: Pretend
+) -> None:
     publish(APPROVE)
     run = begin(actor=people.mara)
     go()
@@ -132,7 +142,9 @@ def test_one_refusal_decides(go: Callable[[], int], people) -> None:
     assert verbs == ["run.ended", "step.refused", "step.answered", "step.asked", "run.started"]
 
 
-def test_cancelling_takes_back_what_is_open_and_is_final(go: Callable[[], int], people, pretend: Pretend) -> None:
+def test_cancelling_takes_back_what_is_open_and_is_final(
+    go: Callable[[], int], people, pretend: Pretend
+) -> None:
     publish("- {id: both, parallel: [{id: a, task: Look}, {id: b, action: intel.look_up, with: {value: x}}]}")
     run = begin()
     go()
@@ -165,7 +177,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(go: Callable[[], int], pret
 
 
 def test_an_answer_while_the_run_is_driven_is_not_lost(go: Callable[[], int]) -> None:
-    publish("- {id: both, parallel: [{id: a, task: Look}, {id: b, task: Look twice}]}\n- {id: after, set: {x: 1}}")
+    publish(
+        "- {id: both, parallel: [{id: a, task: Look}, {id: b, task: Look twice}]}\n- {id: after, set: {x: 1}}"
+    )
     run = begin()
     go()
     first, second = waits_of(run)
@@ -182,10 +196,17 @@ def test_an_answer_while_the_run_is_driven_is_not_lost(go: Callable[[], int]) ->
 
 @pytest.mark.parametrize(
     ("policy", "first", "second"),
-    [("queue", "waiting", "queued"), ("drop", "waiting", None), ("replace", "cancelled", "waiting"), ("allow", "waiting", "waiting")],
+    [
+        ("queue", "waiting", "queued"),
+        ("drop", "waiting", None),
+        ("replace", "cancelled", "waiting"),
+        ("allow", "waiting", "waiting"),
+    ],
 )
 def test_concurrency(go: Callable[[], int], policy: str, first: str, second: str | None) -> None:
-    publish("- {id: a, task: Look}", head=f'concurrency: {{key: "{{{{ incident.key }}}}", policy: {policy}}}\n')
+    publish(
+        "- {id: a, task: Look}", head=f'concurrency: {{key: "{{{{ incident.key }}}}", policy: {policy}}}\n'
+    )
     one = begin()
     go()
     two = begin()
@@ -204,7 +225,10 @@ def test_a_trigger_starts_one_run() -> None:
 
 
 def test_inputs_are_checked() -> None:
-    publish("- {id: a, task: 'Look at {{ inputs.user }}'}", head="inputs: {user: {type: string, required: true}}\n")
+    publish(
+        "- {id: a, task: 'Look at {{ inputs.user }}'}",
+        head="inputs: {user: {type: string, required: true}}\n",
+    )
     with pytest.raises(Invalid, match='The input "user" is needed'):
         begin()
     with pytest.raises(Invalid, match='There is no input "usr"'):
@@ -264,7 +288,9 @@ def test_states_that_end_are_final_in_the_database(go: Callable[[], int]) -> Non
     assert run_of(run).state == "succeeded"
 
 
-def test_many_runs_share_a_commit_and_one_bad_one_stops_no_other(go: Callable[[], int], pretend: Pretend) -> None:
+def test_many_runs_share_a_commit_and_one_bad_one_stops_no_other(
+    go: Callable[[], int], pretend: Pretend
+) -> None:
     publish("- {id: a, set: {x: 1}}")
     publish("- {id: a, task: Look}", key="q")
     good = [begin(subject=Ref("incident", str(uuid4()))) for _ in range(3)]
@@ -276,7 +302,11 @@ def test_many_runs_share_a_commit_and_one_bad_one_stops_no_other(go: Callable[[]
     ports.use(ports.Ports(**{**vars(pretend.ports()), "perform": {"task": broken}}))
     work.drain("playbooks.runs")
     assert [run_of(run).state for run in good] == ["succeeded"] * 3
-    assert (run_of(bad).state, run_of(bad).attempts, run_of(bad).error) == ("running", 1, "LookupError: no such thing")
+    assert (run_of(bad).state, run_of(bad).attempts, run_of(bad).error) == (
+        "running",
+        1,
+        "LookupError: no such thing",
+    )
 
 
 def test_a_batch_is_one_transaction(pretend: Pretend, drain: Drain) -> None:
@@ -291,7 +321,9 @@ def test_a_batch_is_one_transaction(pretend: Pretend, drain: Drain) -> None:
 
 
 def test_hostile_values_are_stored_as_text(go: Callable[[], int]) -> None:
-    publish("- {id: look, action: intel.look_up, with: {value: x}}\n- {id: keep, set: {got: '{{ steps.look.output }}'}}")
+    publish(
+        "- {id: look, action: intel.look_up, with: {value: x}}\n- {id: keep, set: {got: '{{ steps.look.output }}'}}"
+    )
     run = begin()
     go()
     finish(waits_of(run)[0], "call", state="succeeded", output={"a\x00b": "\ud800 {{ 7 * 7 }} \x00"})

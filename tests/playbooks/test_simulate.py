@@ -55,7 +55,10 @@ def shipped() -> dict:
 
 @pytest.mark.parametrize("key", ["malware", "login", "secret", "outage"])
 @pytest.mark.parametrize("mode", ["watch", "ask", "act"])
-@pytest.mark.parametrize("known", [{}, {"host": "files-02", "user": "ana", "ip": "203.0.113.9", "hash": "0" * 64, "domain": "a.example"}])
+@pytest.mark.parametrize(
+    "known",
+    [{}, {"host": "files-02", "user": "ana", "ip": "203.0.113.9", "hash": "0" * 64, "domain": "a.example"}],
+)
 def test_the_shipped_playbooks_walk_to_their_end(shipped: dict, key: str, mode: str, known: dict) -> None:
     last = simulate.walk(shipped, key, {"incident": known, "mode": mode})[-1]
     assert last.says.endswith(": done"), last
@@ -65,5 +68,8 @@ def test_the_schema_accepts_the_shipped_file() -> None:
     schema = publishing.schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     data, _marks = load_yaml(SHIPPED)
-    errors = [f"{error.json_path}: {error.message[:200]}" for error in jsonschema.Draft202012Validator(schema).iter_errors(data)]
+    errors = [
+        f"{error.json_path}: {error.message[:200]}"
+        for error in jsonschema.Draft202012Validator(schema).iter_errors(data)
+    ]
     assert errors == []

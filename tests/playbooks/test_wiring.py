@@ -44,13 +44,21 @@ def opened(**changes: object) -> UUID:
 
 def open_tasks(incident: UUID) -> list[Task]:
     with reading() as session:
-        query = select(Task).where(Task.incident_id == incident, Task.status == "open").order_by(Task.created_at, Task.id)
+        query = (
+            select(Task)
+            .where(Task.incident_id == incident, Task.status == "open")
+            .order_by(Task.created_at, Task.id)
+        )
         return list(session.scalars(query))
 
 
 def runs_of(incident: UUID) -> list[PlaybookRun]:
     with reading() as session:
-        return list(session.scalars(select(PlaybookRun).where(PlaybookRun.subject_id == str(incident)).order_by(PlaybookRun.id)))
+        return list(
+            session.scalars(
+                select(PlaybookRun).where(PlaybookRun.subject_id == str(incident)).order_by(PlaybookRun.id)
+            )
+        )
 
 
 def complete(actor, task: Task, **answers: object) -> None:
@@ -79,16 +87,33 @@ def test_an_incident_starts_its_playbook_and_a_task_moves_it_on(drain: Drain, pe
     drain("core.outbox", "playbooks.runs")
     with reading() as session:
         assert session.get_one(Incident, incident).severity == "critical"
-        verbs = {entry.verb for entry in journal.entries(session, ref=Ref("incident", str(incident)), limit=200)}
-    assert {"run.started", "step.decided", "step.failed", "incident.changed", "task.created", "task.completed"} <= verbs
+        verbs = {
+            entry.verb for entry in journal.entries(session, ref=Ref("incident", str(incident)), limit=200)
+        }
+    assert {
+        "run.started",
+        "step.decided",
+        "step.failed",
+        "incident.changed",
+        "task.created",
+        "task.completed",
+    } <= verbs
     (hands_off,) = open_tasks(incident)
     complete(people.rita, hands_off)
     drain("core.outbox", "playbooks.runs")
     (wait,) = waits_of(run.id, "approval")
-    assert (wait.detail["ask"], wait.detail["quorum"]) == ("Isolate files-02? Nobody can work on it until it is released.", 2)
-    assert wait.detail["what"] == [{"action": "edr.isolate_host", "effect": "disruptive", "name": "Isolate files-02"}]
+    assert (wait.detail["ask"], wait.detail["quorum"]) == (
+        "Isolate files-02? Nobody can work on it until it is released.",
+        2,
+    )
+    assert wait.detail["what"] == [
+        {"action": "edr.isolate_host", "effect": "disruptive", "name": "Isolate files-02"}
+    ]
     with reading() as session:
-        asked = {name: len(queries.questions(session, getattr(people, name))) for name in ("rita", "mara", "aldo", "ana")}
+        asked = {
+            name: len(queries.questions(session, getattr(people, name)))
+            for name in ("rita", "mara", "aldo", "ana")
+        }
         (listed,) = queries.runs(session, people.aldo, state="waiting").items
     assert asked == {"rita": 1, "mara": 1, "aldo": 0, "ana": 1}
     assert listed.id == run.id
@@ -192,7 +217,9 @@ def steps_taken(page: Page) -> list[int]:
         return sorted(session.scalars(select(PageTarget.step).where(PageTarget.page_id == page.id)))
 
 
-def test_an_incident_that_rings_already_is_not_rung_for_twice(drain: Drain, people, policy: None, clock) -> None:
+def test_an_incident_that_rings_already_is_not_rung_for_twice(
+    drain: Drain, people, policy: None, clock
+) -> None:
     publish(PAGING)
     incident = opened()
     with unit_of_work() as uow:
@@ -211,12 +238,17 @@ def test_an_incident_that_rings_already_is_not_rung_for_twice(drain: Drain, peop
     assert steps_taken(page) == [0, 1]
     assert page.message.startswith(f"{page.title.partition(':')[0]} still needs a lead")
     with reading() as session:
-        told = [(entry.verb, entry.body.get("worse")) for entry in journal.entries(session, ref=Ref("page", str(page.id)))]
+        told = [
+            (entry.verb, entry.body.get("worse"))
+            for entry in journal.entries(session, ref=Ref("page", str(page.id)))
+        ]
     assert ("page.joined", True) in told
     assert ("page.joined", False) in told
 
 
-def test_somebody_who_has_acknowledged_hears_of_what_is_new(drain: Drain, people, policy: None, clock) -> None:
+def test_somebody_who_has_acknowledged_hears_of_what_is_new(
+    drain: Drain, people, policy: None, clock
+) -> None:
     publish("- {id: wake, page: {policy: default, message: It ran}}")
     incident = opened()
     clock.advance(seconds=61)
@@ -230,7 +262,9 @@ def test_somebody_who_has_acknowledged_hears_of_what_is_new(drain: Drain, people
     assert [page.state for page in pages_of(incident)] == ["acknowledged", "waiting"]
 
 
-def test_what_is_told_of_a_restricted_incident_names_its_key_alone(drain: Drain, people, policy: None) -> None:
+def test_what_is_told_of_a_restricted_incident_names_its_key_alone(
+    drain: Drain, people, policy: None
+) -> None:
     publish(PAGING)
     incident = opened(title="Secret of the board", restricted_to=[str(people.mara.user_id)])
     with unit_of_work() as uow:
@@ -241,8 +275,13 @@ def test_what_is_told_of_a_restricted_incident_names_its_key_alone(drain: Drain,
     (page,) = pages_of(incident)
     with reading() as session:
         key = session.get_one(Incident, incident).key
-        to_rita, to_mara = session.scalars(select(Message).where(Message.subject_id == str(incident)).order_by(Message.id))
-    assert (page.title, page.message) == (f"{key}: a restricted incident needs somebody", "Ask one of its readers.")
+        to_rita, to_mara = session.scalars(
+            select(Message).where(Message.subject_id == str(incident)).order_by(Message.id)
+        )
+    assert (page.title, page.message) == (
+        f"{key}: a restricted incident needs somebody",
+        "Ask one of its readers.",
+    )
     assert (to_rita.title, to_rita.text) == (page.title, page.message)
     assert to_mara.text == "Secret of the board"
 
@@ -258,7 +297,9 @@ def test_an_update_changes_the_record_and_later_steps_see_it(drain: Drain) -> No
     drain("core.outbox", "playbooks.runs")
     with reading() as session:
         row = session.get_one(Incident, incident)
-        (kind,) = {step.kind for step in storing.plan_of(session, run_of(run).version_id).steps.values()} - {"set"}
+        (kind,) = {step.kind for step in storing.plan_of(session, run_of(run).version_id).steps.values()} - {
+            "set"
+        }
     assert (row.severity, row.confirmation, row.tags) == ("critical", "suspected", ["domain-controller"])
     assert (kind, run_of(run).variables) == ("update", {"": {"seen": True}})
 

@@ -146,7 +146,16 @@ def test_the_oasis_validator_accepts_the_bundle(tlp: str) -> None:
     result = validate_string(written, ValidationOptions(version="2.1", strict_types=True))
     assert result.is_valid, result.errors
     objects = {o["type"]: o for o in json.loads(written)["objects"]}
-    assert {"incident", "report", "observed-data", "ipv4-addr", "ipv6-addr", "file", "url", "attack-pattern"} <= set(objects)
+    assert {
+        "incident",
+        "report",
+        "observed-data",
+        "ipv4-addr",
+        "ipv6-addr",
+        "file",
+        "url",
+        "attack-pattern",
+    } <= set(objects)
     assert objects["incident"]["name"].startswith("INC-2026-000042")
     assert written == contract.get("stix").write(replace(made, head=replace(made.head, tlp=tlp))).decode()
 
@@ -164,7 +173,14 @@ def test_an_unknown_format_names_the_known_ones() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(None, "not known"), (0.123, "123 ms"), (61, "1 min 1 s"), (90_000, "1 d 1 h"), (3600, "1 h"), (-5, "−5 s")],
+    [
+        (None, "not known"),
+        (0.123, "123 ms"),
+        (61, "1 min 1 s"),
+        (90_000, "1 d 1 h"),
+        (3600, "1 h"),
+        (-5, "−5 s"),
+    ],
 )
 def test_durations_in_words(seconds: float | None, said: str) -> None:
     assert duration(seconds) == said

@@ -99,7 +99,9 @@ class Shown:
         for form in self.forms:
             if re.search(action, form.action or self.path):
                 return form
-        raise AssertionError(f"{self.path} has no form {action!r}; it has {[form.action for form in self.forms]}")
+        raise AssertionError(
+            f"{self.path} has no form {action!r}; it has {[form.action for form in self.forms]}"
+        )
 
 
 class Browser:
@@ -122,7 +124,10 @@ class Browser:
     def submit(self, page: Shown, form: str, status: int = 200, **values: Any) -> Shown:
         """Send a form of the page with some of its fields changed; follows the redirect to what comes next."""
         found = page.form(form)
-        data: dict[str, Any] = {**found.fields, **{name.replace("__", "."): value for name, value in values.items()}}
+        data: dict[str, Any] = {
+            **found.fields,
+            **{name.replace("__", "."): value for name, value in values.items()},
+        }
         address = urljoin(str(page.response.url), found.action or page.path)
         sent = (
             self.client.post(address, data=data)

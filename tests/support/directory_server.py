@@ -79,7 +79,11 @@ class Directory:
         config = self._folder / "slapd.conf"
         config.write_text(
             _CONFIG.format(
-                schema=_schema(), folder=self._folder, suffix=self.suffix, admin=self.admin_dn, password=self.password
+                schema=_schema(),
+                folder=self._folder,
+                suffix=self.suffix,
+                admin=self.admin_dn,
+                password=self.password,
             )
         )
         people = _PEOPLE + "".join(
@@ -87,10 +91,15 @@ class Directory:
             for uid, name in self.people
         )
         subprocess.run(
-            [slapadd, "-f", config], input=people.format(suffix=self.suffix).encode(), check=True, capture_output=True
+            [slapadd, "-f", config],
+            input=people.format(suffix=self.suffix).encode(),
+            check=True,
+            capture_output=True,
         )
         with (self._folder / "slapd.log").open("wb") as log:
-            self._process = subprocess.Popen([slapd, "-f", config, "-h", self.url, "-d", "0"], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [slapd, "-f", config, "-h", self.url, "-d", "0"], stdout=log, stderr=log
+            )
         wait_until(lambda: answers(self.port), what="slapd")
 
     def stop(self) -> None:

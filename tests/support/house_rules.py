@@ -78,7 +78,9 @@ def caught_with_reason(source: Source) -> Iterator[str]:
 
 
 def _catches_everything(handler: ast.ExceptHandler) -> bool:
-    names = {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)} if handler.type else set()
+    names = (
+        {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)} if handler.type else set()
+    )
     return handler.type is None or bool(names & {"Exception", "BaseException"})
 
 

@@ -5,7 +5,15 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    sync_playwright,
+)
 from running_tocsin import Tocsin
 
 CHROMIUM = "/usr/bin/chromium"
@@ -35,7 +43,10 @@ class Person:
         self.tocsin = tocsin
         self.trouble: list[str] = []
         self.context: BrowserContext = browser.new_context(
-            base_url=tocsin.url, locale="en-GB", timezone_id="Europe/Madrid", **{"viewport": DESKTOP, **options}
+            base_url=tocsin.url,
+            locale="en-GB",
+            timezone_id="Europe/Madrid",
+            **{"viewport": DESKTOP, **options},
         )
         self.context.set_default_timeout(15_000)
         self.context.on("request", self._requested)

@@ -15,7 +15,9 @@ from incidents.models import Alert, Incident
 from incidents.opening import Accepted, SourceFacts, accept
 from incidents.permissions import CLOSE, COMMENT, DECLARE, EDIT, OPEN, READ, RESTRICT, WORK_TASKS
 
-ALL = frozenset(permission.name for permission in (CLOSE, COMMENT, DECLARE, EDIT, OPEN, READ, RESTRICT, WORK_TASKS))
+ALL = frozenset(
+    permission.name for permission in (CLOSE, COMMENT, DECLARE, EDIT, OPEN, READ, RESTRICT, WORK_TASKS)
+)
 ANN = Actor(ActorKind.person, str(UUID(int=7)), "Ann", ALL)
 BOB = Actor(ActorKind.person, str(UUID(int=9)), "Bob", ALL)
 READER = Actor(ActorKind.person, str(UUID(int=8)), "Rae", frozenset({READ.name}))

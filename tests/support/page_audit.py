@@ -51,7 +51,9 @@ def broken_rules(page: Page, *rules: str) -> list[str]:
     """What axe finds on the page as it is shown now: all WCAG 2.2 A and AA rules, or only the ones named."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(_axe())  # not a script of the page: its policy holds for what it loads itself
-    only: dict[str, Any] = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": RULES}
+    only: dict[str, Any] = (
+        {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": RULES}
+    )
     found: list[str] = page.evaluate(_RUN, {"runOnly": only, "resultTypes": ["violations"]})
     return found
 

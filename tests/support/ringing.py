@@ -11,7 +11,10 @@ from sqlalchemy import create_engine, make_url, text
 MAPPING = {
     "mapping": {
         "title": "title",
-        "severity": {"from": "severity", "values": {w: w for w in ("critical", "high", "medium", "low", "info")}},
+        "severity": {
+            "from": "severity",
+            "values": {w: w for w in ("critical", "high", "medium", "low", "info")},
+        },
         "external_id": "id",
         "fingerprint": ["id"],
         "category": "category",

@@ -92,9 +92,13 @@ def run_of(run_id: UUID) -> PlaybookRun:
 def attempts_of(run_id: UUID) -> dict[str, str]:
     """The state of every attempt: path, #iteration, and the attempt's number after the first."""
     with reading() as session:
-        rows = session.scalars(select(StepAttempt).where(StepAttempt.run_id == run_id).order_by(StepAttempt.id))
+        rows = session.scalars(
+            select(StepAttempt).where(StepAttempt.run_id == run_id).order_by(StepAttempt.id)
+        )
         return {
-            row.path + (f"#{row.iteration}" if row.iteration else "") + (f"({row.attempt})" if row.attempt > 1 else ""): row.state
+            row.path
+            + (f"#{row.iteration}" if row.iteration else "")
+            + (f"({row.attempt})" if row.attempt > 1 else ""): row.state
             for row in rows
         }
 
@@ -102,7 +106,9 @@ def attempts_of(run_id: UUID) -> dict[str, str]:
 def waits_of(run_id: UUID, kind: str | None = None) -> list[Wait]:
     """What a run waits for now."""
     with reading() as session:
-        query = select(Wait).where(Wait.run_id == run_id, Wait.answered_at.is_(None), Wait.closed_at.is_(None))
+        query = select(Wait).where(
+            Wait.run_id == run_id, Wait.answered_at.is_(None), Wait.closed_at.is_(None)
+        )
         if kind:
             query = query.where(Wait.kind == kind)
         return list(session.scalars(query.order_by(Wait.id)))

@@ -93,7 +93,9 @@ class Tocsin:
             self._clients.pop().close()
 
     def _end(self, how: signal.Signals, commands: tuple[str, ...]) -> None:
-        ending = [self._running.pop(name) for name in (commands or tuple(self._running)) if name in self._running]
+        ending = [
+            self._running.pop(name) for name in (commands or tuple(self._running)) if name in self._running
+        ]
         for process in ending:
             process.send_signal(how)
         for process in ending:
@@ -102,7 +104,9 @@ class Tocsin:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-                raise AssertionError(f"it did not stop within 20 s of {how.name}; its log:\n{self._tail()}") from None
+                raise AssertionError(
+                    f"it did not stop within 20 s of {how.name}; its log:\n{self._tail()}"
+                ) from None
 
     def _until_ready(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -30,7 +30,12 @@ PLAN = Plan(
         "decide": step(
             "decide",
             "choose",
-            spec={"branches": [{"block": "0", "when": "x > 1", "name": None}, {"block": "otherwise", "when": None, "name": None}]},
+            spec={
+                "branches": [
+                    {"block": "0", "when": "x > 1", "name": None},
+                    {"block": "otherwise", "when": None, "name": None},
+                ]
+            },
             blocks={"0": ("decide/0/act",), "otherwise": ("decide/otherwise/note",)},
         ),
         "decide/0/act": step("decide/0/act"),
@@ -46,7 +51,9 @@ def test_a_plan_without_a_run_has_no_states() -> None:
 
 
 def test_the_branch_a_run_took_is_told_from_the_others() -> None:
-    attempts = flow.latest([tried("look", "succeeded"), tried("decide", "running"), tried("decide/0/act", "waiting")])
+    attempts = flow.latest(
+        [tried("look", "succeeded"), tried("decide", "running"), tried("decide/0/act", "waiting")]
+    )
     nodes = flow.tree(PLAN, attempts)
     assert [branch.taken for branch in nodes[1].branches] == [True, False]
     assert [line.path for line in flow.checklist(nodes)] == ["look", "decide", "decide/0/act"]
@@ -60,7 +67,9 @@ def test_the_last_attempt_counts() -> None:
 
 
 def test_a_loop_says_how_many_are_done() -> None:
-    attempts = flow.latest([tried("look", "succeeded", iteration="0"), tried("look", "failed", iteration="1")])
+    attempts = flow.latest(
+        [tried("look", "succeeded", iteration="0"), tried("look", "failed", iteration="1")]
+    )
     assert flow.tree(PLAN, attempts)[0].note == "1 of 2"
     assert flow.tree(PLAN, attempts)[0].state == "failed"
 
@@ -72,7 +81,9 @@ def test_templates_read_as_places() -> None:
 
 def test_a_step_that_ran_once_is_named_with_its_values() -> None:
     plan = Plan(key="p", name="P", root=("look",), steps={"look": step("look")})
-    plan.steps["look"] = Step(path="look", id="look", name="Look up {{ incident.host }}", kind="task", line=1, spec={})
+    plan.steps["look"] = Step(
+        path="look", id="look", name="Look up {{ incident.host }}", kind="task", line=1, spec={}
+    )
     assert flow.tree(plan)[0].name == "Look up ‹host›"
     ran = tried("look", "succeeded")
     ran.detail = {"title": "Look up files-02"}

@@ -40,8 +40,14 @@ def test_a_language_is_offered_when_it_is_complete() -> None:
         if code == "en":
             continue
         with (CATALOGUES / f"{code}.po").open("rb") as file:
-            told = {m.id[0] if isinstance(m.id, tuple) else m.id for m in read_po(file) if m.string and any(m.string)}
-        assert (code in COMPLETE) == ours.issubset(told), f"{code} lacks {len(ours - told)} of {len(ours)} messages"
+            told = {
+                m.id[0] if isinstance(m.id, tuple) else m.id
+                for m in read_po(file)
+                if m.string and any(m.string)
+            }
+        assert (code in COMPLETE) == ours.issubset(told), (
+            f"{code} lacks {len(ours - told)} of {len(ours)} messages"
+        )
 
 
 def test_translations_keep_every_placeholder() -> None:

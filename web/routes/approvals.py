@@ -108,7 +108,11 @@ WORD = "APPROVE"
 
 def worst(acts: Sequence[Act]) -> str:
     """The strongest effect of what would be done."""
-    return max((one.effect for one in acts), key=lambda effect: ORDER.index(effect) if effect in ORDER else 0, default="")
+    return max(
+        (one.effect for one in acts),
+        key=lambda effect: ORDER.index(effect) if effect in ORDER else 0,
+        default="",
+    )
 
 
 @router.get("/approvals/{wait_id}")
@@ -175,7 +179,9 @@ def answer(form: Form, wait_id: UUID, actor: Actor = allowed("approval.answer"))
     approve = form.get("answer") == "approve"
     with unit_of_work() as uow:
         wait = uow.get(Wait, wait_id)
-        asked = [act(what, {}) for what in wait.detail.get("what", []) if isinstance(what, dict)] if wait else []
+        asked = (
+            [act(what, {}) for what in wait.detail.get("what", []) if isinstance(what, dict)] if wait else []
+        )
         if approve and worst(asked) in ("disruptive", "destructive") and form.get("word").upper() != WORD:
             message = _("This disrupts: to approve it, type %(word)s.") % {"word": WORD}
             raise Invalid(message, [Problem("word", message)])

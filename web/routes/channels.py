@@ -52,7 +52,9 @@ def _page(
 ) -> Response:  # fmt: skip
     with reading() as session:
         page = ChannelsPage(
-            channels=[_told(session, channel) for channel in registry.all_channels().values() if channel.reaches_out],
+            channels=[
+                _told(session, channel) for channel in registry.all_channels().values() if channel.reaches_out
+            ],
             places=[way_of(session, place) for place in queries.contact_methods(session, None)],
             smtp=bool(settings().smtp_url),
             sender=settings().smtp_from,
@@ -101,7 +103,9 @@ def add_place(request: Request, form: Form, actor: Actor = allowed("oncall.manag
     except TocsinError as error:
         if error.status not in (404, 409, 422):
             raise
-        return _page(request, actor, f"place-{channel}", _problems(error), {"name": name, "to": address.get("to", "")})
+        return _page(
+            request, actor, f"place-{channel}", _problems(error), {"name": name, "to": address.get("to", "")}
+        )
     return then(HOME, _("Added. Send a test, so that you know it arrives."))
 
 

@@ -60,7 +60,11 @@ def ours(link: str) -> str:
     """The path of a link that leads into our own pages; "" for any other."""
     parts, base = urlsplit(link), urlsplit(settings().base_url)
     inside = (parts.scheme, parts.netloc) in ((base.scheme, base.netloc), ("", ""))
-    return parts.path + (f"?{parts.query}" if parts.query else "") if inside and parts.path.startswith("/") else ""
+    return (
+        parts.path + (f"?{parts.query}" if parts.query else "")
+        if inside and parts.path.startswith("/")
+        else ""
+    )
 
 
 @router.post("/inbox/read")

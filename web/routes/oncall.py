@@ -99,7 +99,9 @@ def overview(request: Request, actor: Actor = allowed("user.read")) -> Response:
 
 
 @router.get("/oncall/schedules/{schedule_id}/override")
-def override_form(request: Request, schedule_id: UUID, actor: Actor = allowed("page.acknowledge")) -> Response:
+def override_form(
+    request: Request, schedule_id: UUID, actor: Actor = allowed("page.acknowledge")
+) -> Response:
     """The form: taking over by default, handing over with ?hand=over, of one shift with ?from= and ?to=."""
     given, at = request.query_params, clock.now()
     with reading() as session:
@@ -144,7 +146,13 @@ def override(
             raise
         with reading() as session:
             schedule = editing.schedule_by_id(session, schedule_id)
-        return _form(request, actor, schedule, entered, getattr(error, "problems", None) or [Problem("", error.message)])
+        return _form(
+            request,
+            actor,
+            schedule,
+            entered,
+            getattr(error, "problems", None) or [Problem("", error.message)],
+        )
     return then(f"/oncall/schedules/{schedule_id}", _("%(name)s takes over.") % {"name": name})
 
 
@@ -175,7 +183,9 @@ def _wall(name: str, at: datetime, zone: str) -> dict[str, str]:
 def _typed(form: Fields, name: str) -> datetime:
     """A wall time, naive, from a day and a time field. Raises Invalid."""
     try:
-        return datetime.fromisoformat(f"{form.get(f'{name}_day')}T{form.get(f'{name}_time') or '00:00'}").replace(tzinfo=None)
+        return datetime.fromisoformat(
+            f"{form.get(f'{name}_day')}T{form.get(f'{name}_time') or '00:00'}"
+        ).replace(tzinfo=None)
     except ValueError as error:
         message = _("needs a day and a time")
         raise Invalid(message, [Problem(name, message)]) from error

@@ -29,7 +29,9 @@ from web.security import Form, allowed, open_to_all, signed_in
 
 router = APIRouter(include_in_schema=False)
 
-BY_LINK = "the signed link names the page and the person; it can only say that they have seen it, or pass it on"
+BY_LINK = (
+    "the signed link names the page and the person; it can only say that they have seen it, or pass it on"
+)
 MANY = 50
 
 
@@ -231,5 +233,7 @@ def _by_link(request: Request, token: str, wish: str) -> Response:
             elif queries.page_by_id(uow, held.page_id).state != PageState.closed:
                 delivery.acknowledge(uow, users.actor_of(user), held.page_id, "link")
     except TocsinError as error:
-        return show(request, replace(GONE, problem=error.message), status=error.status if error.status != 422 else 410)
+        return show(
+            request, replace(GONE, problem=error.message), status=error.status if error.status != 422 else 410
+        )
     return then(f"/a/{token}", _("The next person is being paged.") if wish == "pass" else "")

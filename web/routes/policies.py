@@ -83,7 +83,9 @@ def every(request: Request, actor: Actor = allowed("user.read")) -> Response:
             for policy, steps in queries.all_policies(session)
         ]
         schedules = len(queries.all_schedules(session))
-    return show(request, PoliciesPage(policies=told, schedules=schedules, may_manage=actor.may("oncall.manage")))
+    return show(
+        request, PoliciesPage(policies=told, schedules=schedules, may_manage=actor.may("oncall.manage"))
+    )
 
 
 @router.get("/oncall/policies/new")
@@ -93,7 +95,12 @@ def new(request: Request, actor: Actor = allowed("oncall.manage")) -> Response:
         schedules = queries.all_schedules(session)
         first = not queries.all_policies(session)
     begun = StepEntered(targets=tuple(f"schedule:{row.id}" for row in schedules[:1]))
-    entered = {"name": _("default") if first else "", "description": "", "repeat": "1", "default": "1" if first else ""}
+    entered = {
+        "name": _("default") if first else "",
+        "description": "",
+        "repeat": "1",
+        "default": "1" if first else "",
+    }
     return _form(request, None, "", entered, [begun], StepEntered(targets=(f"user:{actor.id}",)), [])
 
 
@@ -111,7 +118,9 @@ def edit(request: Request, policy_id: UUID, actor: Actor = allowed("oncall.manag
         "default": "1" if policy.is_default else "",
     }
     typed = [
-        StepEntered(targets=tuple(f"{t['kind']}:{t['id']}" for t in step.targets), minutes=_minutes(step.delay))
+        StepEntered(
+            targets=tuple(f"{t['kind']}:{t['id']}" for t in step.targets), minutes=_minutes(step.delay)
+        )
         for step in steps
     ]
     last = StepEntered(
@@ -128,7 +137,9 @@ def create(request: Request, form: Form, actor: Actor = allowed("oncall.manage")
 
 
 @router.post("/oncall/policies/{policy_id}")
-def change(request: Request, form: Form, policy_id: UUID, actor: Actor = allowed("oncall.manage")) -> Response:
+def change(
+    request: Request, form: Form, policy_id: UUID, actor: Actor = allowed("oncall.manage")
+) -> Response:
     """Replace the policy; pages under way keep the one they started with."""
     return _save(request, form, actor, policy_id)
 
@@ -161,7 +172,9 @@ def _save(request: Request, form: Fields, actor: Actor, policy_id: UUID | None) 
             raise
         problems = getattr(error, "problems", None) or [Problem("", error.message)]
         return _form(request, policy_id, version, entered, steps, last, problems)
-    return then("/oncall/policies", _("Saved; look at what it says below.") if doubts else _("Saved. It is in force."))
+    return then(
+        "/oncall/policies", _("Saved; look at what it says below.") if doubts else _("Saved. It is in force.")
+    )
 
 
 def _form(
@@ -197,18 +210,24 @@ def _in_force(policy: Policy, steps: list[PolicyStep]) -> PolicyDraft:
     """A policy's rows as a draft."""
     return PolicyDraft(
         name=policy.name,
-        steps=tuple(StepDraft(tuple(Target(t["kind"], t["id"]) for t in step.targets), step.delay) for step in steps),
+        steps=tuple(
+            StepDraft(tuple(Target(t["kind"], t["id"]) for t in step.targets), step.delay) for step in steps
+        ),
         catch_all=tuple(Target(t["kind"], t["id"]) for t in policy.catch_all["targets"]),
         repeat=policy.repeat,
     )
 
 
 def _typed(form: Fields, of: str) -> StepEntered:
-    return StepEntered(targets=tuple(dict.fromkeys(form.many(f"{of}target"))), minutes=form.get(f"{of}minutes"))
+    return StepEntered(
+        targets=tuple(dict.fromkeys(form.many(f"{of}target"))), minutes=form.get(f"{of}minutes")
+    )
 
 
 def _targets(entered: StepEntered) -> tuple[Target, ...]:
-    return tuple(Target(kind, number) for kind, _sep, number in (text.partition(":") for text in entered.targets))
+    return tuple(
+        Target(kind, number) for kind, _sep, number in (text.partition(":") for text in entered.targets)
+    )
 
 
 def _minutes(seconds: int) -> str:

@@ -77,7 +77,9 @@ def _page(
             ],
             channels=[channel for channel in known.values() if channel.reaches_out],
             mail=bool(settings().smtp_url),
-            seats=[Seat(held=held, here=sessions.is_of(held, token)) for held in sessions.of_user(session, me.id)],
+            seats=[
+                Seat(held=held, here=sessions.is_of(held, token)) for held in sessions.of_user(session, me.id)
+            ],
             zones=zone_names(),
             problems=problems or [],
             about=about,
@@ -103,10 +105,17 @@ def change(request: Request, form: Form, actor: Actor = allowed("contact.manage_
     try:
         with unit_of_work() as uow:
             users.change(
-                uow, actor, me_of(uow, actor).id, name=form.get("name"), timezone=form.get("zone"), locale=locale
+                uow,
+                actor,
+                me_of(uow, actor).id,
+                name=form.get("name"),
+                timezone=form.get("zone"),
+                locale=locale,
             )
     except Invalid as error:
-        return _page(request, actor, "you", _problems(error), {"name": form.get("name"), "zone": form.get("zone")})
+        return _page(
+            request, actor, "you", _problems(error), {"name": form.get("name"), "zone": form.get("zone")}
+        )
     response = then(HOME, _("Saved."))
     if locale:
         response.set_cookie(
@@ -132,7 +141,10 @@ def password(request: Request, form: Form, actor: Actor = allowed("contact.manag
     with unit_of_work() as uow:
         user = users.set_password(uow, actor, me_of(uow, actor).id, hashed)
         token = sessions.start(
-            uow, user, address=request.client.host if request.client else None, agent=request.headers.get("User-Agent")
+            uow,
+            user,
+            address=request.client.host if request.client else None,
+            agent=request.headers.get("User-Agent"),
         )
     response = then(HOME, _("The new password is in force; your other sessions have ended."))
     security.give_cookie(response, token)

@@ -90,7 +90,9 @@ def new(request: Request, actor: Actor = allowed("oncall.manage")) -> Response:
     zone = me.timezone if me else "UTC"
     entered = {"name": _("Primary") if first else "", "zone": zone, "description": ""}
     today = wall_time(clock.now(), zone)
-    rotation = RotationEntered(name=_("Weekly"), people=(actor.id,), day=today.strftime("%Y-%m-%d"), time="09:00")
+    rotation = RotationEntered(
+        name=_("Weekly"), people=(actor.id,), day=today.strftime("%Y-%m-%d"), time="09:00"
+    )
     return _form(request, None, "", entered, [rotation], [])
 
 
@@ -132,7 +134,9 @@ def create(request: Request, form: Form, actor: Actor = allowed("oncall.manage")
 
 
 @router.post("/oncall/schedules/{schedule_id}/edit")
-def change(request: Request, form: Form, schedule_id: UUID, actor: Actor = allowed("oncall.manage")) -> Response:
+def change(
+    request: Request, form: Form, schedule_id: UUID, actor: Actor = allowed("oncall.manage")
+) -> Response:
     """Replace the schedule's zone and rotations."""
     return _save(request, form, actor, schedule_id)
 
@@ -151,7 +155,9 @@ def _save(request: Request, form: Fields, actor: Actor, schedule_id: UUID | None
     typed = [_typed(form, number) for number in range(MOST_ROTATIONS) if f"r{number}.name" in form.form]
     version = form.get("version")
     if form.flag("more"):
-        return _form(request, schedule_id, version, entered, [*typed, RotationEntered(day=_today(entered["zone"]))], [])
+        return _form(
+            request, schedule_id, version, entered, [*typed, RotationEntered(day=_today(entered["zone"]))], []
+        )
     try:
         drafts = [_draft(number, rotation) for number, rotation in enumerate(typed) if rotation.people]
         with unit_of_work() as uow:
@@ -159,7 +165,9 @@ def _save(request: Request, form: Fields, actor: Actor, schedule_id: UUID | None
                 made = editing.create_schedule(uow, actor, **entered, rotations=drafts)
             else:
                 known = int(version) if version.isdecimal() else None
-                made = editing.update_schedule(uow, actor, schedule_id, **entered, rotations=drafts, version=known)
+                made = editing.update_schedule(
+                    uow, actor, schedule_id, **entered, rotations=drafts, version=known
+                )
             saved = made.id
     except TocsinError as error:
         if error.status not in (409, 412, 422):
@@ -208,10 +216,14 @@ def _as_typed(row: Rotation) -> RotationEntered:
 
 def _typed(form: Fields, number: int) -> RotationEntered:
     of = f"r{number}."
-    places = sorted({int(found[1]) for name in form.form if (found := re.match(rf"{re.escape(of)}w(\d)\.start", name))})
+    places = sorted(
+        {int(found[1]) for name in form.form if (found := re.match(rf"{re.escape(of)}w(\d)\.start", name))}
+    )
     windows = [
         WindowEntered(
-            days=tuple(form.many(f"{of}w{place}.day")), start=form.get(f"{of}w{place}.start"), end=form.get(f"{of}w{place}.end")
+            days=tuple(form.many(f"{of}w{place}.day")),
+            start=form.get(f"{of}w{place}.start"),
+            end=form.get(f"{of}w{place}.end"),
         )
         for place in places
     ]
