@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from core import callbacks
@@ -190,9 +191,7 @@ class Run:
             if data.get("error"):
                 outcome = Failed(str(data["error"]))
                 break
-            outcome = self._said(
-                view, lambda seen, data=data: seen.kind.on_event(seen, Event("performed", data))
-            )  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            outcome = self._said(view, partial(_performed, data))
         self._apply(row, outcome)
 
     def _said(self, view: StepView, decide_outcome: Callable[[StepView], Outcome]) -> Outcome:
@@ -326,6 +325,10 @@ def _placed(draft: WaitDraft, row: Attempt) -> WaitDraft:
     """A wait for somebody outside is found by its place in the run."""
     where = callbacks.place(row.path, row.iteration)
     return replace(draft, ref=callbacks.ref(where)) if draft.kind == "callback" else draft
+
+
+def _performed(data: Mapping[str, Any], view: StepView) -> Outcome:
+    return view.kind.on_event(view, Event("performed", data))
 
 
 def fill_inputs(declared: Mapping[str, Input], given: Mapping[str, Any]) -> dict[str, Any]:
