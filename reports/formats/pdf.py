@@ -18,7 +18,7 @@ def write(report: IncidentReport) -> bytes:
     import typst  # here, since only this format pays for loading it
 
     data = msgspec.json.encode(_worded(report)).decode()
-    return bytes(typst.compile(_TEMPLATE.read_bytes(), sys_inputs={"data": data}, timestamp=report.made_at))
+    return bytes(typst.compile(_TEMPLATE.read_bytes(), sys_inputs={"data": data}, timestamp=report.made_at.replace(microsecond=0)))
 
 
 def _worded(report: IncidentReport) -> dict[str, Any]:
