@@ -18,7 +18,8 @@ def write(report: IncidentReport) -> bytes:
     import typst  # here, since only this format pays for loading it
 
     data = msgspec.json.encode(_worded(report)).decode()
-    return bytes(typst.compile(_TEMPLATE.read_bytes(), sys_inputs={"data": data}, timestamp=report.made_at.replace(microsecond=0)))
+    at = report.made_at.replace(microsecond=0)  # Typst takes whole seconds only
+    return bytes(typst.compile(_TEMPLATE.read_bytes(), sys_inputs={"data": data}, timestamp=at))
 
 
 def _worded(report: IncidentReport) -> dict[str, Any]:
