@@ -28,7 +28,7 @@ migrate: $(VENV)/.installed ## Bring the database to this version
 	@exec $(BIN)/tocsin migrate
 
 test: $(VENV)/.installed-all packages ## Every test, on SQLite and PostgreSQL, with real servers and a browser
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q $(ARGS)
 
 check: $(VENV)/.installed-all ## The quick loop: style, types, layers, templates, and the tests that need no server
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What the browser tests share: one Chromium for each file; each file is of one group, so that one runs at a time."""
+"""What the browser tests share: one Chromium for each file, with a fresh profile."""
 
 from collections.abc import Iterator
 

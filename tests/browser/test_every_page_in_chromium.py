@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page
 from ringing import Bell, count, rows
 from running_tocsin import Tocsin
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chromium"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 WELCOME = re.compile(r"sign in as (\S+)\s+password (\S+)")
 TITLES = {

@@ -19,7 +19,7 @@ SAMPLE = ROOT / "connectors" / "samples" / "wazuh" / "ssh-success-after-failures
 TITLE = "sshd: authentication success after multiple failures."
 PHONED = ("Were you signing in?", "Did you approve a sign-in you had not started?", "Do you have a new phone?")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chromium"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from ringing import Bell, rows
 from running_tocsin import Tocsin
 
 expect.set_options(timeout=20_000)
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chromium"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 EMAIL, PASSWORD = "ana@example.org", "a sentence to remember"
 PLAYBOOKS = """
