@@ -16,12 +16,27 @@ GIVEN = {"POSTGRES_PASSWORD": "p", "TOCSIN_SECRET_KEY": "thirty-two characters a
 OURS = ("migrate", "web", "worker", "beat")
 
 
+def _filled(node: Any) -> Any:
+    """Fill in variables after parsing, as Docker does: an empty default is then empty text, not YAML's null."""
+    if isinstance(node, dict):
+        return {name: _filled(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(item) for item in node]
+    if isinstance(node, str):
+        return re.sub(r"\$\{(\w+)(?::([-?])([^}]*))?\}", _value, node)
+    return node
+
+
+def _value(found: re.Match[str]) -> str:
+    name, kind, default = found.groups()
+    assert name in GIVEN or kind == "-", f"docker-compose.yml needs {name}, which is not given"
+    return GIVEN.get(name, default)
+
+
 def _compose() -> dict[str, Any]:
-    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
-    filled = re.sub(
-        r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda m: GIVEN.get(m[1], "" if ":?" in m[0] else m[2] or ""), text
+    loaded: dict[str, Any] = _filled(
+        yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     )
-    loaded: dict[str, Any] = yaml.safe_load(filled)
     return loaded
 
 
