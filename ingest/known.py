@@ -20,6 +20,7 @@ from ingest.verify import ProofKind
 log = logs.get(__name__)
 
 SEAL_PURPOSE = "ingest.source"
+LEAST_SECONDS = 0.2
 REFRESH_SECONDS = 2.0  # a change made by another process is known here after this long
 
 
@@ -59,6 +60,17 @@ def forget() -> None:
 def fresh() -> bool:
     """Whether looking up needs no database now."""
     return _fresh() is not None
+
+
+def look_again() -> bool:
+    """Forget what is known unless it was read a moment ago: what is not found may have been added by another process.
+
+    Strangers asking for what does not exist cost five readings a second at most.
+    """
+    if _held and time.monotonic() - _held[-1].read_at < LEAST_SECONDS:
+        return False
+    forget()
+    return True
 
 
 def named(name: str) -> KnownSource | None:

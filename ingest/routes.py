@@ -1,8 +1,10 @@
 """The machines' door over HTTP: takes deliveries in the senders' own formats, and hands out the block list."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -86,9 +88,7 @@ async def receive_event(request: Request) -> Response:
         event, problems = enqueue.read(body)
         if event is None:
             return _invalid_event(problems)
-        if not known.fresh():
-            await asyncio.to_thread(known.with_secret, b"")
-        source = known.with_secret(digest(event.routing_key))
+        source = await _found(partial(known.with_secret, digest(event.routing_key)))
         if source is None or source.proof is not ProofKind.ROUTING_KEY:
             return _invalid_event(
                 ["'routing_key' is not the key of a source here; look it up on the source's page"]
@@ -141,8 +141,16 @@ async def blocked_values(request: Request) -> Response:
 # ------------------------------------------------------------------------------------------------ who sent it
 
 
+async def _found(find: Callable[[], KnownSource | None]) -> KnownSource | None:
+    """Look a source up without blocking the loop; one that another process has just added is found too."""
+    source = find() if known.fresh() else await asyncio.to_thread(find)
+    if source is None and known.look_again():
+        source = await asyncio.to_thread(find)
+    return source
+
+
 async def _source(name: str) -> KnownSource:
-    source = known.named(name) if known.fresh() else await asyncio.to_thread(known.named, name)
+    source = await _found(partial(known.named, name))
     if source is None:
         raise NotFound(
             f"There is no source named {name[:64]!r} here. `tocsin source list` shows those there are, "

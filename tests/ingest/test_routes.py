@@ -13,7 +13,7 @@ from connectors.models import BlocklistEntry
 from core.actors import SYSTEM
 from core.db import reading, unit_of_work
 from core.errors import Unavailable
-from ingest import inbox, sources
+from ingest import inbox, known, sources
 from ingest.models import Delivery
 
 ALERT = {"title": "Disk full", "severity": "high", "host": "db-1"}
@@ -284,3 +284,15 @@ def test_an_invalid_event_is_refused_in_pagerdutys_words(door, pager, change, wo
 def test_an_event_over_512_kilobytes_is_too_large(door, pager):
     event = {**EVENT, "routing_key": pager.secret, "x": "y" * 524_288}
     assert_problem(door.post("/v2/enqueue", json=event), 413)
+
+
+def test_a_source_that_another_process_has_just_added_is_taken(door, sender, monkeypatch):
+    monkeypatch.setattr(known, "LEAST_SECONDS", 0.0)
+    sender(name="first")
+    assert known.named("first") is not None
+    monkeypatch.setattr(known, "forget", lambda: None)  # adding it elsewhere tells this process nothing
+    made = sender(name="second")
+    monkeypatch.undo()
+    monkeypatch.setattr(known, "LEAST_SECONDS", 0.0)
+    answer = door.post("/ingest/second", json={"title": "Rang at once"}, headers=made.bearer)
+    assert answer.status_code == 202

@@ -27,6 +27,7 @@ def closed_case(tocsin: Callable[..., Tocsin]) -> tuple[Tocsin, Browser, str]:
     key = str(rows(installation, "SELECT key FROM incidents")[0][0])
     page = ana.submit(ana.open(f"/incidents/{key}"), "/take")
     page = ana.submit(page, "/comment", body="Host taken off the network by hand.")
+    ana.submit(page, "/confirm", to="declared", because="The host spoke with a known control server.")
     ana.submit(
         ana.open(f"/incidents/{key}/close"), "/close", disposition="true_positive", summary="One host, one hour.",
         root_cause="A stolen session.",
@@ -58,9 +59,14 @@ def test_the_report_says_what_happened_who_did_it_and_when(closed_case: tuple[To
     assert key in on_disk.read_text(encoding="utf-8")
 
 
-def test_the_manager_reads_the_journal_and_changes_nothing(closed_case: tuple[Tocsin, Browser, str]) -> None:
+def test_the_manager_reads_the_journal_and_asks_but_runs_nothing_here(
+    closed_case: tuple[Tocsin, Browser, str],
+) -> None:
     _installation, mara, key = closed_case
     assert "closed" in mara.open("/journal").text
     page = mara.open(f"/incidents/{key}")
+    page = mara.submit(page, "/comment", body="Who told the customer?")
+    assert "Who told the customer?" in page.text
     token = next((form.fields["csrf"][0] for form in page.forms if "csrf" in form.fields), "")
-    assert mara.client.post(f"/incidents/{key}/comment", data={"csrf": token, "body": "x"}).status_code == 403
+    for path in ("/settings/users", "/settings/sources/new/wazuh", "/settings/rules/new"):
+        assert mara.client.post(path, data={"csrf": token, "name": "x"}).status_code == 403, path

@@ -102,4 +102,4 @@ def test_mistakes_are_answered_with_a_sentence(running: Tocsin, tmp_path: Path) 
         assert len(done.stderr + done.stdout) > 20
     assert re.search(r"playbooks\.yaml:6", subprocess.run(
         [COMMAND, "playbooks", "check", str(wrong)], env=running.env, capture_output=True, text=True, check=False
-    ).stderr)  # fmt: skip
+    ).stdout)  # fmt: skip

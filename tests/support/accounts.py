@@ -22,7 +22,7 @@ def joined(tocsin: Tocsin, ana: Browser, name: str, role: str) -> Browser:
     """Ana adds a person and hands over the link; the person sets a password with it and is signed in."""
     page = ana.open("/settings/users")
     email = f"{name.lower()}@example.org"
-    added = ana.submit(page, r"/settings/users$", email=email, name=name, roles=[role])
+    added = ana.submit(page, r"/settings/users$", email=email, name=name, role=[role])
     link = re.search(r"https?://[^\s\"<]+/start/[^\s\"<]+", added.html)
     assert link, f"no link for {name}: {added.text[:500]}"
     browser = Browser(tocsin)
