@@ -1,16 +1,18 @@
 """The database: one way to write (`unit_of_work`), one way to read (`reading`), the only commit there is."""
 
 import logging
+import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, Table, create_engine, event, insert, make_url, text
+from sqlalchemy import Engine, MetaData, Table, create_engine, event, insert, make_url
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.pool import QueuePool
 
@@ -110,9 +112,12 @@ class _Connections:
         else:
             url = url.set(drivername="postgresql+psycopg")
             self.writer = self.reader = create_engine(
-                url, pool_size=16, max_overflow=16, pool_timeout=10, pool_pre_ping=True, pool_recycle=1800,
+                url, pool_size=16, max_overflow=16, pool_timeout=10, pool_recycle=1800,
                 connect_args={"options": "-c timezone=UTC -c lock_timeout=30s", "connect_timeout": 5},
             )  # fmt: skip
+            event.listen(self.writer, "checkout", _refuse_dead)
+            event.listen(self.writer, "checkin", _note_use)
+        self.single = self.writer.execution_options(isolation_level="AUTOCOMMIT")
         # SQLite has one writer; queueing here instead of in its busy loop keeps p99 low.
         self.write_lock = threading.Lock() if self.sqlite else None
 
@@ -194,6 +199,25 @@ def reading() -> Iterator[Session]:
         yield session
 
 
+def at_once(statement: str, parameters: dict[str, Any]) -> list[Any]:
+    """One PostgreSQL statement that is a transaction of its own: one round trip, committed when its rows are returned.
+
+    Raises SQLAlchemy's errors, Unavailable when the database cannot be reached; then it may or may not have happened.
+    """
+    try:
+        with _connections().single.connect() as connection:
+            return list(connection.exec_driver_sql(statement, parameters))
+    except OperationalError as error:
+        if error.connection_invalidated or _unreachable(error):
+            raise Unavailable("The database cannot be reached; try again in a moment.") from error
+        raise
+
+
+def on_postgres() -> bool:
+    """Whether this process works on PostgreSQL (otherwise SQLite)."""
+    return not _connections().sqlite
+
+
 def is_postgres(session: Session) -> bool:
     """Whether this session speaks with PostgreSQL (otherwise SQLite)."""
     return session.get_bind().dialect.name == "postgresql"
@@ -204,7 +228,7 @@ def database_now(session: Session) -> datetime:
     if clock.held():
         return clock.now()
     if is_postgres(session):
-        stamp = session.scalar(text("SELECT clock_timestamp()"))
+        stamp = session.connection().exec_driver_sql("SELECT clock_timestamp()").scalar()
         assert isinstance(stamp, datetime)
         return stamp.astimezone(UTC)
     return clock.now()  # SQLite runs in this process: its clock is ours
@@ -231,6 +255,32 @@ def _sqlite_connection(connection: Any, _record: object) -> None:
 def _sqlite_reading_connection(connection: Any, record: object) -> None:
     _sqlite_connection(connection, record)
     connection.execute("PRAGMA query_only=ON")
+
+
+_AT_REST = 5.0  # seconds of rest after which a connection is asked whether its server still answers
+
+
+def _refuse_dead(connection: Any, record: Any, _proxy: object) -> None:
+    """A connection may have died while at rest: its server's farewell lies in the socket, or nothing answers any more.
+
+    Asking before every use would cost each transaction a round trip.
+    """
+    from psycopg import Error  # only where PostgreSQL is used
+
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise InvalidatePoolError
+    if time.monotonic() - record.info.get("used", 0.0) > _AT_REST:
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except Error as error:
+            raise InvalidatePoolError from error
+
+
+def _note_use(_connection: object, record: Any) -> None:
+    record.info["used"] = time.monotonic()
 
 
 def _unreachable(error: OperationalError) -> bool:

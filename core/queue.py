@@ -1,6 +1,7 @@
 """Wakes the workers: by a thread pool in one process, by Celery between many; losing a wake costs latency only."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 log = logs.get(__name__)
 
 SWEEP_EVERY = timedelta(seconds=0.5)
+PUBLISH_EVERY = timedelta(milliseconds=20)  # what is said within this goes out together
 
 
 class Dispatcher:
@@ -133,6 +135,7 @@ class Publisher:
                     client.publish(LIVE_CHANNEL, msgspec.json.encode(refs))
             except Exception as error:  # noqa: BLE001 - Redis away or hung: wakes are droppable, the sweepers find the rows
                 log.warning("could not wake other processes", extra={"reason": type(error).__name__})
+            time.sleep(PUBLISH_EVERY.total_seconds())
 
 
 LIVE_CHANNEL = "tocsin:live"

@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import select, tuple_
 
-from core.db import UnitOfWork, is_postgres, reading, unit_of_work
+from core import clock, db, queue
+from core.db import reading, unit_of_work
 from core.ids import new_id
 from core.types import to_micros
 from ingest.models import RECEIVED, REFUSED, Delivery, DeliveryKey
@@ -59,124 +59,133 @@ def id_key(vendor_id: str) -> bytes:
 
 
 def store(arrivals: Sequence[Arrival]) -> list[Receipt]:
-    """Keep these in one transaction; a receipt for each, in order. Synchronous: for the writer and for commands."""
-    with unit_of_work() as uow:
-        receipts = _insert(uow, arrivals)
-        if any(not receipt.duplicate for receipt in receipts):
-            uow.wake(WORK)
-    return receipts
+    """Keep these in one transaction; a receipt for each, in order. Synchronous: for the writer and for commands.
 
-
-def _insert(uow: UnitOfWork, arrivals: Sequence[Arrival]) -> list[Receipt]:
-    now = uow.now
-    first: dict[tuple[UUID, bytes], Arrival] = {}
+    Storing the same arrivals again is harmless: each gets the receipt it had.
+    """
+    first: dict[Pair, Arrival] = {}
     for arrival in arrivals:
         first.setdefault((arrival.source_id, arrival.key), arrival)
-    taken = _take_keys(uow, first, now)
-    missing = [pair for pair in first if pair not in taken]
-    given = _given(uow, missing) if missing else {}
-    new = [arrival for pair, arrival in first.items() if pair in taken]
-    if new:
-        _add(uow, [_row(arrival, now) for arrival in new])
-    return [_receipt(arrival, first, taken, given) for arrival in arrivals]
+    # In one order everywhere, so that two doors cannot deadlock.
+    ordered = [first[pair] for pair in sorted(first, key=lambda pair: (pair[0].bytes, pair[1]))]
+    kept = _keep(ordered)
+    known = {pair: arrival.id for pair, arrival in first.items() if arrival.id in kept}
+    if kept:
+        queue.wake(WORK)
+    if len(known) < len(first):
+        known.update(_given([pair for pair in first if pair not in known]))
+    return [_receipt(arrival, known) for arrival in arrivals]
 
 
-def _receipt(
-    arrival: Arrival,
-    first: Mapping[tuple[UUID, bytes], Arrival],
-    taken: set[tuple[UUID, bytes]],
-    given: Mapping[tuple[UUID, bytes], UUID],
-) -> Receipt:
-    pair = (arrival.source_id, arrival.key)
-    if pair in taken:
-        return Receipt(first[pair].id, duplicate=first[pair] is not arrival)
-    return Receipt(given[pair], duplicate=True)
+Pair = tuple[UUID, bytes]
 
 
-def _take_keys(
-    uow: UnitOfWork, first: Mapping[tuple[UUID, bytes], Arrival], now: datetime
-) -> set[tuple[UUID, bytes]]:
-    """Take the keys that are free or whose time is over; in one order everywhere, so that two doors cannot deadlock."""
-    rows = [
-        (source, key, arrival.id, now + arrival.same_for)
-        for (source, key), arrival in sorted(first.items(), key=lambda item: (item[0][0].bytes, item[0][1]))
-    ]
-    if is_postgres(uow):
-        with _cursor(uow) as cursor:  # one prepared text for batches of every size
-            cursor.execute(_TAKE_POSTGRES, (*map(list, zip(*rows, strict=True)), now), prepare=True)
-            return {(source, bytes(key)) for source, key in cursor.fetchall()}
-    values = [
-        part for source, key, made, until in rows for part in (source.hex, key, made.hex, to_micros(until))
-    ]
-    statement = _TAKE_SQLITE.format(", ".join(["(?, ?, ?, ?)"] * len(rows)))
-    taken = uow.connection().exec_driver_sql(statement, (*values, to_micros(now))).fetchall()
-    return {(UUID(source), bytes(key)) for source, key in taken}
+def _receipt(arrival: Arrival, known: Mapping[Pair, UUID]) -> Receipt:
+    given = known.get((arrival.source_id, arrival.key))
+    if given is None:  # its time ended between two statements: it is a new delivery now
+        return store([arrival])[0]
+    return Receipt(given, duplicate=given != arrival.id)
 
 
-def _cursor(uow: UnitOfWork) -> Any:
-    """The driver's own cursor in this transaction: the door's few statements go past SQLAlchemy, for speed."""
-    return uow.connection().connection.cursor()
+def _given(pairs: Sequence[Pair]) -> dict[Pair, UUID]:
+    query = select(DeliveryKey.source_id, DeliveryKey.key, DeliveryKey.delivery_id).where(
+        tuple_(DeliveryKey.source_id, DeliveryKey.key).in_(pairs)
+    )
+    with reading() as session:
+        return {(source, bytes(key)): delivery for source, key, delivery in session.execute(query)}
 
+
+# The door's statements go past SQLAlchemy's own, for speed. A key is taken when it is free or its time is over.
 
 _TAKE = (
     "INSERT INTO delivery_keys (source_id, key, delivery_id, expires_at) {} ON CONFLICT (source_id, key) DO UPDATE SET "
     "delivery_id = excluded.delivery_id, expires_at = excluded.expires_at WHERE delivery_keys.expires_at <= {} "
-    "RETURNING source_id, key"
+    "RETURNING delivery_id"
 )
-_TAKE_POSTGRES = _TAKE.format(
-    "SELECT * FROM unnest(%s::uuid[], %s::bytea[], %s::uuid[], %s::timestamptz[])", "%s"
+_AT = "coalesce(%(at)s::timestamptz, statement_timestamp())"
+_KEEP_POSTGRES = f"""
+WITH arrived AS MATERIALIZED (
+  SELECT * FROM json_to_recordset(%(rows)s::json) AS given(
+    id uuid, source uuid, key text, same_for float, body text, type text, headers jsonb, digest text, size int,
+    peer text, refused text)
+), taken AS (
+  {_TAKE.format(f"SELECT source, decode(key, 'base64'), id, {_AT} + make_interval(secs => same_for) FROM arrived", _AT)}
+), kept AS (
+  INSERT INTO deliveries (id, due_at, fence, attempts, received_at, source_id, body, content_type, headers, digest,
+    size, peer, state, reason, alerts, ignored, replays)
+  SELECT id, CASE WHEN refused IS NULL THEN {_AT} END, 0, 0, {_AT}, source, decode(body, 'base64'), type, headers,
+    decode(digest, 'base64'), size, peer, CASE WHEN refused IS NULL THEN '{RECEIVED}' ELSE '{REFUSED}' END, refused,
+    0, 0, 0
+  FROM arrived JOIN taken ON taken.delivery_id = arrived.id
 )
-_TAKE_SQLITE = _TAKE.format("VALUES {}", "?")
+SELECT delivery_id FROM taken"""  # noqa: S608 - made of this file's own constants
 
 
-def _given(uow: UnitOfWork, pairs: Sequence[tuple[UUID, bytes]]) -> dict[tuple[UUID, bytes], UUID]:
-    query = select(DeliveryKey.source_id, DeliveryKey.key, DeliveryKey.delivery_id).where(
-        tuple_(DeliveryKey.source_id, DeliveryKey.key).in_(pairs)
-    )
-    return {(source, bytes(key)): delivery for source, key, delivery in uow.execute(query)}
+class _Row(msgspec.Struct, frozen=True):
+    """One arrival as the statement reads it; bytes travel as base64."""
+
+    id: UUID
+    source: UUID
+    key: bytes
+    same_for: float
+    body: bytes
+    type: str
+    headers: Mapping[str, str]
+    digest: bytes
+    size: int
+    peer: str | None
+    refused: str | None
 
 
-def _row(arrival: Arrival, now: datetime) -> dict[str, Any]:
-    return {
-        "id": arrival.id,
-        "due_at": None if arrival.kept_only else now,
-        "fence": 0,
-        "attempts": 0,
-        "received_at": now,
-        "source_id": arrival.source_id,
-        "body": arrival.body,
-        "content_type": arrival.content_type,
-        "headers": dict(arrival.headers),
-        "digest": hashlib.sha256(arrival.body).digest(),
-        "size": len(arrival.body) if arrival.size is None else arrival.size,
-        "peer": arrival.peer,
-        "state": REFUSED if arrival.kept_only else RECEIVED,
-        "reason": arrival.kept_only,
-        "alerts": 0,
-        "ignored": 0,
-        "replays": 0,
-    }
+_encode = msgspec.json.Encoder().encode
 
 
-_DELIVERIES: Any = Delivery.__table__
-_COPIED = (
-    "id", "due_at", "fence", "attempts", "received_at", "source_id", "body", "content_type", "headers", "digest", "size",
-    "peer", "state", "reason", "alerts", "ignored", "replays",
-)  # fmt: skip
-_COPY = f"COPY deliveries ({', '.join(_COPIED)}) FROM STDIN"
+def _keep(arrivals: Sequence[Arrival]) -> set[UUID]:
+    """Keep all whose key could be taken, committed when this returns. Returns their ids."""
+    return _keep_postgres(arrivals) if db.on_postgres() else _keep_sqlite(arrivals)
 
 
-def _add(uow: UnitOfWork, rows: list[dict[str, Any]]) -> None:
-    if not is_postgres(uow):
-        uow.execute(insert(_DELIVERIES), rows)
-        return
-    cursor: Any = (
-        uow.connection().connection.cursor()
-    )  # COPY: the fastest way in (a third of executemany's time)
-    with cursor, cursor.copy(_COPY) as copy:
-        for row in rows:
-            row["headers"] = msgspec.json.encode(row["headers"]).decode()
-            copy.write_row([row[name] for name in _COPIED])
+def _keep_postgres(arrivals: Sequence[Arrival]) -> set[UUID]:
+    """One statement, one round trip, one commit."""
+    rows = [
+        _Row(
+            a.id, a.source_id, a.key, a.same_for.total_seconds(), a.body, a.content_type, a.headers,
+            hashlib.sha256(a.body).digest(), len(a.body) if a.size is None else a.size, a.peer, a.kept_only,
+        )
+        for a in arrivals
+    ]  # fmt: skip
+    at = clock.now() if clock.held() else None
+    found = db.at_once(_KEEP_POSTGRES, {"rows": _encode(rows).decode(), "at": at})
+    return {delivery for (delivery,) in found}
+
+
+_TAKE_SQLITE = _TAKE.format("VALUES (?, ?, ?, ?)", "?")
+_KEEP_SQLITE = (
+    "INSERT INTO deliveries (id, due_at, fence, attempts, received_at, source_id, body, content_type, headers, digest, "
+    "size, peer, state, reason, alerts, ignored, replays) VALUES (?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)"
+)
+
+
+def _keep_sqlite(arrivals: Sequence[Arrival]) -> set[UUID]:
+    digests = [hashlib.sha256(a.body).digest() for a in arrivals]  # hashed before the write lock is held
+    kept: set[UUID] = set()
+    with unit_of_work() as uow:
+        cursor = uow.connection().connection.cursor()
+        now = to_micros(uow.now)
+        rows = []
+        for a, digest in zip(arrivals, digests, strict=True):
+            until = now + int(a.same_for.total_seconds() * 1_000_000)
+            cursor.execute(_TAKE_SQLITE, (a.source_id.hex, a.key, a.id.hex, until, now))
+            if not cursor.fetchall():
+                continue
+            kept.add(a.id)
+            rows.append((
+                a.id.hex, None if a.kept_only else now, now, a.source_id.hex, a.body, a.content_type,
+                _encode(a.headers).decode(), digest, len(a.body) if a.size is None else a.size, a.peer,
+                REFUSED if a.kept_only else RECEIVED, a.kept_only,
+            ))  # fmt: skip
+        cursor.executemany(_KEEP_SQLITE, rows)
+    return kept
 
 
 def body_of(delivery: UUID) -> bytes | None:

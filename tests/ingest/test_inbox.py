@@ -31,9 +31,11 @@ def test_a_batch_is_one_commit_with_a_receipt_each_in_order(sender):
     assert [receipt.duplicate for receipt in receipts] == [False] * 50 + [True] * 50
     assert [receipt.id for receipt in receipts[:50]] == [receipt.id for receipt in receipts[50:]]
     assert stored() == 50
-    again = storing.store(batch)
+    again = storing.store([arrival(source, n % 50) for n in range(100)])
     assert [receipt.id for receipt in again] == [receipt.id for receipt in receipts]
     assert all(receipt.duplicate for receipt in again)
+    assert storing.store(batch) == receipts  # the writer's own second try
+    assert stored() == 50
 
 
 def test_hundreds_at_once_are_each_stored_once(door, sender):
@@ -50,14 +52,14 @@ def test_hundreds_at_once_are_each_stored_once(door, sender):
 
 def test_one_delivery_that_cannot_be_stored_stops_no_other(door, sender, monkeypatch):
     tool = sender()
-    add = storing._add
+    keep = storing._keep
 
-    def refuses(uow, rows):
-        if any(b"poison" in row["body"] for row in rows):
+    def refuses(arrivals):
+        if any(b"poison" in arrival.body for arrival in arrivals):
             raise DataError("insert", {}, ValueError("poison"))
-        add(uow, rows)
+        return keep(arrivals)
 
-    monkeypatch.setattr(storing, "_add", refuses)
+    monkeypatch.setattr(storing, "_keep", refuses)
     bodies = [{"n": n} for n in range(20)] + [{"n": "poison"}]
     answers = door.post_many([(tool.path, {"json": body, "headers": tool.bearer}) for body in bodies])
     assert Counter(answer.status_code for answer in answers) == {202: 20, 503: 1}
@@ -67,11 +69,12 @@ def test_one_delivery_that_cannot_be_stored_stops_no_other(door, sender, monkeyp
 def test_nothing_is_acknowledged_when_the_commit_fails(door, sender, monkeypatch):
     tool = sender()
 
-    def lost(self):
+    def lost(*_):
         raise OperationalError("COMMIT", {}, ConnectionError("gone"))
 
     with monkeypatch.context() as patched:
         patched.setattr(db.UnitOfWork, "commit", lost)
+        patched.setattr(db, "at_once", lost)
         answer = door.post(tool.path, json={"n": 1}, headers=tool.bearer)
     assert answer.status_code == 503
     assert stored() == 0
