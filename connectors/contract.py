@@ -284,6 +284,14 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Challenge:
+    """How a product asks, by a GET, whether the address is ours: it sends `header`, and wants it back as JSON `member`."""
+
+    header: str
+    member: str
+
+
+@dataclass(frozen=True)
 class Connector:
     """One product: a file in `connectors/catalog`. `alerts` is None when it never sends us any."""
 
@@ -303,6 +311,7 @@ class Connector:
         "url_token",
     )  # how a source of this product can prove itself, best first
     delivery_id: str | None = None  # header or path holding the vendor's own id of a delivery
+    challenge: Challenge | None = None
     quiet_after: timedelta = timedelta(hours=24)
     setup: str = ""  # how to point the product here: Markdown, with {{ url }} and {{ token }}
     scopes: str = ""  # the least rights the credentials need

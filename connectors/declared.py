@@ -15,6 +15,7 @@ from connectors.contract import (
     KINDS,
     Action,
     Auth,
+    Challenge,
     Connector,
     DeclarationError,
     Effect,
@@ -42,7 +43,7 @@ _PAPS = ("clear", "green", "amber", "red")
 _PROOFS = ("bearer", "url_token", "hmac", "github", "sns", "basic", "routing_key")
 _TOP = (
     "connector", "name", "kind", "docs", "settings", "secrets", "auth", "alerts", "health", "actions", "samples",
-    "proofs", "delivery_id", "quiet_after", "setup", "scopes",
+    "proofs", "delivery_id", "challenge", "quiet_after", "setup", "scopes",
 )  # fmt: skip
 _ACTION = (
     "title", "description", "verb", "effect", "idempotent", "input", "request", "ok", "absent", "pagination", "poll",
@@ -100,6 +101,7 @@ def build(
         if "proofs" in members
         else ("bearer", "url_token"),
         delivery_id=members["delivery_id"].text() if "delivery_id" in members else None,
+        challenge=_challenge(members["challenge"]) if "challenge" in members else None,
         quiet_after=_duration(members["quiet_after"]) if "quiet_after" in members else timedelta(hours=24),
         setup=members["setup"].text() if "setup" in members else "",
         scopes=members["scopes"].text() if "scopes" in members else "",
@@ -254,6 +256,11 @@ def _poll(at: At) -> Poll:
         every=_duration(members["every"]) if "every" in members else timedelta(seconds=2),
         timeout=_duration(members["timeout"]) if "timeout" in members else timedelta(minutes=2),
     )
+
+
+def _challenge(at: At) -> Challenge:
+    members = dict(at.members(("header", "member"), ("header", "member")))
+    return Challenge(_text(members, "header"), _text(members, "member"))
 
 
 def _probe(at: At) -> Probe:

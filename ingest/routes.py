@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,7 +22,7 @@ from connectors.mapping import AlertMapping
 from core import logs
 from core.errors import Forbidden, Invalid, NotFound, TocsinError, TooLarge, Unauthenticated
 from core.settings import settings
-from ingest import enqueue, envelopes, inbox, known, sns, storing
+from ingest import challenges, enqueue, envelopes, inbox, known, sns, storing
 from ingest.known import KnownSource
 from ingest.storing import SAME_BODY, SAME_ID, Arrival, Receipt, body_key, id_key
 from ingest.verify import (
@@ -78,6 +79,16 @@ async def receive(request: Request) -> Response:
         else "quarantined"
     )
     return _json(202, {"id": receipt.id, "receipt": receipt.id, "status": status})
+
+
+async def confirm(request: Request) -> Response:
+    """GET /ingest/{source}[/{token}]: a product asks whether this address is ours before it sends anything."""
+    name = request.path_params["source"]
+    try:
+        answer = challenges.answer(await _source(name), request.headers, request.path_params.get("token"))
+    except TocsinError as error:
+        return _problem(error, f"/ingest/{name}")
+    return _json(200, answer) if answer is not None else await _no_door(request, HTTPException(405))
 
 
 async def receive_event(request: Request) -> Response:
@@ -347,6 +358,8 @@ async def _no_door(request: Request, error: Exception) -> Response:
 routes = [
     Route("/ingest/{source}", receive, methods=["POST"]),
     Route("/ingest/{source}/{token}", receive, methods=["POST"]),
+    Route("/ingest/{source}", confirm, methods=["GET"]),
+    Route("/ingest/{source}/{token}", confirm, methods=["GET"]),
     Route("/v2/enqueue", receive_event, methods=["POST"]),
     Route("/feeds/{token}.txt", blocked_values, methods=["GET"]),
 ]

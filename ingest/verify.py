@@ -82,13 +82,13 @@ def secret_matches(presented: str, digests: Iterable[bytes]) -> bool:
 
 
 def bearer_token(authorization: str | None) -> str | None:
-    """The token in an Authorization header: `Bearer t`, `Token t`, `GenieKey t`, or the password of `Basic`."""
+    """The token in an Authorization header: `Bearer t`, `Token t`, `GenieKey t`, the password of `Basic`, or `t` alone."""
     if not authorization:
         return None
     scheme, _, rest = authorization.strip().partition(" ")
     rest = rest.strip()
     if not rest:
-        return None
+        return scheme  # Okta sends what its form was given, and that may be the secret alone
     if scheme.lower() in ("bearer", "token", "splunk", "geniekey"):
         return rest
     if scheme.lower() == "basic":

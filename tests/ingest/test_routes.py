@@ -200,7 +200,7 @@ def test_overload_and_a_lost_database_answer_503_with_a_time_to_come_back(door, 
 
 
 def test_nothing_else_is_answered(door, sender):
-    assert_problem(door.request("GET", "/ingest/tool"), 405, "GET")
+    assert_problem(door.request("GET", sender().path), 405, "GET")
     assert_problem(door.post("/ingest/tool/a/b"), 404)
 
 

@@ -114,6 +114,14 @@ def test_a_pagerduty_button_rings_here(running: Tocsin) -> None:
     assert count(running, ALERTS, source="pager") == 1
 
 
+def test_okta_is_told_that_the_address_is_ours(running: Tocsin) -> None:
+    secret = running.json("source", "add", "identity", "--connector", "okta")["token"]
+    with running.client(headers={"X-Okta-Verification-Challenge": "c6f3"}) as client:
+        proven = client.get("/ingest/identity", headers={"Authorization": f"Bearer {secret}"})
+        assert (proven.status_code, proven.json()) == (200, {"verification": "c6f3"})
+        assert client.get("/ingest/identity").status_code == 401
+
+
 def test_two_secrets_live_while_one_is_being_rotated(running: Tocsin, bell: Bell) -> None:
     newer = running.json("source", "rotate", bell.name)["token"]
     with running.client() as client:
