@@ -3,12 +3,33 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 correlation: ContextVar[str | None] = ContextVar("correlation", default=None)
-"""The id that ties log lines of one delivery, request or run together."""
+"""The id that ties log lines of one delivery or request together, up to the page it leads to."""
+
+
+@contextmanager
+def tied(to: str | None) -> Iterator[None]:
+    """Tie what is logged, and what work is queued, in this block to `to`; None leaves it as it is."""
+    if to is None:
+        yield
+        return
+    token = correlation.set(to)
+    try:
+        yield
+    finally:
+        correlation.reset(token)
+
+
+def tied_to() -> str | None:
+    """What this moment's work is tied to: kept on rows of work, so that whoever does it goes on with the same id."""
+    return correlation.get()
+
 
 _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {
     "message",

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, Text, and_, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Index, String, Text, and_, delete, func, or_, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -35,6 +35,7 @@ class Work:
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(Text)
     parked_at: Mapped[datetime | None] = mapped_column(Instant)
+    correlation: Mapped[str | None] = mapped_column(String(64), default=logs.tied_to)
 
 
 def due_index(table: str) -> Index:
@@ -60,11 +61,12 @@ class Backoff:
 
 @dataclass(frozen=True)
 class Claim:
-    """A row that is ours until its lease ends; `attempts` counts this one."""
+    """A row that is ours until its lease ends; `attempts` counts this one, `correlation` is what it is tied to."""
 
     id: UUID
     fence: int
     attempts: int
+    correlation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def claim(kind: WorkKind, limit: int) -> list[Claim]:
             update(model)
             .where(model.id.in_(select(picked.c.id)))
             .values(lease_until=uow.now + kind.lease, fence=model.fence + 1, attempts=model.attempts + 1)
-            .returning(model.id, model.fence, model.attempts)
+            .returning(model.id, model.fence, model.attempts, model.correlation)
             .execution_options(synchronize_session=False)
         ).all()
     return sorted((Claim(*row) for row in taken), key=lambda c: c.id)

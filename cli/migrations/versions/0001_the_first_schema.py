@@ -123,6 +123,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_deliveries'))
     )
     with op.batch_alter_table('deliveries', schema=None) as batch_op:
@@ -183,6 +184,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_incident_upkeep')),
     sa.UniqueConstraint('name', name=op.f('uq_incident_upkeep_name'))
@@ -220,6 +222,24 @@ def upgrade() -> None:
     sa.Column('entry', sa.Uuid(), nullable=False),
     sa.PrimaryKeyConstraint('kind', 'ref_id', 'entry', name=op.f('pk_journal_refs'))
     )
+    op.create_table('metric_counts',
+    sa.Column('name', sa.String(length=100), nullable=False),
+    sa.Column('labels', sa.Text(), nullable=False),
+    sa.Column('value', sa.Float(), nullable=False),
+    sa.PrimaryKeyConstraint('name', 'labels', name=op.f('pk_metric_counts'))
+    )
+    op.create_table('processes',
+    sa.Column('role', sa.String(length=16), nullable=False),
+    sa.Column('host', sa.String(length=200), nullable=False),
+    sa.Column('pid', sa.Integer(), nullable=False),
+    sa.Column('version', sa.String(length=32), nullable=False),
+    sa.Column('started_at', Instant(), nullable=False),
+    sa.Column('seen_at', Instant(), nullable=False),
+    sa.Column('connections', sa.Integer(), nullable=False),
+    sa.Column('memory', sa.BigInteger(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_processes'))
+    )
     op.create_table('observables',
     sa.Column('type', sa.String(length=32), nullable=False),
     sa.Column('value', sa.Text(), nullable=False),
@@ -237,6 +257,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_outbox'))
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
@@ -272,6 +293,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_pages'))
     )
     with op.batch_alter_table('pages', schema=None) as batch_op:
@@ -431,6 +453,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.ForeignKeyConstraint(['instance_id'], ['connector_instances.id'], name=op.f('fk_action_calls_instance_id_connector_instances')),
     sa.ForeignKeyConstraint(['parent_id'], ['action_calls.id'], name=op.f('fk_action_calls_parent_id_action_calls')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_action_calls')),
@@ -632,6 +655,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.ForeignKeyConstraint(['forked_from'], ['runs.id'], name=op.f('fk_runs_forked_from_runs')),
     sa.ForeignKeyConstraint(['version_id'], ['playbook_versions.id'], name=op.f('fk_runs_version_id_playbook_versions')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_runs')),
@@ -786,6 +810,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.ForeignKeyConstraint(['call_id'], ['action_calls.id'], name=op.f('fk_countermeasures_call_id_action_calls')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_countermeasures'))
     )
@@ -823,6 +848,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.ForeignKeyConstraint(['contact_id'], ['contact_methods.id'], name=op.f('fk_messages_contact_id_contact_methods'), ondelete='SET NULL'),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_messages_user_id_users'), ondelete='SET NULL'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_messages'))
@@ -868,6 +894,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.ForeignKeyConstraint(['bundle_id'], ['page_targets.id'], name=op.f('fk_page_targets_bundle_id_page_targets'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['contact_id'], ['contact_methods.id'], name=op.f('fk_page_targets_contact_id_contact_methods'), ondelete='SET NULL'),
     sa.ForeignKeyConstraint(['page_id'], ['pages.id'], name=op.f('fk_page_targets_page_id_pages'), ondelete='CASCADE'),
@@ -966,6 +993,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.ForeignKeyConstraint(['page_id'], ['pages.id'], name=op.f('fk_page_attempts_page_id_pages'), ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['target_id'], ['page_targets.id'], name=op.f('fk_page_attempts_target_id_page_targets'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_page_attempts'))
