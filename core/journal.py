@@ -1,6 +1,5 @@
 """The journal: who did what to which things, written in the transaction of the change and never altered."""
 
-import hashlib
 import hmac
 import json
 import os
@@ -11,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import DDL, Index, LargeBinary, Text, Uuid, event, select
+from sqlalchemy import DDL, BigInteger, Index, Integer, LargeBinary, Text, Uuid, event, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core import live
@@ -65,8 +64,37 @@ class JournalPending(Base):
     entry: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
 
 
+class JournalLeaf(Base):
+    """A sealed entry's place, from 0 without a gap, and the hash of its body; only the sealer adds one."""
+
+    __tablename__ = "journal_leaves"
+
+    idx: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    )
+    entry: Mapped[UUID] = mapped_column(Uuid, unique=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class JournalCheckpoint(Base):
+    """The root over the first `size` leaves, signed (`note`); `state` lets the next one begin where this one ended."""
+
+    __tablename__ = "journal_checkpoints"
+
+    size: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    )
+    at: Mapped[datetime] = mapped_column(Instant)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    note: Mapped[str] = mapped_column(Text)
+    state: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 # Which operations each table refuses; redaction may delete a row of journal_data, nothing else.
-REFUSED = {"journal": ("UPDATE", "DELETE"), "journal_refs": ("UPDATE", "DELETE"), "journal_data": ("UPDATE",)}
+REFUSED = {
+    "journal": ("UPDATE", "DELETE"), "journal_refs": ("UPDATE", "DELETE"), "journal_data": ("UPDATE",),
+    "journal_leaves": ("UPDATE", "DELETE"), "journal_checkpoints": ("UPDATE", "DELETE"),
+}  # fmt: skip
 
 
 def append_only_ddl(dialect: str) -> list[str]:
@@ -176,11 +204,6 @@ def canonical(value: Any) -> bytes:
 def data_digest(salt: bytes, data: bytes) -> bytes:
     """The salted commitment to an entry's erasable data."""
     return hmac.digest(salt, data, "sha256")
-
-
-def leaf_hash(body: bytes) -> bytes:
-    """The RFC 9162 leaf hash of an entry."""
-    return hashlib.sha256(b"\x00" + body).digest()
 
 
 def record(uow: UnitOfWork, actor: Actor, fact: Fact) -> UUID:

@@ -5,6 +5,7 @@ import os
 import secrets as random_secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -31,6 +32,9 @@ class Settings:
     egress_allow: tuple[str, ...] = ()
     max_body: int = 1024 * 1024
     muzzled: bool = False
+    signing_key: str | None = field(default=None, repr=False)
+    witness: tuple[str, ...] = field(default=(), repr=False)
+    witness_every: timedelta = timedelta(days=1)
     secret_key_generated: bool = False
 
     @property
@@ -70,6 +74,9 @@ class Settings:
             ),
             max_body=_number(env, "TOCSIN_MAX_BODY", 1024 * 1024),
             muzzled=env.get("TOCSIN_MUZZLED", "") == "1",
+            signing_key=env.get("TOCSIN_SIGNING_KEY") or None,
+            witness=tuple(filter(None, (w.strip() for w in env.get("TOCSIN_WITNESS", "").split(",")))),
+            witness_every=timedelta(minutes=_number(env, "TOCSIN_WITNESS_MINUTES", 24 * 60)),
         )
 
     def with_(self, **changes: Any) -> Self:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors.entities import defang
-from core import journal
+from core import journal, merkle
 from core.actors import Actor, ActorKind
 from core.auth import users
 from core.journal import Entry, JournalEntry
@@ -277,7 +277,7 @@ def _proof(session: Session, entries: list[Entry]) -> Proof:
     )
     digest = hashlib.sha256()
     for entry in entries:
-        digest.update(journal.leaf_hash(bodies[entry.id]))
+        digest.update(merkle.leaf_hash(bodies[entry.id]))
     statement = (
         f"This report tells {len(entries)} entries of the journal, which the database lets nobody change or delete. "
         "The digest below is the SHA-256 over the hashes of these entries in the order of their time: made again from "

@@ -206,11 +206,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_journal_actor_id_id'), ['actor_id', 'id'], unique=False)
         batch_op.create_index(batch_op.f('ix_journal_verb_id'), ['verb', 'id'], unique=False)
 
+    op.create_table('journal_checkpoints',
+    sa.Column('size', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('at', Instant(), nullable=False),
+    sa.Column('public_key', sa.LargeBinary(), nullable=False),
+    sa.Column('note', sa.Text(), nullable=False),
+    sa.Column('state', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('size', name=op.f('pk_journal_checkpoints'))
+    )
     op.create_table('journal_data',
     sa.Column('entry', sa.Uuid(), nullable=False),
     sa.Column('salt', sa.LargeBinary(), nullable=False),
     sa.Column('data', sa.LargeBinary(), nullable=False),
     sa.PrimaryKeyConstraint('entry', name=op.f('pk_journal_data'))
+    )
+    op.create_table('journal_leaves',
+    sa.Column('idx', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('entry', sa.Uuid(), nullable=False),
+    sa.Column('hash', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('idx', name=op.f('pk_journal_leaves')),
+    sa.UniqueConstraint('entry', name=op.f('uq_journal_leaves_entry'))
     )
     op.create_table('journal_pending',
     sa.Column('entry', sa.Uuid(), nullable=False),
@@ -222,6 +237,24 @@ def upgrade() -> None:
     sa.Column('entry', sa.Uuid(), nullable=False),
     sa.PrimaryKeyConstraint('kind', 'ref_id', 'entry', name=op.f('pk_journal_refs'))
     )
+    op.create_table('journal_witnesses',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('size', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('kept_at', Instant(), nullable=True),
+    sa.Column('answer', sa.Text(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('lease_until', Instant(), nullable=True),
+    sa.Column('fence', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_journal_witnesses'))
+    )
+    with op.batch_alter_table('journal_witnesses', schema=None) as batch_op:
+        batch_op.create_index('ix_journal_witnesses_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+
     op.create_table('metric_counts',
     sa.Column('name', sa.String(length=100), nullable=False),
     sa.Column('labels', sa.Text(), nullable=False),
@@ -463,6 +496,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_action_calls_action', ['action', 'id'], unique=False)
         batch_op.create_index('ix_action_calls_aside', ['id'], unique=False, postgresql_where=sa.text("state IN ('held', 'unknown')"), sqlite_where=sa.text("state IN ('held', 'unknown')"))
         batch_op.create_index('ix_action_calls_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_action_calls_lane', ['instance', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_action_calls_parent_id'), ['parent_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_action_calls_run'), ['run'], unique=False)
         batch_op.create_index('ix_action_calls_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
@@ -816,11 +850,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('countermeasures', schema=None) as batch_op:
         batch_op.create_index('ix_countermeasures_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_countermeasures_lane', ['instance', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index('ix_countermeasures_standing', ['entity_type', 'entity_value'], unique=False, postgresql_where=sa.text('removed_at IS NULL'), sqlite_where=sa.text('removed_at IS NULL'))
         batch_op.create_index('ix_countermeasures_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
 
     op.create_table('messages',
     sa.Column('channel', sa.Text(), nullable=False),
+    sa.Column('lane', sa.Text(), nullable=False),
     sa.Column('shown', sa.Text(), nullable=False),
     sa.Column('address', sa.Text(), nullable=True),
     sa.Column('user_id', sa.Uuid(), nullable=True),
@@ -855,6 +891,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('messages', schema=None) as batch_op:
         batch_op.create_index('ix_messages_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_messages_lane', ['lane', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_messages_subject_kind_subject_id'), ['subject_kind', 'subject_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_messages_user_id'), ['user_id'], unique=False)
 
@@ -974,6 +1011,7 @@ def upgrade() -> None:
     sa.Column('contact_id', sa.Uuid(), nullable=True),
     sa.Column('send_id', sa.Uuid(), nullable=False),
     sa.Column('channel', sa.Text(), nullable=False),
+    sa.Column('lane', sa.Text(), nullable=False),
     sa.Column('shown', sa.Text(), nullable=False),
     sa.Column('position', sa.Integer(), nullable=False),
     sa.Column('tries', sa.Integer(), nullable=False),
@@ -1000,6 +1038,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('page_attempts', schema=None) as batch_op:
         batch_op.create_index('ix_page_attempts_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_page_attempts_lane', ['lane', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_attempts_page_id'), ['page_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_page_attempts_target_id'), ['target_id'], unique=False)
 
