@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, bindparam, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import RowMapping, func, select
 
-from core.db import UnitOfWork, is_postgres
+from core import bulk
+from core.db import UnitOfWork
 from core.types import Severity
 from incidents.alert_models import Alert, AlertDelivery
 from incidents.episodes import Episode, Item, restored
@@ -51,7 +51,7 @@ def load_open(uow: UnitOfWork, source_id: UUID, fingerprints: Sequence[str]) -> 
         select(*_LOADED)
         .where(
             _alerts.c.source_id == source_id,
-            _alerts.c.fingerprint.in_(fingerprints),
+            bulk.among(uow, _alerts.c.fingerprint, fingerprints),
             _alerts.c.ended_at.is_(None),
         )
         .order_by(_alerts.c.fingerprint)
@@ -74,7 +74,7 @@ def load_last(uow: UnitOfWork, source_id: UUID, fingerprints: Sequence[str]) -> 
         )
         .where(
             _alerts.c.source_id == source_id,
-            _alerts.c.fingerprint.in_(fingerprints),
+            bulk.among(uow, _alerts.c.fingerprint, fingerprints),
             _alerts.c.ended_at.is_not(None),
         )
         .subquery()
@@ -90,7 +90,7 @@ def incident_states(uow: UnitOfWork, episodes: Iterable[Episode]) -> dict[UUID, 
     if not ids:
         return {}
     query = select(Incident.id, Incident.key, Incident.closed_at, Incident.disposition).where(
-        Incident.id.in_(ids)
+        bulk.among(uow, Incident.id, ids)
     )
     states = {
         row.id: IncidentState(row.key, row.closed_at is not None, row.disposition)
@@ -106,12 +106,9 @@ def insert(uow: UnitOfWork, source: SourceFacts, episodes: Sequence[Episode]) ->
     """Insert new episodes; returns the ids of those stored: an open one is left out when another worker was first."""
     if not episodes:
         return set()
-    into = (postgresql.insert if is_postgres(uow) else sqlite.insert)(_alerts)
-    statement = into.on_conflict_do_nothing(
-        index_elements=["source_id", "fingerprint"], index_where=text("ended_at IS NULL")
-    ).returning(_alerts.c.id)
     rows = [new_row(source, episode) | {"created_at": uow.now} for episode in episodes]
-    stored = set(uow.scalars(statement, rows))
+    first_wins = "ON CONFLICT (source_id, fingerprint) WHERE ended_at IS NULL DO NOTHING"
+    stored = bulk.insert(uow, _alerts, rows, first_wins, returning=True)
     for episode in episodes:
         episode.stored = episode.id in stored
     return stored
@@ -119,22 +116,16 @@ def insert(uow: UnitOfWork, source: SourceFacts, episodes: Sequence[Episode]) ->
 
 def end(uow: UnitOfWork, episodes: Sequence[Episode]) -> None:
     """Write that stored episodes have ended, before a new one of the same fingerprint is inserted."""
-    if episodes:
-        uow.execute(
-            _END,
-            [{"row": e.id, "at": e.ended_at, "by": e.ended_by} for e in episodes],
-            execution_options=_PLAIN,
-        )
+    rows = [{"id": e.id, "ended_at": e.ended_at, "ended_by": e.ended_by} for e in episodes]
+    bulk.update(uow, _alerts, rows)
 
 
 def save(uow: UnitOfWork, episodes: Sequence[Episode]) -> None:
     """Write what has changed of stored episodes: the counts alone where nothing else did."""
     counted = [e for e in episodes if _only_counted(e)]
     changed = [e for e in episodes if not _only_counted(e)]
-    if counted:
-        uow.execute(_COUNT, [_counts(e) for e in counted], execution_options=_PLAIN)
-    if changed:
-        uow.execute(_CHANGE, [_counts(e) | _changes(e) for e in changed], execution_options=_PLAIN)
+    bulk.update(uow, _alerts, [_counts(e) for e in counted])
+    bulk.update(uow, _alerts, [_counts(e) | _changes(e) for e in changed])
 
 
 def link_deliveries(uow: UnitOfWork, episodes: Iterable[Episode]) -> None:
@@ -150,16 +141,8 @@ def link_deliveries(uow: UnitOfWork, episodes: Iterable[Episode]) -> None:
             slots[episode.id, slot] = {
                 "alert_id": episode.id, "slot": slot, "delivery_id": item.delivery_id, "received_at": item.received_at,
             }  # fmt: skip
-    if slots:
-        statement = (postgresql.insert if is_postgres(uow) else sqlite.insert)(_deliveries)
-        statement = statement.on_conflict_do_update(
-            index_elements=["alert_id", "slot"],
-            set_={
-                "delivery_id": statement.excluded.delivery_id,
-                "received_at": statement.excluded.received_at,
-            },
-        )
-        uow.execute(statement, [slots[place] for place in sorted(slots)])
+    last_wins = "ON CONFLICT (alert_id, slot) DO UPDATE SET delivery_id = excluded.delivery_id, received_at = excluded.received_at"
+    bulk.insert(uow, _deliveries, [slots[place] for place in sorted(slots)], last_wins)
 
 
 def new_row(source: SourceFacts, episode: Episode) -> dict[str, Any]:
@@ -236,18 +219,6 @@ _CHANGED_COLUMNS = (
     "severity", "entities", "late", "resolved_at", "ended_at", "ended_by", "incident_id", "rule", "group_key", "why",
     "recurrence_of",
 )  # fmt: skip
-_PLAIN = {"synchronize_session": False}
-_BY_ID = _alerts.c.id == bindparam("row")
-_END = update(_alerts).where(_BY_ID).values(ended_at=bindparam("at"), ended_by=bindparam("by"))
-_COUNT = update(_alerts).where(_BY_ID).values({name: bindparam(f"new_{name}") for name in _COUNTED_COLUMNS})
-_CHANGE = (
-    update(_alerts)
-    .where(_BY_ID)
-    .values(
-        {name: bindparam(f"new_{name}") for name in (*_COUNTED_COLUMNS, *_CHANGED_COLUMNS)}
-        | {"indexed_at": None}
-    )
-)
 
 
 def _episode(row: RowMapping) -> Episode:
@@ -267,12 +238,16 @@ def _only_counted(episode: Episode) -> bool:
 
 
 def _counts(episode: Episode) -> dict[str, Any]:
-    return {"row": episode.id} | {f"new_{name}": getattr(episode, name) for name in _COUNTED_COLUMNS}
+    return {"id": episode.id} | {name: getattr(episode, name) for name in _COUNTED_COLUMNS}
 
 
 def _changes(episode: Episode) -> dict[str, Any]:
-    values = {f"new_{name}": getattr(episode, name) for name in _CHANGED_COLUMNS}
-    return values | {"new_severity": episode.severity.value, "new_entities": _stored_entities(episode)}
+    values = {name: getattr(episode, name) for name in _CHANGED_COLUMNS}
+    return values | {
+        "severity": episode.severity.value,
+        "entities": _stored_entities(episode),
+        "indexed_at": None,
+    }
 
 
 def _stored_entities(episode: Episode) -> list[dict[str, str]]:

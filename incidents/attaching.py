@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select, update
 
-from core.db import UnitOfWork, is_postgres
+from core import bulk
+from core.db import UnitOfWork
 from core.ids import new_id
 from core.types import Severity
 from incidents import keys, repeats
@@ -22,7 +22,7 @@ from incidents.schema import alert_facts
 from incidents.stages import NOISE, least_trust
 
 _incidents: Any = Incident.__table__
-_LIVE = text("closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL")
+_FIRST_WINS = "ON CONFLICT (group_key) WHERE closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL DO NOTHING"
 _MAX_WORDS = 200
 
 
@@ -215,8 +215,8 @@ def _load(uow: UnitOfWork, group_keys: Iterable[str], ids: set[UUID]) -> list[Ca
         select(_incidents)
         .where(
             _incidents.c.closed_at.is_(None),
-            _incidents.c.id.in_(list(ids))
-            | (_incidents.c.group_key.in_(keyed) & _incidents.c.group_released_at.is_(None)),
+            bulk.among(uow, _incidents.c.id, ids)
+            | (bulk.among(uow, _incidents.c.group_key, keyed) & _incidents.c.group_released_at.is_(None)),
         )
         .order_by(_incidents.c.id)
         .with_for_update()
@@ -250,13 +250,8 @@ def _insert(uow: UnitOfWork, source: SourceFacts, fresh: dict[str, Case], by_id:
     while pending:
         for case, key in zip(pending.values(), keys.take(uow, len(pending)), strict=True):
             case.key = key
-        insert = (postgresql.insert if is_postgres(uow) else sqlite.insert)(_incidents)
-        statement = insert.on_conflict_do_nothing(index_elements=["group_key"], index_where=_LIVE)
-        stored = set(
-            uow.scalars(
-                statement.returning(_incidents.c.id), [_row(uow, source, case) for case in pending.values()]
-            )
-        )
+        rows = [_row(uow, source, case) for case in pending.values()]
+        stored = bulk.insert(uow, _incidents, rows, _FIRST_WINS, returning=True)
         lost = {key: case for key, case in pending.items() if case.id not in stored}
         by_id.update({case.id: case for case in pending.values() if case.id in stored})
         joined = {case.group_key: case for case in _load(uow, lost, set())} if lost else {}

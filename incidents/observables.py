@@ -7,15 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from connectors.entities import entity
-from core import journal
+from core import bulk, journal
 from core.actors import Actor
 from core.auth import permissions
-from core.db import UnitOfWork, is_postgres
+from core.db import UnitOfWork
 from core.errors import Invalid, NotFound
 from core.ids import new_id
 from core.journal import Fact
@@ -68,22 +67,13 @@ def note(uow: UnitOfWork, seen: Iterable[Seen]) -> None:
             in_incidents[one.incident_id, of, one.role] = row
     if not values:
         return
-    insert = postgresql.insert if is_postgres(uow) else sqlite.insert
-    uow.execute(insert(_observables).on_conflict_do_nothing(), [values[key] for key in sorted(values)])
+    bulk.insert(uow, _observables, [values[key] for key in sorted(values)], "ON CONFLICT DO NOTHING")
     for rows, owner, where in (
         (in_alerts, "alert_id", "alert_id IS NOT NULL"),
         (in_incidents, "incident_id", "alert_id IS NULL"),
     ):
-        if rows:
-            into = insert(_sightings)
-            uow.execute(
-                into.on_conflict_do_update(
-                    index_elements=[owner, "observable_id", "role"],
-                    index_where=text(where),
-                    set_={"last_seen": into.excluded.last_seen},
-                ),
-                [rows[key] for key in sorted(rows)],
-            )
+        known = f"ON CONFLICT ({owner}, observable_id, role) WHERE {where} DO UPDATE SET last_seen = excluded.last_seen"
+        bulk.insert(uow, _sightings, [rows[key] for key in sorted(rows)], known)
 
 
 def attach(
