@@ -278,7 +278,9 @@ KIND = work.register(
         lease=timedelta(seconds=90),  # longer than any exchange (execute.MOST_SECONDS)
         max_attempts=8,
         backoff=_AGAIN_AFTER,
-        concurrency=6,
+        concurrency=16,
         on_park=_parked,
+        lane="instance",
+        lane_batches=4,
     )
 )

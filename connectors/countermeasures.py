@@ -241,6 +241,7 @@ KIND = work.register(
         handle=handle,
         batch=1,
         lease=timedelta(seconds=90),
-        concurrency=3,
+        concurrency=8,
+        lane="instance",
     )
 )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base
 from core.types import Dated, Identified, Instant, Json, Ref, Versioned
-from core.work import Work, due_index
+from core.work import Work, due_index, lane_index
 
 # The states of a call. Intended and calling are on their way; held and unknown wait for a person; the rest is final.
 INTENDED, CALLING, HELD, UNKNOWN = "intended", "calling", "held", "unknown"
@@ -59,6 +59,7 @@ class ActionCall(Identified, Dated, Work, Base):
     __tablename__ = "action_calls"
     __table_args__ = (
         due_index("action_calls"),
+        lane_index("action_calls", "instance"),
         Index("ix_action_calls_subject", "subject_kind", "subject_id", "id"),
         Index("ix_action_calls_action", "action", "id"),
         Index("ix_action_calls_aside", "id", postgresql_where=_ASIDE, sqlite_where=_ASIDE),
@@ -116,6 +117,7 @@ class Countermeasure(Identified, Dated, Work, Base):
     __tablename__ = "countermeasures"
     __table_args__ = (
         due_index("countermeasures"),
+        lane_index("countermeasures", "instance"),
         Index("ix_countermeasures_subject", "subject_kind", "subject_id", "id"),
         Index(
             "ix_countermeasures_standing", "entity_type", "entity_value",

@@ -25,8 +25,10 @@ PUBLISH_EVERY = timedelta(milliseconds=20)  # what is said within this goes out 
 class Dispatcher:
     """Runs work of this process on a thread pool: at most `concurrency` drains of each kind at a time."""
 
-    def __init__(self, threads: int = 12) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="work")
+    def __init__(self) -> None:
+        # A thread for every drain: what waits for a far end must not keep the others from beginning.
+        threads = sum(kind.concurrency for kind in work.kinds().values())
+        self._pool = ThreadPoolExecutor(max(threads, 1), thread_name_prefix="work")
         self._lock = threading.Lock()
         self._running: dict[str, int] = {}
         self._again: set[str] = set()

@@ -11,10 +11,11 @@ from sqlalchemy import ColumnElement, Index, String, Text, and_, delete, func, o
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import logs
+from core import lanes, logs
 from core.actors import Actor
 from core.db import UnitOfWork, database_now, reading, unit_of_work
 from core.errors import NotFound, TocsinError
+from core.lanes import Lane, is_due
 from core.types import Instant
 
 log = logs.get(__name__)
@@ -44,6 +45,12 @@ def due_index(table: str) -> Index:
     return Index(f"ix_{table}_due", "due_at", postgresql_where=where, sqlite_where=where)
 
 
+def lane_index(table: str, column: str) -> Index:
+    """The partial index that finds the due rows of one lane; goes into `__table_args__` beside due_index()."""
+    where = text("due_at IS NOT NULL")
+    return Index(f"ix_{table}_lane", column, "due_at", postgresql_where=where, sqlite_where=where)
+
+
 @dataclass(frozen=True)
 class Backoff:
     """How long to wait before the next attempt: first × factor^n up to cap, ± a fifth."""
@@ -71,7 +78,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class WorkKind:
-    """One kind of durable work: the table, who handles claimed rows, how many, how long, how often."""
+    """One kind of durable work: the table, who handles claimed rows, how many, how long, how often.
+
+    `lane` names the column that says on which far end a row waits: a batch is of one lane, and at most `lane_batches` of a
+    lane are in hand in a process, so that a far end that hangs cannot hold all `concurrency` threads.
+    """
 
     name: str
     model: Any
@@ -83,6 +94,8 @@ class WorkKind:
     concurrency: int = 2
     on_park: Callable[[UnitOfWork, UUID, str], None] | None = None
     keep: bool = True  # False: a finished row is deleted, nobody will ask for it again
+    lane: str | None = None  # a text column; its table has lane_index()
+    lane_batches: int = 2
 
 
 @dataclass(frozen=True)
@@ -110,16 +123,19 @@ def kinds() -> dict[str, WorkKind]:
     return dict(_kinds)
 
 
-def claim(kind: WorkKind, limit: int) -> list[Claim]:
-    """Take up to `limit` due rows, oldest first, each under a lease with a new fencing number."""
+def claim(kind: WorkKind, limit: int, lane: Lane | None = None) -> list[Claim]:
+    """Take up to `limit` due rows (of one lane), oldest first, each under a lease with a new fencing number."""
     model = kind.model
-    with reading() as session:  # a look costs no write lock, and mostly there is nothing
-        if session.scalar(select(model.id).where(*_is_due(model, database_now(session))).limit(1)) is None:
-            return []
+    if lane is None:
+        with reading() as session:  # a look costs no write lock, and mostly there is nothing
+            look = select(model.id).where(*is_due(model, database_now(session))).limit(1)
+            if session.scalar(look) is None:
+                return []
+    of_lane = [getattr(model, kind.lane) == lane.name] if lane is not None and kind.lane is not None else []
     with unit_of_work() as uow:
         picked = (
             select(model.id)
-            .where(*_is_due(model, uow.now))
+            .where(*is_due(model, uow.now), *of_lane)
             .order_by(model.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -212,10 +228,33 @@ def transactional(kind_name: str, do: Callable[[UnitOfWork, Any], None]) -> Call
 def drain(name: str, stop: Callable[[], bool] = lambda: False) -> int:
     """Claim and handle until nothing of this kind is due, or `stop()`; returns how many rows were handled."""
     kind, handled = _kinds[name], 0
-    while not stop() and (claims := claim(kind, kind.batch)):
-        handled += len(claims)
-        _run(kind, claims)
+    while not stop():
+        done = _one_batch(kind) if kind.lane is None else _one_batch_of_a_lane(kind)
+        if not done:
+            break
+        handled += done
     return handled
+
+
+def _one_batch(kind: WorkKind) -> int:
+    claims = claim(kind, kind.batch)
+    if claims:
+        _run(kind, claims)
+    return len(claims)
+
+
+def _one_batch_of_a_lane(kind: WorkKind) -> int:
+    with reading() as session:
+        waiting = lanes.waiting(session, kind, database_now(session))
+    while waiting:
+        with lanes.entered(kind, waiting) as lane:
+            if lane is None:
+                return 0
+            if claims := claim(kind, kind.batch, lane):
+                _run(kind, claims)
+                return len(claims)
+        waiting.remove(lane)  # another worker was quicker: look at the next one
+    return 0
 
 
 def due(session: Session) -> list[str]:
@@ -224,7 +263,7 @@ def due(session: Session) -> list[str]:
     return [
         kind.name
         for kind in _kinds.values()
-        if session.scalar(select(kind.model.id).where(*_is_due(kind.model, at)).limit(1)) is not None
+        if session.scalar(select(kind.model.id).where(*is_due(kind.model, at)).limit(1)) is not None
     ]
 
 
@@ -235,7 +274,7 @@ def counts(session: Session) -> list[WorkCount]:
     for kind in _kinds.values():
         model = kind.model
         waiting, oldest = session.execute(
-            select(func.count(), func.min(model.due_at)).where(*_is_due(model, at))
+            select(func.count(), func.min(model.due_at)).where(*is_due(model, at))
         ).one()
         leased = session.scalar(select(func.count()).where(model.due_at.is_not(None), model.lease_until > at))
         parked = session.scalar(select(func.count()).where(model.parked_at.is_not(None)))
@@ -285,14 +324,6 @@ def _write(uow: UnitOfWork, kind: WorkKind, claim: Claim, **values: Any) -> None
     assert isinstance(done, CursorResult)
     if done.rowcount != 1:
         raise LostLease(f"{kind.name} {claim.id} was taken over by another worker")
-
-
-def _is_due(model: Any, at: datetime) -> list[Any]:
-    return [
-        model.due_at.is_not(None),
-        model.due_at <= at,
-        (model.lease_until.is_(None)) | (model.lease_until <= at),
-    ]
 
 
 def _ours(model: Any, claims: Sequence[Claim]) -> list[ColumnElement[bool]]:

@@ -81,7 +81,8 @@ class Undeliverable(Exception):
 @dataclass(frozen=True)
 class Channel:
     """One way of reaching somebody. `from_text` reads a short address ("a@b.example", "#soc"); `shown` is an
-    address in words without secrets. One that does not `reaches_out` only shows things in our own pages.
+    address in words without secrets. One that does not `reaches_out` only shows things in our own pages. `many_ends`: each
+    address is a server of its own, so that one that hangs holds up itself alone; `shown` then tells them apart.
     """
 
     name: str
@@ -93,3 +94,4 @@ class Channel:
     from_text: Callable[[str], dict[str, str]] = lambda text: {"to": text}
     shown: Callable[[Mapping[str, str]], str] = lambda address: next(iter(address.values()), "")
     reaches_out: bool = True
+    many_ends: bool = False

@@ -50,6 +50,7 @@ def message(
     new = Message(
         created_at=uow.now,
         channel=channel,
+        lane=registry.lane(channel, shown),
         shown=shown,
         address=seal(json.dumps(address), _PURPOSE) if address else None,
         user_id=user_id,
@@ -231,6 +232,14 @@ def _tell(uow: UnitOfWork, row: Message, verb: Verb) -> None:
 
 MESSAGES = work.register(
     work.WorkKind(
-        "notify.messages", Message, _handle, batch=5, max_attempts=6, concurrency=3, on_park=_parked
+        "notify.messages",
+        Message,
+        _handle,
+        batch=1,  # one after the other: a slow far end must not hold up messages to others
+        max_attempts=6,
+        concurrency=8,
+        on_park=_parked,
+        lane="lane",
+        lane_batches=3,
     )
 )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core.db import Base
 from core.ids import new_id
 from core.types import Dated, Identified, Instant, Json, Severity, Versioned
-from core.work import Work, due_index
+from core.work import Work, due_index, lane_index
 
 
 class Urgency(StrEnum):
@@ -232,6 +232,7 @@ class PageAttempt(Identified, Dated, Work, Base):
     contact_id: Mapped[UUID | None] = mapped_column(Uuid)
     send_id: Mapped[UUID] = mapped_column(Uuid, default=new_id)
     channel: Mapped[str] = mapped_column(Text)
+    lane: Mapped[str] = mapped_column(Text)  # the far end it waits for
     shown: Mapped[str] = mapped_column(Text)
     position: Mapped[int] = mapped_column(default=0)
     tries: Mapped[int] = mapped_column(default=1)
@@ -244,7 +245,7 @@ class PageAttempt(Identified, Dated, Work, Base):
     answer: Mapped[str | None] = mapped_column(Text)
     failure: Mapped[str | None] = mapped_column(Text)
 
-    __table_args__ = (due_index("page_attempts"),)
+    __table_args__ = (due_index("page_attempts"), lane_index("page_attempts", "lane"))
 
 
 class Message(Identified, Dated, Work, Base):
@@ -253,6 +254,7 @@ class Message(Identified, Dated, Work, Base):
     __tablename__ = "messages"
 
     channel: Mapped[str] = mapped_column(Text)
+    lane: Mapped[str] = mapped_column(Text)  # the far end it waits for
     shown: Mapped[str] = mapped_column(Text)
     address: Mapped[str | None] = mapped_column(Text)  # sealed; None when a contact method is used
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
@@ -273,7 +275,11 @@ class Message(Identified, Dated, Work, Base):
     answer: Mapped[str | None] = mapped_column(Text)
     failure: Mapped[str | None] = mapped_column(Text)
 
-    __table_args__ = (due_index("messages"), Index(None, "subject_kind", "subject_id"))
+    __table_args__ = (
+        due_index("messages"),
+        lane_index("messages", "lane"),
+        Index(None, "subject_kind", "subject_id"),
+    )
 
 
 class InboxItem(Identified, Dated, Base):

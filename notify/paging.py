@@ -13,7 +13,7 @@ from core.db import UnitOfWork, unit_of_work
 from core.ids import new_id
 from core.journal import Fact, Verb, record
 from core.types import Ref
-from notify import facts, reaching
+from notify import facts, reaching, registry
 from notify.escalation import Move, next_move
 from notify.models import (
     AttemptState,
@@ -136,6 +136,7 @@ def try_ways(uow: UnitOfWork, target: PageTarget, wanted: reaching.Wanted) -> No
                 user_id=target.user_id,
                 contact_id=method.contact_id,
                 channel=method.channel,
+                lane=registry.lane(method.channel, method.shown),
                 shown=method.shown,
                 position=position,
                 urgency=target.urgency,

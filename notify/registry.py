@@ -13,6 +13,11 @@ def all_channels() -> dict[str, Channel]:
     return {channel.name: channel for channel in discover("notify.channels", "channel").values()}
 
 
+def lane(channel: str, shown: str) -> str:
+    """The far end that a notification by this channel to this address waits for (at most 120 characters)."""
+    return f"{channel} {shown}"[:120] if get(channel).many_ends else channel
+
+
 def get(name: str) -> Channel:
     """The channel called `name`; raises NotFound naming those there are."""
     try:

@@ -221,6 +221,7 @@ def _again(uow: UnitOfWork, attempt: PageAttempt) -> None:
             contact_id=attempt.contact_id,
             send_id=attempt.send_id,
             channel=attempt.channel,
+            lane=attempt.lane,
             shown=attempt.shown,
             position=attempt.position,
             tries=attempt.tries + 1,
@@ -265,7 +266,8 @@ ATTEMPTS = work.register(
         _handle,
         batch=10,
         lease=timedelta(seconds=60),
-        concurrency=4,
+        concurrency=12,
         on_park=_parked,
+        lane="lane",
     )
 )

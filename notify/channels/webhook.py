@@ -57,4 +57,5 @@ channel = Channel(
     ),
     from_text=lambda text: {"url": text},
     shown=lambda address: urlsplit(address.get("url", "")).hostname or "webhook",
+    many_ends=True,
 )
