@@ -261,18 +261,6 @@ def upgrade() -> None:
     sa.Column('value', sa.Float(), nullable=False),
     sa.PrimaryKeyConstraint('name', 'labels', name=op.f('pk_metric_counts'))
     )
-    op.create_table('processes',
-    sa.Column('role', sa.String(length=16), nullable=False),
-    sa.Column('host', sa.String(length=200), nullable=False),
-    sa.Column('pid', sa.Integer(), nullable=False),
-    sa.Column('version', sa.String(length=32), nullable=False),
-    sa.Column('started_at', Instant(), nullable=False),
-    sa.Column('seen_at', Instant(), nullable=False),
-    sa.Column('connections', sa.Integer(), nullable=False),
-    sa.Column('memory', sa.BigInteger(), nullable=False),
-    sa.Column('id', sa.Uuid(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_processes'))
-    )
     op.create_table('observables',
     sa.Column('type', sa.String(length=32), nullable=False),
     sa.Column('value', sa.Text(), nullable=False),
@@ -348,6 +336,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_playbook_versions')),
     sa.UniqueConstraint('key', 'digest', name=op.f('uq_playbook_versions_key_digest')),
     sa.UniqueConstraint('key', 'number', name=op.f('uq_playbook_versions_key_number'))
+    )
+    op.create_table('processes',
+    sa.Column('role', sa.String(length=16), nullable=False),
+    sa.Column('host', sa.String(length=200), nullable=False),
+    sa.Column('pid', sa.Integer(), nullable=False),
+    sa.Column('version', sa.String(length=32), nullable=False),
+    sa.Column('started_at', Instant(), nullable=False),
+    sa.Column('seen_at', Instant(), nullable=False),
+    sa.Column('connections', sa.Integer(), nullable=False),
+    sa.Column('memory', sa.BigInteger(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_processes'))
     )
     op.create_table('protected_entities',
     sa.Column('kind', sa.String(length=16), nullable=False),
