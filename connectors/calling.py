@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from connectors import blocklist, calls, execute, facts, instances, rails, regis
 from connectors.contract import Action, ActionFailed
 from connectors.execute import Answer, Product
 from connectors.models import CALLING, FAILED, HELD, INTENDED, SUCCEEDED, UNKNOWN, ActionCall
-from core import callbacks, logs, work
+from core import callbacks, crashpoints, logs, work
 from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import NotFound, TocsinError
@@ -21,6 +22,7 @@ log = logs.get(__name__)
 
 MOST_ASKED = 6  # how often a product is asked whether something happened, before a person is
 _ASK_AFTER = Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=1))
+_SETTLING = timedelta(seconds=3)
 _AGAIN_AFTER = Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=5))
 PORTS = {"blocklist": blocklist.Port()}
 
@@ -28,6 +30,8 @@ PORTS = {"blocklist": blocklist.Port()}
 @dataclass(frozen=True)
 class Job:
     """A claimed call with what is needed to do it; `began` when an earlier worker may have done it already.
+
+    `settled`: whatever that worker began must have ended by now, so that "it has not happened" can be believed.
 
     `inputs` are the call's as they are sent: addresses to call back at have their proof, which is kept nowhere.
     """
@@ -37,13 +41,14 @@ class Job:
     action: Action
     product: Product
     began: bool
+    settled: bool
     inputs: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What to write: done, wait (ask again whether it has ended), failed, again (call again), ask (whether it happened),
-    or unknown.
+    settling (it has not happened yet, and still may), or unknown.
     """
 
     kind: str
@@ -65,8 +70,7 @@ def _one(claim: Claim) -> None:
         return
     outcome = _do(job)
     outcome = replace(outcome, why=callbacks.hidden(outcome.why))
-    with unit_of_work() as uow:
-        _write(uow, job, outcome)
+    work.write_down(partial(_write, job=job, outcome=outcome))
 
 
 # ------------------------------------------------------------------------------------------------ before the call
@@ -95,6 +99,7 @@ def _prepare(claim: Claim) -> Job | None:
             work.finish(uow, KIND, claim)
             return None
         began = row.state == CALLING and row.polling_until is None
+        settled = row.error is not None or _settled(row, action, uow.now)
         if row.state == INTENDED:
             if _hold(uow, row, claim):
                 return None
@@ -102,7 +107,13 @@ def _prepare(claim: Claim) -> Job | None:
             calls.tell(uow, actor_of(row), row, facts.ACTION_ATTEMPTED)
             uow.flush()
     inputs = callbacks.proven(row.inputs, row.run) if row.run is not None else row.inputs
-    return Job(claim, row, action, product, began, inputs)
+    return Job(claim, row, action, product, began, settled, inputs)
+
+
+def _settled(row: ActionCall, action: Action, now: datetime) -> bool:
+    """Whether a request that a dead worker may have sent is too old to be still at work in the product."""
+    most = min(action.request.timeout, execute.MOST_SECONDS) if action.request else execute.MOST_SECONDS
+    return row.called_at is None or now >= row.called_at + timedelta(seconds=most)
 
 
 def _owned(uow: UnitOfWork, claim: Claim) -> ActionCall:
@@ -140,12 +151,24 @@ def _do(job: Job) -> Outcome:
                 return Outcome("unknown", why=why)
             if _happened(job):
                 return Outcome("done", Answer(dict(call.output or {}), {"probe": "It had happened."}))
+            if not job.settled:
+                return Outcome("settling", why="It has not happened yet, but what was begun may still be on its way.")
+            _begin_anew(job)
+        crashpoints.reached("call.before")
         answer = execute.perform(action, job.product, job.inputs, call.key, PORTS)
+        crashpoints.reached("call.after")
     except _Unanswered as error:
         return Outcome("ask", why=error.message)
     except ActionFailed as error:
         return judge(error, action, call.tries, call.most_tries)
     return Outcome("wait" if action.poll is not None else "done", answer)
+
+
+def _begin_anew(job: Job) -> None:
+    """It had not happened: it is called once more, and this is a new beginning for whoever has to find out."""
+    with unit_of_work() as uow:
+        row = _owned(uow, job.claim)
+        row.called_at, row.error = uow.now, None
 
 
 class _Unanswered(TocsinError):
@@ -194,6 +217,9 @@ def _write(uow: UnitOfWork, job: Job, outcome: Outcome) -> None:
         row.state, row.note = INTENDED, outcome.why[:2000]
         wait = timedelta(seconds=outcome.wait) if outcome.wait is not None else _AGAIN_AFTER.after(row.tries)
         work.later(uow, KIND, claim, uow.now + wait)
+    elif outcome.kind == "settling":
+        row.note = outcome.why
+        work.later(uow, KIND, claim, uow.now + _SETTLING)
     elif outcome.kind == "ask" and claim.attempts < MOST_ASKED:
         row.note = outcome.why[:2000]
         work.retry(uow, KIND, claim, outcome.why, uow.now + _ASK_AFTER.after(claim.attempts))
@@ -201,6 +227,7 @@ def _write(uow: UnitOfWork, job: Job, outcome: Outcome) -> None:
         _fail(uow, row, claim, outcome.why)
     else:
         _unknown(uow, row, claim, outcome.why)
+    crashpoints.reached("call.outcome")
 
 
 def _wait(uow: UnitOfWork, row: ActionCall, job: Job) -> None:
@@ -275,7 +302,6 @@ KIND = work.register(
         model=ActionCall,
         handle=handle,
         batch=1,  # a slow product must not hold up calls to others
-        lease=timedelta(seconds=90),  # longer than any exchange (execute.MOST_SECONDS)
         max_attempts=8,
         backoff=_AGAIN_AFTER,
         concurrency=16,

@@ -240,7 +240,6 @@ KIND = work.register(
         model=Countermeasure,
         handle=handle,
         batch=1,
-        lease=timedelta(seconds=90),
         concurrency=8,
         lane="instance",
     )

@@ -16,7 +16,7 @@ from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.pool import QueuePool
 
-from core import clock
+from core import clock, crashpoints
 from core.errors import Unavailable
 from core.settings import Settings, settings
 from core.types import Instant, from_micros
@@ -176,7 +176,9 @@ def unit_of_work() -> Iterator[UnitOfWork]:
             try:
                 yield uow
                 uow.write_rows()
+                crashpoints.reached("commit.before")
                 uow.commit()
+                crashpoints.reached("commit.after")
             except OperationalError as error:
                 uow.rollback()
                 if error.connection_invalidated or _unreachable(error):

@@ -1,24 +1,28 @@
 """Durable work: rows say what must be done and when; this claims, leases, finishes, retries and parks them."""
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Index, String, Text, and_, delete, func, or_, select, text, update
+from sqlalchemy import Index, String, Text, delete, func, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import lanes, logs
+from core import lanes, leases, logs
 from core.actors import Actor
 from core.db import UnitOfWork, database_now, reading, unit_of_work
-from core.errors import NotFound, TocsinError
+from core.errors import NotFound, TocsinError, Unavailable
 from core.lanes import Lane, is_due
+from core.leases import LEASE
 from core.types import Instant
 
 log = logs.get(__name__)
+
+_PATIENCE = timedelta(minutes=1)
 
 
 class LostLease(TocsinError):
@@ -88,7 +92,7 @@ class WorkKind:
     model: Any
     handle: Callable[[list[Claim]], None]
     batch: int = 20
-    lease: timedelta = timedelta(seconds=60)
+    lease: timedelta = LEASE
     max_attempts: int = 8
     backoff: Backoff = field(default_factory=Backoff)
     concurrency: int = 2
@@ -160,7 +164,7 @@ def finish_all(uow: UnitOfWork, kind: WorkKind, claims: Sequence[Claim]) -> None
     """Finish many rows in one statement; raises LostLease unless every one was still ours."""
     model = kind.model
     uow.flush()
-    ours = [model.lease_until.is_not(None), or_(*_ours(model, claims))]
+    ours = leases.ours(model, claims)
     change = (
         update(model).where(*ours).values(due_at=None, lease_until=None, attempts=0, error=None)
         if kind.keep
@@ -297,11 +301,32 @@ def replay(uow: UnitOfWork, actor: Actor, name: str, row: UUID) -> None:
     uow.wake(name)
 
 
+def write_down(write: Callable[[UnitOfWork], None]) -> None:
+    """Commit what came of something done outside, waiting up to a minute while the database is away.
+
+    `write` is called with a new unit of work each time; it must be fenced, for a commit may have come through whose
+    answer was lost. Raises Unavailable when the database stays away.
+    """
+    end = time.monotonic() + _PATIENCE.total_seconds()
+    while True:
+        try:
+            with unit_of_work() as uow:
+                write(uow)
+            return
+        except Unavailable:
+            if time.monotonic() > end:
+                raise
+            time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - spreads load, guards nothing
+
+
 def _run(kind: WorkKind, claims: list[Claim]) -> None:
     try:
-        kind.handle(claims)
+        with leases.held(kind, claims):
+            kind.handle(claims)
     except LostLease as error:
         log.warning("lost a lease of %s", kind.name, extra={"reason": error.message})
+    except Unavailable as error:  # no fault of the row's: its lease ends, and it is taken up again
+        log.warning("the database was away from work of %s", kind.name, extra={"reason": error.message})
     except Exception as error:  # a worker's outermost loop: whatever went wrong is kept on the row
         log.exception("work of %s failed", kind.name)
         for held in claims:
@@ -324,10 +349,3 @@ def _write(uow: UnitOfWork, kind: WorkKind, claim: Claim, **values: Any) -> None
     assert isinstance(done, CursorResult)
     if done.rowcount != 1:
         raise LostLease(f"{kind.name} {claim.id} was taken over by another worker")
-
-
-def _ours(model: Any, claims: Sequence[Claim]) -> list[ColumnElement[bool]]:
-    by_fence: dict[int, list[UUID]] = {}
-    for held in claims:
-        by_fence.setdefault(held.fence, []).append(held.id)
-    return [and_(model.fence == fence, model.id.in_(ids)) for fence, ids in by_fence.items()]

@@ -67,7 +67,7 @@ def _handle(claims: list[work.Claim]) -> None:
 
 KIND = work.register(
     work.WorkKind(
-        "incidents.upkeep", Upkeep, _handle, batch=1, lease=timedelta(minutes=5), max_attempts=1_000_000
+        "incidents.upkeep", Upkeep, _handle, batch=1, max_attempts=1_000_000
     )
 )
 """Chores are tried for ever: a parked one would let alerts grow old unseen."""

@@ -317,7 +317,6 @@ KIND = work.register(
         model=Delivery,
         handle=handle,
         batch=100,
-        lease=timedelta(seconds=60),
         max_attempts=5,
         concurrency=2,
         on_park=_parked,

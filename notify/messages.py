@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from core import work
+from core import crashpoints, work
 from core.actors import Actor, ActorKind
 from core.auth import users
 from core.db import UnitOfWork, unit_of_work
@@ -159,9 +159,12 @@ def _handle(claims: list[work.Claim]) -> None:
             job = _intend(uow, claim)
         if job is None:
             continue
-        outcome = sending.send(job)
-        with unit_of_work() as uow:
-            _conclude(uow, claim, outcome)
+        _send_and_tell(claim, job)
+
+
+def _send_and_tell(claim: work.Claim, job: sending.Job) -> None:
+    outcome = sending.send(job)
+    work.write_down(lambda uow: _conclude(uow, claim, outcome))
 
 
 def _intend(uow: UnitOfWork, claim: work.Claim) -> sending.Job | None:
@@ -196,6 +199,7 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: sending.Outcome) -> N
         outcome.answer,
         outcome.failure,
     )
+    crashpoints.reached("send.outcome")
     if outcome.state in (AttemptState.sent, AttemptState.muzzled):
         row.state = outcome.state
         work.finish(uow, MESSAGES, claim)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from core import work
+from core import crashpoints, work
 from core.actors import SYSTEM
 from core.db import UnitOfWork, unit_of_work
 from core.settings import settings
@@ -75,7 +75,9 @@ def send(job: Job) -> Outcome:
         return round((time.monotonic() - began) * 1000)
 
     try:
+        crashpoints.reached("send.before")
         sent = channel.send(job.outgoing, job.address, job.context)
+        crashpoints.reached("send.after")
     except Undeliverable as error:
         if error.muzzled:
             return Outcome(AttemptState.muzzled, answer=MUZZLED)
@@ -113,8 +115,7 @@ def _handle(claims: list[work.Claim]) -> None:
 
 def _send_and_tell(claim: work.Claim, job: Job) -> None:
     outcome = send(job)
-    with unit_of_work() as uow:
-        _conclude(uow, claim, outcome)
+    work.write_down(lambda uow: _conclude(uow, claim, outcome))
 
 
 def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | None:
@@ -184,6 +185,7 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: Outcome) -> None:
     attempt.latency_ms, attempt.receipt = outcome.latency_ms, outcome.receipt
     attempt.answer, attempt.failure = outcome.answer, outcome.failure
     work.finish(uow, ATTEMPTS, claim)
+    crashpoints.reached("send.outcome")
     good = outcome.state in (AttemptState.sent, AttemptState.muzzled)
     body = {
         "attempt": str(attempt.id),
@@ -265,7 +267,6 @@ ATTEMPTS = work.register(
         PageAttempt,
         _handle,
         batch=10,
-        lease=timedelta(seconds=60),
         concurrency=12,
         on_park=_parked,
         lane="lane",

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from core import logs, work
+from core import crashpoints, logs, work
 from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, database_now, reading, unit_of_work
 from core.errors import TocsinError
@@ -69,6 +69,7 @@ def _drive(claims: list[work.Claim]) -> None:
     driven = _worked_out(claims)
     with unit_of_work() as uow:
         _write(uow, driven)
+        crashpoints.reached("run.outcome")
 
 
 def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
