@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from core.actors import SYSTEM
+from core.auth import users
 from core.auth.models import User
 from core.db import UnitOfWork
 from core.settings import settings
@@ -15,8 +16,21 @@ from notify.escalation import Target
 from notify.models import Policy
 from notify.oncall import editing, policy_editing
 
+PLACEHOLDER = "admin@localhost"  # until the first administrator says who they are
 SCHEDULE = "Primary"
 POLICY = "default"
+
+
+def administrator(uow: UnitOfWork, *, email: str, name: str) -> User:
+    """The first administrator under their own name: a new user, or the placeholder that a first start has made.
+
+    Raises Invalid, Conflict.
+    """
+    held = users.by_email(uow, PLACEHOLDER)
+    if held is None or held.password is not None or not users.nobody_yet(uow):
+        return users.create(uow, SYSTEM, email=email, name=name, roles=["administrator", "responder"])
+    users.readdress(uow, SYSTEM, held.id, email)
+    return users.change(uow, SYSTEM, held.id, name=name, roles=["administrator", "responder"])
 
 
 def on_call(uow: UnitOfWork, people: Sequence[User], *, zone: str = "UTC") -> Policy:
@@ -51,7 +65,7 @@ def on_call(uow: UnitOfWork, people: Sequence[User], *, zone: str = "UTC") -> Po
 def reachable(uow: UnitOfWork, person: User) -> None:
     """Give a person the inbox, and their mail address when mail is set up; what they have already stays."""
     ways: list[tuple[str, dict[str, Any]]] = [("inbox", {"user": str(person.id)})]
-    if settings().smtp_url and not person.email.endswith("@localhost"):
+    if settings().smtp_url and person.email != PLACEHOLDER:
         ways.append(("email", {"to": person.email}))
     has = {method.channel for method in queries.contact_methods(uow, person.id)}
     for channel, address in ways:

@@ -25,18 +25,13 @@ def command(email: str, name: str | None, password: str | None, as_json: bool) -
     serving.seed()
     serving.first_playbooks(given)
     with reading() as session:
-        if users.by_email(session, email) is not None:
+        known = users.by_email(session, email)
+        if known is not None and known.password is not None:
             raise Conflict(f"{email} is already a user; sign in, or use another address.")
     secret = password or click.prompt("Password", hide_input=True, confirmation_prompt=True)
     hashed = users.hash_password(secret)
     with unit_of_work() as uow:
-        user = users.create(
-            uow,
-            SYSTEM,
-            email=email,
-            name=name or email.partition("@")[0],
-            roles=["administrator", "responder"],
-        )
+        user = first_steps.administrator(uow, email=email, name=name or email.partition("@")[0])
         users.set_password(uow, SYSTEM, user.id, hashed)
         first_steps.on_call(uow, [user])
     told = {"id": str(user.id), "email": user.email}

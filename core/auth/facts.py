@@ -4,6 +4,7 @@ from core.journal import declare
 
 USER_CREATED = declare("user.created", "added a user")
 USER_CHANGED = declare("user.changed", "changed a user")
+ADDRESS_CHANGED = declare("user.address_changed", "changed a user's e-mail address")
 USER_DISABLED = declare("user.disabled", "disabled a user")
 USER_ENABLED = declare("user.enabled", "enabled a user again")
 PASSWORD_SET = declare("user.password_set", "set a password")

@@ -8,6 +8,7 @@ from uuid import UUID
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,12 +17,14 @@ from core.auth import facts, permissions
 from core.auth.models import User, UserSession
 from core.db import UnitOfWork
 from core.errors import Conflict, Invalid, NotFound, Problem
+from core.ids import token_digest
 from core.journal import Fact, record
 from core.secrets import sign, unsign
 from core.types import Ref
 
 _hasher = PasswordHasher()  # argon2id with the library's current recommendation (RFC 9106 low-memory)
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}")
+_NO_ADDRESS = "is not an e-mail address; write one like ana@example.org"
 _WEEK = 7 * 24 * 3600
 MINIMUM_PASSWORD = 12
 
@@ -35,13 +38,12 @@ def create(
     problems = _check(email, name, roles, timezone)
     if problems:
         raise Invalid("The user cannot be added as entered.", problems)
-    if uow.scalar(select(User.id).where(User.email == email)):
-        raise Conflict(f"{email} is already a user.")
     user = User(
         email=email, name=name.strip(), roles=sorted(set(roles)), timezone=timezone, created_at=uow.now
     )
+    _refuse_taken(uow, email)
     uow.add(user)
-    uow.flush()
+    _flush(uow, email)
     told = Fact(facts.USER_CREATED, (_ref(user),), {"roles": user.roles}, {"email": email, "name": user.name})
     record(uow, actor, told)
     return user
@@ -71,6 +73,28 @@ def change(
     user.roles = sorted(set(roles)) if roles is not None else user.roles
     user.timezone, user.locale = timezone or user.timezone, locale or user.locale
     record(uow, actor, Fact(facts.USER_CHANGED, (_ref(user),), {"before": before, "roles": user.roles}))
+    return user
+
+
+def readdress(uow: UnitOfWork, actor: Actor, user_id: UUID, email: str, *, keep: str | None = None) -> User:
+    """Change what a user signs in with and is written to; their sessions end, but for the one of the token `keep`.
+
+    People may change their own, administrators everybody's. Raises Invalid, Conflict (somebody has it), Forbidden.
+    """
+    if actor.user_id != user_id:
+        permissions.require(actor, "user.manage")
+    user, email = get(uow, user_id), email.strip().lower()
+    if not _EMAIL.fullmatch(email):
+        raise Invalid("The address cannot be changed as entered.", [Problem("email", _NO_ADDRESS)])
+    if email == user.email:
+        return user
+    _refuse_taken(uow, email)
+    former, user.email = user.email, email
+    _flush(uow, email)
+    live = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+    others = live.where(UserSession.digest != token_digest(keep)) if keep else live
+    uow.execute(others.values(ended_at=uow.now))
+    record(uow, actor, Fact(facts.ADDRESS_CHANGED, (_ref(user),), {}, {"from": former, "to": email}))
     return user
 
 
@@ -196,6 +220,19 @@ def _ref(user: User) -> Ref:
     return Ref("user", str(user.id))
 
 
+def _refuse_taken(session: Session, email: str) -> None:
+    if session.scalar(select(User.id).where(User.email == email)):
+        raise Conflict(f"{email} is already a user here; each person signs in with an address of their own.")
+
+
+def _flush(uow: UnitOfWork, email: str) -> None:
+    """Write the user; two people who take the same address at the same moment get the sentence, too."""
+    try:
+        uow.flush()
+    except IntegrityError as error:
+        raise Conflict(f"{email} has just become somebody else's; use another address.") from error
+
+
 def _keep_an_administrator(session: Session, leaving: User) -> None:
     others = [u for u in with_role(session, "administrator") if u.id != leaving.id and u.password]
     if not others:
@@ -205,7 +242,7 @@ def _keep_an_administrator(session: Session, leaving: User) -> None:
 def _check(email: str, name: str, roles: Sequence[str], timezone: str) -> list[Problem]:
     problems = []
     if not _EMAIL.fullmatch(email):
-        problems.append(Problem("email", "is not an e-mail address"))
+        problems.append(Problem("email", _NO_ADDRESS))
     if not name.strip() or len(name) > 200:
         problems.append(Problem("name", "needs 1 to 200 characters"))
     if unknown := sorted(set(roles) - set(permissions.ROLES)):

@@ -10,6 +10,8 @@ from core.auth import permissions, sessions, tokens, users
 from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Forbidden, Invalid, TooMany, Unauthenticated
+from core.journal import entries
+from core.types import Ref
 
 PASSWORD = "correct horse battery staple"
 HASHED = users.hash_password(PASSWORD)
@@ -148,3 +150,57 @@ def test_permissions_come_with_roles() -> None:
     assert "user.manage" not in permissions.of_roles(["responder", "manager", "auditor"])
     with pytest.raises(Forbidden, match="administrator"):
         permissions.require(Actor(SYSTEM.kind.__class__.token, "x", "x"), "user.manage")
+
+
+def test_an_address_is_changed_by_its_owner_or_an_administrator_and_sessions_end(database: object) -> None:
+    boss = users.actor_of(someone("boss@example.org", ("administrator",)))
+    ana = someone()
+    here, there = (sessions.sign_in(ana.email, PASSWORD) for _ in range(2))
+    with unit_of_work() as uow:
+        users.readdress(uow, users.actor_of(ana), ana.id, " Ana@New.example ", keep=here)
+    assert sessions.actor_for(here) is not None
+    assert sessions.actor_for(there) is None
+    with pytest.raises(Unauthenticated):
+        sessions.sign_in("ana@example.org", PASSWORD)
+    assert sessions.actor_for(sessions.sign_in("ana@new.example", PASSWORD)) is not None
+    with reading() as session:
+        (told,) = entries(session, ref=Ref("user", str(ana.id)), verbs=["user.address_changed"])
+    assert (told.actor_id, told.body) == (str(ana.id), {})
+    assert told.data == {"from": "ana@example.org", "to": "ana@new.example"}
+    with unit_of_work() as uow:
+        users.readdress(uow, boss, ana.id, "ana.ruiz@example.org")
+    assert sessions.actor_for(here) is None
+
+
+def test_an_address_that_is_taken_or_none_is_refused_with_a_sentence(database: object) -> None:
+    ana, luis = someone(), someone("luis@example.org")
+    for wrong in (
+        "",
+        "ana",
+        "ana@",
+        "a na@example.org",
+        "a@example.org,b@example.org",
+        "Ana <a@example.org>",
+    ):
+        with unit_of_work() as uow, pytest.raises(Invalid) as refused:
+            users.readdress(uow, SYSTEM, ana.id, wrong)
+        assert [problem.path for problem in refused.value.problems] == ["email"]
+    with unit_of_work() as uow, pytest.raises(Conflict, match=r"luis@example\.org is already a user"):
+        users.readdress(uow, SYSTEM, ana.id, "LUIS@example.org")
+    with unit_of_work() as uow, pytest.raises(Conflict, match="is already a user"):
+        users.create(uow, SYSTEM, email="luis@example.org", name="Another", roles=["responder"])
+    with unit_of_work() as uow, pytest.raises(Forbidden):
+        users.readdress(uow, users.actor_of(luis), ana.id, "mine@example.org")
+    with reading() as session:
+        assert users.get(session, ana.id).email == "ana@example.org"
+        assert not entries(session, ref=Ref("user", str(ana.id)), verbs=["user.address_changed"])
+
+
+def test_two_who_take_one_address_at_once_both_get_a_sentence(
+    database: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = someone()
+    someone("luis@example.org")
+    monkeypatch.setattr(users, "_refuse_taken", lambda *_: None)  # as if the other had committed just after
+    with pytest.raises(Conflict, match="somebody else's"), unit_of_work() as uow:
+        users.readdress(uow, SYSTEM, ana.id, "luis@example.org")

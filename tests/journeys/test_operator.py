@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from browsing import Browser
+from mail_server import MailServer
 from ringing import Bell, count
 from running_tocsin import COMMAND, Tocsin
 
@@ -33,18 +34,31 @@ def test_it_starts_in_three_seconds_under_200_megabytes(tocsin: Callable[..., To
     assert process.memory_info().rss < 200e6
 
 
-def test_the_first_start_prints_a_link_that_sets_the_first_password(tocsin: Callable[..., Tocsin]) -> None:
-    running = tocsin().start()
+def test_on_the_first_start_the_administrator_says_who_they_are(
+    tocsin: Callable[..., Tocsin], smtp_server: MailServer
+) -> None:
+    running = tocsin(TOCSIN_SMTP_URL=smtp_server.url).start()
     links = re.findall(r"http\S+/start/\S+", running.log.read_text(encoding="utf-8"))
     assert len(links) == 1
     browser = Browser(running)
     page = browser.open(links[0])
-    answer = browser.submit(
-        page, "start", name="Ana", password="a long first sentence", again="a long first sentence"
-    )
-    assert answer.path == "/"
-    assert Browser(running).sign_in("admin@localhost", "a long first sentence").path == "/"
+    assert "pages are sent there" in page.text
+    chosen = {"name": "Ana", "password": "a long first sentence", "again": "a long first sentence"}
+    refused = browser.submit(page, "start", status=422, **chosen)
+    assert "is not an e-mail address" in refused.text
+    assert browser.submit(refused, "start", email="ana@example.org", **chosen).path == "/"
+    assert Browser(running).sign_in("ana@example.org", "a long first sentence").path == "/"
     assert browser.client.get(links[0]).status_code >= 400
+    with running.client() as client:
+        Bell(running).ring(client, severity="critical", title="Malware on the till", category="malware")
+    assert [mail["X-Envelope-To"] for mail in smtp_server.wait_for(1)] == ["ana@example.org"]
+    moved = browser.submit(
+        browser.open("/profile"), "/profile/email", email="ana@new.example", present="a long first sentence"
+    )
+    assert "ana@new.example" in moved.text
+    assert Browser(running).sign_in("ana@new.example", "a long first sentence").path == "/"
+    told = smtp_server.wait_for(2)[1]
+    assert (told["X-Envelope-To"], "address in Tocsin" in str(told["Subject"])) == ("ana@example.org", True)
     running.stop()
     running.log.unlink()
     running.start()
@@ -54,6 +68,8 @@ def test_the_first_start_prints_a_link_that_sets_the_first_password(tocsin: Call
 def test_init_makes_an_administrator_without_the_link(running: Tocsin) -> None:
     running.run("init", "--email", "ana@example.org", "--password", "a sentence to remember")
     assert Browser(running).sign_in("ana@example.org", "a sentence to remember").path == "/"
+    assert count(running, "SELECT count(*) FROM users") == 1  # the first start's placeholder became Ana
+    assert count(running, "SELECT count(*) FROM users WHERE email = 'ana@example.org' AND name = 'ana'") == 1
 
 
 def test_it_stops_in_five_seconds_and_goes_on_where_it_was(tocsin: Callable[..., Tocsin]) -> None:

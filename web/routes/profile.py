@@ -151,6 +151,25 @@ def password(request: Request, form: Form, actor: Actor = allowed("contact.manag
     return response
 
 
+@router.post("/profile/email")
+def email(request: Request, form: Form, actor: Actor = allowed("contact.manage_own")) -> Response:
+    """Another address, for those who know the password; every other session ends."""
+    wanted = form.get("email")
+    with reading() as session:
+        stored = me_of(session, actor).password
+    try:
+        if not users.password_fits(stored, str(form.form.get("present", ""))):
+            raise Invalid(_("The present password is not right."))
+        with unit_of_work() as uow:
+            here = request.cookies.get(security.COOKIE, "")
+            users.readdress(uow, actor, me_of(uow, actor).id, wanted, keep=here)
+    except (Invalid, Conflict) as error:
+        return _page(request, actor, "address", _problems(error), {"email": wanted})
+    return then(
+        HOME, _("You sign in with %(email)s from now on. Test that mails arrive there.") % {"email": wanted}
+    )
+
+
 @router.post("/profile/sessions/end")
 def end_sessions(request: Request, actor: Actor = allowed("contact.manage_own")) -> Response:
     """Sign out everywhere else."""

@@ -10,7 +10,8 @@ from core.actors import SYSTEM, Actor
 from core.auth import sessions, users
 from core.auth.models import User
 from core.db import reading, unit_of_work
-from core.errors import Invalid, Problem, TocsinError
+from core.errors import Conflict, Invalid, Problem, TocsinError
+from core.settings import settings
 from web import security
 from web.languages import LANGUAGES
 from web.languages import gettext as _
@@ -35,12 +36,13 @@ class LoginPage(Page, template="login.html"):
 
 @dataclass(kw_only=True)
 class StartPage(Page, template="start.html"):
-    """The form with which a person sets a password by a signed link."""
+    """The form with which a person sets a password by a signed link; the first time they also say who they are."""
 
     problems: list[Problem]
     email: str
     name: str
-    asks_name: bool
+    first: bool
+    mail: bool
 
 
 def inside(address: str) -> str:
@@ -107,28 +109,32 @@ def start_page(request: Request, token: str) -> Response:
     """The form for a first password."""
     with reading() as session:
         user = users.from_start(session, token)
-    return show(request, _start_page(user, []))
+    return _start_page(request, user)
 
 
 @router.post("/start/{token}", dependencies=[open_to_all("the signed link is the proof, good for one use")])
 def start(request: Request, form: Form, token: str) -> Response:
-    """Set the password and sign in."""
+    """Set the password, the first time name and address too, and sign in."""
     with reading() as session:
         user = users.from_start(session, token)
     password, again = (str(form.form.get(name, "")) for name in ("password", "again"))
-    if password != again:
-        return show(request, _start_page(user, [Problem("", _("The two passwords differ."))]), status=422)
     try:
+        if password != again:
+            raise Invalid(_("The two passwords differ."))
         hashed = users.hash_password(password)
-    except Invalid as error:
-        return show(request, _start_page(user, [Problem("", error.message)]), status=422)
-    with unit_of_work() as uow:
-        user = users.from_start(uow, token)
-        me: Actor = users.actor_of(user)
-        if user.password is None and (name := form.get("name")) and name != user.name:
-            users.change(uow, me, user.id, name=name)
-        users.set_password(uow, me if user.password else SYSTEM, user.id, hashed)
-        opened = sessions.start(uow, user, address=peer(request), agent=request.headers.get("User-Agent"))
+        with unit_of_work() as uow:
+            person = users.from_start(uow, token)
+            me: Actor = users.actor_of(person)
+            first = person.password is None
+            if first:
+                users.change(uow, me, person.id, name=form.get("name", person.name) or " ")
+                users.readdress(uow, me, person.id, form.get("email", person.email))
+            users.set_password(uow, SYSTEM if first else me, person.id, hashed)
+            agent = request.headers.get("User-Agent")
+            opened = sessions.start(uow, person, address=peer(request), agent=agent)
+    except (Invalid, Conflict) as error:
+        problems = (error.problems if isinstance(error, Invalid) else []) or [Problem("", error.message)]
+        return _start_page(request, user, problems, form)
     response = RedirectResponse("/", 303)
     security.give_cookie(response, opened)
     return response
@@ -146,7 +152,16 @@ def language(form: Form) -> Response:
     return response
 
 
-def _start_page(user: User, problems: list[Problem]) -> StartPage:
-    first = user.password is None
-    name = "" if user.name == "Administrator" else user.name
-    return StartPage(problems=problems, email=user.email, name=name, asks_name=first)
+def _start_page(
+    request: Request, user: User, problems: list[Problem] | None = None, entered: Form | None = None
+) -> Response:
+    """The form, empty where only a placeholder is known, or as it was entered."""
+    held = {"name": user.name, "email": user.email}
+    if user.email.endswith("@localhost"):
+        held = {"name": "", "email": ""}  # nobody is called so, and no page would arrive there
+    if user.password is None and entered is not None:
+        held = {name: entered.get(name, value) for name, value in held.items()}
+    page = StartPage(
+        problems=problems or [], first=user.password is None, mail=bool(settings().smtp_url), **held
+    )
+    return show(request, page, status=422 if problems else 200)

@@ -9,7 +9,7 @@ from core.actors import Actor
 from core.auth import permissions, users
 from core.auth.models import User
 from core.db import reading, unit_of_work
-from core.errors import Problem, TocsinError
+from core.errors import Conflict, Invalid, Problem, TocsinError
 from core.settings import settings
 from web.languages import gettext as _
 from web.pages import Page, show, then
@@ -26,6 +26,7 @@ class UsersPage(Page, template="users.html", rail="settings"):
     roles: tuple[str, ...]
     may_manage: bool
     me: str
+    about: str
     problems: list[Problem]
     entered: dict[str, str]
 
@@ -38,7 +39,11 @@ class UserLinkPage(Page, template="user_link.html", rail="settings"):
     link: str
 
 
-def _page(request: Request, actor: Actor, problems: list[Problem], entered: dict[str, str]) -> Response:
+def _page(
+    request: Request, actor: Actor, about: str = "", error: TocsinError | None = None, **entered: str
+) -> Response:
+    problems = [Problem("", error.message)] if error else []
+    problems = getattr(error, "problems", None) or problems
     with reading() as session:
         people = users.everyone(session)
     page = UsersPage(
@@ -46,6 +51,7 @@ def _page(request: Request, actor: Actor, problems: list[Problem], entered: dict
         roles=permissions.ROLES,
         may_manage=actor.may("user.manage"),
         me=actor.id,
+        about=about,
         problems=problems,
         entered=entered,
     )
@@ -55,7 +61,7 @@ def _page(request: Request, actor: Actor, problems: list[Problem], entered: dict
 @router.get("/settings/users")
 def everyone(request: Request, actor: Actor = allowed("user.read")) -> Response:
     """Everybody who may sign in."""
-    return _page(request, actor, [], {})
+    return _page(request, actor)
 
 
 @router.post("/settings/users")
@@ -73,8 +79,7 @@ def add(request: Request, form: Form, actor: Actor = allowed("user.manage")) -> 
             )
             link = settings().base_url + users.start_path(added)
     except TocsinError as error:
-        problems = getattr(error, "problems", None) or [Problem("", error.message)]
-        return _page(request, actor, problems, {"email": form.get("email"), "name": form.get("name")})
+        return _page(request, actor, "new", error, email=form.get("email"), name=form.get("name"))
     return show(request, UserLinkPage(person=added, link=link))
 
 
@@ -94,6 +99,24 @@ def change_roles(form: Form, user_id: UUID, actor: Actor = allowed("user.manage"
         person = users.change(uow, actor, user_id, roles=form.many("role"))
         name = person.name
     return then("/settings/users", _("%(name)s has new roles.") % {"name": name})
+
+
+@router.post("/settings/users/{user_id}/email")
+def change_address(
+    request: Request, form: Form, user_id: UUID, actor: Actor = allowed("user.manage")
+) -> Response:
+    """Give somebody else another address; one's own asks for the password, on one's own page."""
+    try:
+        if user_id == actor.user_id:
+            raise Conflict(_("Change your own address on your own page: it asks for your password."))
+        with unit_of_work() as uow:
+            person = users.readdress(uow, actor, user_id, form.get("email"))
+            told = {"name": person.name, "email": person.email}
+    except (Invalid, Conflict) as error:
+        return _page(request, actor, str(user_id), error, email=form.get("email"))
+    return then(
+        "/settings/users", _("%(name)s signs in with %(email)s from now on; open sessions have ended.") % told
+    )
 
 
 @router.post("/settings/users/{user_id}/disable")
