@@ -25,6 +25,7 @@ class AlertMapping:
     variants: tuple[Mapped, ...] = ()
     wrappers: list[Steps] = field(default_factory=list)
     ignore: Condition | None = None
+    whole: Mapped | None = None  # one more alert of the body itself, such as what its sender left out of it
     parse_line: bodies.LineParser | None = None
     from_config: bool = False  # the operator writes the mapping into the source's settings
 
@@ -68,9 +69,25 @@ class AlertMapping:
                     ignored += 1
                 else:
                     problems.append(f"Event {seen} {outcome}")
+        if mapping.whole is not None:
+            drafts += mapping._of_whole(mapping.whole, values, lowered, config, zone)
         if problems and not drafts and not ignored:
             raise Unreadable(problems[0])
         return Reading(drafts, ignored, problems)
+
+    def _of_whole(
+        self,
+        whole: Mapped,
+        values: list[Any],
+        headers: Mapping[str, str],
+        config: Mapping[str, Any],
+        zone: tzinfo,
+    ) -> list[AlertDraft]:
+        """What the bodies say beside their events: at most one alert each."""
+        found = [entry for value in values for entry in (value if isinstance(value, list) else [value])]
+        frames = [Frame(entry, entry, headers, config) for entry in found if isinstance(entry, dict)]
+        told = [draft_of(whole, frame, zone) for frame in frames if whole.when is None or whole.when(frame)]
+        return [draft for draft in told if draft is not None]
 
     def _one(self, frame: Frame, zone: tzinfo) -> AlertDraft | str | None:
         """A draft, None for an event that is no alert, or a sentence why it cannot be read."""
@@ -113,7 +130,7 @@ def zone_of(config: Mapping[str, Any]) -> tzinfo:
 
 def compile_alerts(at: At, product: str, parse_line: bodies.LineParser | None = None) -> AlertMapping:
     """Compile an `alerts:` block; what is wrong with it goes to the document as sentences."""
-    members = dict(at.members(("each", "ignore", "variants", "mapping_in_config", *MAP_NAMES)))
+    members = dict(at.members(("each", "ignore", "variants", "whole", "mapping_in_config", *MAP_NAMES)))
     common = {name: member for name, member in members.items() if name in MAP_NAMES}
     wrappers: list[Steps] = []
     if "each" in members:
@@ -128,11 +145,15 @@ def compile_alerts(at: At, product: str, parse_line: bodies.LineParser | None = 
         variants = [compile_map({**common, **dict(entry.members(MAP_NAMES))}, entry) for entry in entries]
     elif common:
         variants.append(compile_map(common, at))
+    whole = None
+    if "whole" in members:
+        whole = compile_map(dict(members["whole"].members(MAP_NAMES, ("when",))), members["whole"])
     return AlertMapping(
         product=product,
         variants=tuple(variants),
         wrappers=wrappers,
         ignore=compile_condition(members["ignore"]) if "ignore" in members else None,
+        whole=whole,
         parse_line=parse_line,
         from_config="mapping_in_config" in members and members["mapping_in_config"].flag(),
     )

@@ -300,3 +300,37 @@ def test_a_document_without_lines_names_only_the_place() -> None:
     document = Document("mapping", {"title": 1})
     document.top["title"].text()
     assert document.problems == ["mapping: title: must be text, not a number"]
+
+
+@pytest.mark.parametrize(("product", "limit"), [("alertmanager", "max_alerts"), ("grafana", "Max Alerts")])
+def test_what_a_sender_left_out_of_a_group_is_an_alert_beside_the_group(product: str, limit: str) -> None:
+    connector = registry.get(product)
+    labels = {"alertname": "Down", "severity": "critical", "instance": "a:1"}
+    group = {
+        "version": "4", "status": "firing", "groupKey": "{}:{job=\"x\"}", "receiver": "tocsin",
+        "commonLabels": {"severity": "critical"}, "truncatedAlerts": 0,
+        "alerts": [{"status": "firing", "labels": labels, "annotations": {}, "fingerprint": "f1"}],
+    }  # fmt: skip
+
+    def drafts(**changed: object) -> list[AlertDraft]:
+        body = json.dumps({**group, **changed}).encode()
+        return read(connector, body, "application/json", {}, {}).drafts
+
+    for none in (0, None, "", False):
+        assert [draft.title for draft in drafts(truncatedAlerts=none)] == ["Down"]
+    told, gap = drafts(truncatedAlerts=112)
+    assert "left out 112 alerts of a group" in gap.title
+    assert limit in (gap.description or "")
+    assert (gap.severity, gap.status, gap.category) == ("critical", "firing", "availability")
+    assert gap.correlation == told.correlation == group["groupKey"]  # so it stands in the group's incident
+    assert gap.fingerprint != told.fingerprint
+    assert gap.fingerprint == drafts(truncatedAlerts=3)[1].fingerprint  # the same gap again, only counted
+    assert drafts(truncatedAlerts=3, status="resolved")[1].severity == "medium"
+    other = drafts(truncatedAlerts=3, groupKey="another")[1]
+    assert other.fingerprint != gap.fingerprint
+
+
+def test_an_alert_of_the_whole_body_says_when_it_is_meant() -> None:
+    document = parse(BASE + "whole: {title: name, severity: low, fingerprint: [name]}", "test.yaml")
+    compile_alerts(document.top, "Test")
+    assert any("when" in problem for problem in document.problems)
