@@ -83,11 +83,11 @@ def held(kind: Leased, claims: Sequence[Claimed]) -> Iterator[None]:
             del _held[id(held)]
 
 
-def renew() -> None:
-    """Renew what has been held for longer than RENEW_EVERY; what lasts longer than LONGEST is let go."""
+def renew(after: timedelta = RENEW_EVERY) -> None:
+    """Renew what has been held for longer than `after`; what lasts longer than LONGEST is let go."""
     now = time.monotonic()
     with _lock:
-        long = [one for one in _held.values() if RENEW_EVERY.total_seconds() <= now - one.since < LONGEST.total_seconds()]
+        long = [one for one in _held.values() if after.total_seconds() <= now - one.since < LONGEST.total_seconds()]
     for one in long:
         with unit_of_work() as uow:
             _extend(uow, one)

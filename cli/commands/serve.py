@@ -2,7 +2,7 @@
 
 import click
 
-from cli import serving
+from cli import alone, serving
 from core.errors import Invalid
 
 
@@ -29,6 +29,7 @@ def command() -> None:
         )
     serving.set_up(given)
     serving.first_start(given)
+    alone.take_over(given)
     with serving.working():
         click.echo(f"Tocsin is ready on {given.base_url}")
         serving.serve_web(given)
