@@ -28,12 +28,13 @@ def ana(chromium: Browser, running: Tocsin) -> Iterator[Person]:
     person = Person(chromium, running)
     person.page.goto(_first_link(running))
     person.page.get_by_label("Your name").fill("Ana")
+    person.page.get_by_label("E-mail").fill("ana@example.org")
     person.page.get_by_label("Password", exact=True).fill(PASSWORD)
     person.page.get_by_label("The same password again").fill(PASSWORD)
     person.page.get_by_role("button", name="Set password").click()
     person.page.wait_for_url("/")
     _sign_out(person.page)
-    person.sign_in("admin@localhost", PASSWORD)
+    person.sign_in("ana@example.org", PASSWORD)
     yield person
     person.close()
 
