@@ -8,17 +8,26 @@ from cli import migrate, serving
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only say whether it is needed; exit 1 if it is.")
+@click.option(
+    "--check", is_flag=True, help="Only say whether it is needed, and what it would do; exit 1 if it is."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(check: bool, as_json: bool) -> None:
     """Bring the database's schema to this version. Safe to run twice, and while another process runs it."""
     given = serving.prepare()
     found, needed = migrate.state()
+    steps = migrate.pending()
+    if not as_json:
+        for step in steps:
+            click.echo(f"{'Would do' if check else 'Doing'} {step.revision}: {step.says}.")
     if not check:
         found = migrate.upgrade()
         serving.seed()
         serving.first_playbooks(given)
-    told = {"revision": found, "needed": needed, "current": found == needed}
+    told = {
+        "revision": found, "needed": needed, "current": found == needed,
+        "pending" if check else "done": [{"revision": step.revision, "says": step.says} for step in steps],
+    }  # fmt: skip
     click.echo(
         json.dumps(told)
         if as_json

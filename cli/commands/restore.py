@@ -1,0 +1,40 @@
+"""`tocsin restore`: a backup into an empty database."""
+
+import json
+from pathlib import Path
+
+import click
+
+from cli import backing_up, serving
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--hold", is_flag=True, help="Hold all automation until somebody lets it go on: after a disaster."
+)
+@click.option("--other-key", is_flag=True, help="The key is lost: restore all but the stored secrets.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(file: Path, hold: bool, other_key: bool, as_json: bool) -> None:
+    """Put the backup in FILE into this installation's empty database, SQLite or PostgreSQL, whichever it came from.
+
+    The file is checked from end to end before anything is written; everything is written, or nothing. The schema is
+    brought to this version. What was due when the backup was made is due again: with --hold no action is taken before
+    somebody has looked at what happened since.
+    """
+    given = serving.prepare()
+    done = backing_up.restore(
+        given, file, other_key=other_key, hold=hold, tell=lambda line: None if as_json else click.echo(line)
+    )
+    told = {
+        "rows": done.manifest.rows, "made_at": done.manifest.made_at.isoformat(), "revision": done.revision,
+        "key_written": done.key_written, "held": hold,
+    }  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    if done.key_written:
+        click.echo(f"The backup's secret key is in {given.data_dir / 'secret.key'} now.")
+    if hold:
+        click.echo("All automation is held: let it go on under Settings, Guard rails.")
+    click.echo("Start Tocsin; people sign in again.")
