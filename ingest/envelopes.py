@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -87,14 +88,21 @@ def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] 
     hidden = [secret for secret in secrets if secret]
     kept: dict[str, str] = {}
     for raw_name, raw_value in headers:
-        name = raw_name.decode("latin-1").lower().translate(_UNPRINTABLE)
-        if name in _DROPPED or any(word in name for word in _SECRET_WORDS):
+        name = _name_to_keep(raw_name)
+        if name is None:
             continue
         value = raw_value.decode("utf-8", "replace").translate(_UNPRINTABLE)[:_MOST_HEADER]
         for secret in hidden:
             value = value.replace(secret, "••••")
         kept[name] = f"{kept[name]}, {value}" if name in kept else value
     return kept
+
+
+@lru_cache(2_000)
+def _name_to_keep(raw: bytes) -> str | None:
+    name = raw.decode("latin-1").lower().translate(_UNPRINTABLE)
+    dropped = name in _DROPPED or any(word in name for word in _SECRET_WORDS)
+    return None if dropped else name
 
 
 def clean_text(value: str) -> str:

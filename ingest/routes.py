@@ -5,22 +5,16 @@ from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
 from functools import partial
-from http import HTTPStatus
-from typing import Any
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from connectors import blocklist, bodies, registry
 from connectors.contract import Unreadable
 from connectors.mapping import AlertMapping
 from core import logs
-from core.errors import Forbidden, Invalid, NotFound, TocsinError, TooLarge, Unauthenticated
+from core.errors import Forbidden, Invalid, NotFound, TocsinError, TooLarge, Unauthenticated, Unavailable
 from core.settings import settings
 from ingest import challenges, enqueue, envelopes, inbox, known, sns, storing
 from ingest.known import KnownSource
@@ -36,66 +30,57 @@ from ingest.verify import (
     secret_matches,
 )
 
+from ingest.wire import Answer, Heard, HungUp, Message, Receive, Send, encode, problem, said
+
 log = logs.get(__name__)
 
-_DRAINED = (
-    16 * 1024 * 1024
-)  # of a too large body, so that the sender reads our answer instead of a broken pipe
 # These events carry no number and no time: ten seconds tell a retry from a relapse.
 _PAGERDUTY_RETRY = timedelta(seconds=10)
 
 
-async def receive(request: Request) -> Response:
+async def deliver(heard: Heard, name: str, token: str | None) -> Answer:
     """POST /ingest/{source}[/{token}]: one delivery, in whatever form the source's product sends."""
-    name = request.path_params["source"]
     try:
         source = await _source(name)
-        token = request.path_params.get("token")
-        if token is None and request.scope["query_string"]:
-            token = request.query_params.get("token")
-        _prove_by_token(source, request, token)
+        if token is None and heard.query:
+            token = parse_qs(heard.query.decode("latin-1")).get("token", [None])[0]
+        _prove_by_token(source, heard, token)
         try:
-            wire = await _read(request, settings().max_body)
-            body = envelopes.undo_coding(wire, request.headers.get("content-encoding"), settings().max_body)
+            wire = await heard.body(settings().max_body)
+            body = envelopes.undo_coding(wire, heard.header("content-encoding"), settings().max_body)
         except TooLarge as error:
-            await _keep_refused(source, request, token, error)
+            await _keep_refused(source, heard, token, error)
             raise
-        if not body.strip():
+        if not body or body.isspace():
             raise Invalid("The body is empty; send the alert as the product makes it.")
         if source.proof is ProofKind.HMAC:
-            _prove_by_hmac(source, request, wire)
+            _prove_by_hmac(source, heard, wire)
         elif source.proof is ProofKind.SNS:
             await asyncio.to_thread(sns.prove, source, body)
-        receipt = await inbox.accept(_arrival(source, request, body, token))
+        receipt = await inbox.accept(_arrival(source, heard, body, token))
     except TocsinError as error:
-        return _problem(error, f"/ingest/{name}")
-    except ClientDisconnect:
-        return Response(status_code=400)
-    status = (
-        "duplicate"
-        if receipt.duplicate
-        else "accepted"
-        if _readable(source, body, request)
-        else "quarantined"
-    )
-    return _json(202, {"id": receipt.id, "receipt": receipt.id, "status": status})
+        return problem(error, f"/ingest/{name}")
+    if receipt.duplicate:
+        status = "duplicate"
+    else:
+        status = "accepted" if _readable(source, body, heard) else "quarantined"
+    return said(202, {"id": receipt.id, "receipt": receipt.id, "status": status})
 
 
-async def confirm(request: Request) -> Response:
+async def confirm(heard: Heard, name: str, token: str | None) -> Answer:
     """GET /ingest/{source}[/{token}]: a product asks whether this address is ours before it sends anything."""
-    name = request.path_params["source"]
     try:
-        answer = challenges.answer(await _source(name), request.headers, request.path_params.get("token"))
+        answer = challenges.answer(await _source(name), heard.headers(), token)
     except TocsinError as error:
-        return _problem(error, f"/ingest/{name}")
-    return _json(200, answer) if answer is not None else await _no_door(request, HTTPException(405))
+        return problem(error, f"/ingest/{name}")
+    return said(200, answer) if answer is not None else _wrong_method(heard)
 
 
-async def receive_event(request: Request) -> Response:
+async def receive_event(heard: Heard) -> Answer:
     """POST /v2/enqueue: PagerDuty Events v2; the routing key says which source, and proves it."""
     try:
-        wire = await _read(request, enqueue.MOST_BYTES)
-        body = envelopes.undo_coding(wire, request.headers.get("content-encoding"), enqueue.MOST_BYTES)
+        wire = await heard.body(enqueue.MOST_BYTES)
+        body = envelopes.undo_coding(wire, heard.header("content-encoding"), enqueue.MOST_BYTES)
         event, problems = enqueue.read(body)
         if event is None:
             return _invalid_event(problems)
@@ -113,40 +98,39 @@ async def receive_event(request: Request) -> Response:
         arrival = Arrival(
             source_id=source.id,
             body=envelopes.without(sent, event.routing_key),
-            content_type=envelopes.clean_text(request.headers.get("content-type", "application/json")),
-            headers=envelopes.safe_headers(request.headers.raw, (event.routing_key,)),
+            content_type=envelopes.clean_text(heard.header("content-type") or "application/json"),
+            headers=envelopes.safe_headers(heard.raw_headers, (event.routing_key,)),
             key=key,
             same_for=_PAGERDUTY_RETRY,
-            peer=request.client.host if request.client else None,
+            peer=heard.peer,
         )
         receipt = await inbox.accept(arrival)
         if receipt.duplicate and event.dedup_key is None:
             first = await asyncio.to_thread(_dedup_key_of, receipt)
             dedup_key = first or dedup_key
     except TocsinError as error:
-        return _problem(error, "/v2/enqueue")
-    except ClientDisconnect:
-        return Response(status_code=400)
+        return problem(error, "/v2/enqueue")
     answer = {"status": "success", "message": "Event processed", "dedup_key": dedup_key, "id": receipt.id}
-    return _json(202, answer)
+    return said(202, answer)
 
 
-async def blocked_values(request: Request) -> Response:
+async def blocked_values(heard: Heard, token: str) -> Answer:
     """GET /feeds/{token}.txt: a block list for firewalls, resolvers and proxies to fetch."""
-    by = request.client.host if request.client else "unknown"
     try:
-        published = await asyncio.to_thread(blocklist.serve, request.path_params["token"], by)
+        published = await asyncio.to_thread(blocklist.serve, token, heard.peer or "unknown")
     except TocsinError as error:
-        return _problem(error, "/feeds")
+        return problem(error, "/feeds")
     headers = {
         "ETag": published.etag,
         "Last-Modified": format_datetime(published.last_modified, usegmt=True),
         "Cache-Control": "no-cache",
     }
-    if request.headers.get("if-none-match") == published.etag:
-        return Response(status_code=304, headers=headers)
-    body = b"" if request.method == "HEAD" else published.text.encode()
-    return Response(body, headers=headers, media_type="text/plain")
+    if heard.header("if-none-match") == published.etag:
+        return Answer(304, b"", _TEXT, headers)
+    return Answer(200, b"" if heard.method == "HEAD" else published.text.encode(), _TEXT, headers)
+
+
+_TEXT = "text/plain; charset=utf-8"
 
 
 # ------------------------------------------------------------------------------------------------ who sent it
@@ -178,12 +162,12 @@ def _refuse_disabled(source: KnownSource) -> None:
         )
 
 
-def _prove_by_token(source: KnownSource, request: Request, token: str | None) -> None:
+def _prove_by_token(source: KnownSource, heard: Heard, token: str | None) -> None:
     """Bearer and URL tokens are checked before anything of the body is read."""
     if source.proof is ProofKind.URL_TOKEN:
-        presented = token or bearer_token(request.headers.get("authorization"))
+        presented = token or bearer_token(heard.header("authorization"))
     elif source.proof is ProofKind.BEARER:
-        presented = bearer_token(request.headers.get("authorization"))
+        presented = bearer_token(heard.header("authorization"))
     elif source.proof is ProofKind.ROUTING_KEY:
         raise _unproven(source, "This source is reached by its routing key.")
     else:
@@ -194,10 +178,10 @@ def _prove_by_token(source: KnownSource, request: Request, token: str | None) ->
         raise _unproven(source, "The token is not one of this source's live tokens.")
 
 
-def _prove_by_hmac(source: KnownSource, request: Request, wire: bytes) -> None:
+def _prove_by_hmac(source: KnownSource, heard: Heard, wire: bytes) -> None:
     header = str(source.config.get("hmac_header") or HMAC_HEADER)
     prefix = str(source.config.get("hmac_prefix", HMAC_PREFIX if header.lower() == HMAC_HEADER else ""))
-    presented = request.headers.get(header)
+    presented = heard.header(header.lower())
     if presented is None:
         raise _unproven(source, f"The signature header {header} is missing.", header, prefix)
     if not hmac_matches(wire, presented, source.secrets, prefix=prefix):
@@ -213,53 +197,31 @@ def _unproven(
 # ------------------------------------------------------------------------------------------------ what it holds
 
 
-async def _read(request: Request, most: int) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    length = int(declared) if declared.isdecimal() else 0
-    if length > most and request.headers.get("expect"):
-        raise _too_large(most, length)
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size <= most:
-            parts.append(part)
-        elif size > _DRAINED:
-            break
-    if size > most:
-        raise _too_large(most, max(size, length))
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _too_large(most: int, size: int) -> TooLarge:
-    return TooLarge(f"This body has more than {most} bytes; send smaller batches.", limit=most, size=size)
-
-
-def _arrival(source: KnownSource, request: Request, body: bytes, token: str | None) -> Arrival:
-    headers = envelopes.safe_headers(request.headers.raw, (token or "",))
+def _arrival(source: KnownSource, heard: Heard, body: bytes, token: str | None) -> Arrival:
+    headers = envelopes.safe_headers(heard.raw_headers, (token or "",))
     numbered = envelopes.vendor_id(registry.get(source.connector).delivery_id, headers, body)
     return Arrival(
         source_id=source.id,
         body=envelopes.without(body, token) if token else body,
-        content_type=envelopes.clean_text(request.headers.get("content-type", "")),
+        content_type=envelopes.clean_text(heard.header("content-type") or ""),
         headers=headers,
         key=id_key(numbered) if numbered else body_key(body),
         same_for=SAME_ID if numbered else SAME_BODY,
-        peer=request.client.host if request.client else None,
+        peer=heard.peer,
     )
 
 
-async def _keep_refused(source: KnownSource, request: Request, token: str | None, error: TooLarge) -> None:
+async def _keep_refused(source: KnownSource, heard: Heard, token: str | None, error: TooLarge) -> None:
     """Keep what is known of a too large delivery, if it has been proven already; a failure here changes nothing."""
     if source.proof not in (ProofKind.URL_TOKEN, ProofKind.BEARER):
         return
     arrival = Arrival(
         source_id=source.id,
         body=b"",
-        content_type=envelopes.clean_text(request.headers.get("content-type", "")),
-        headers=envelopes.safe_headers(request.headers.raw, (token or "",)),
+        content_type=envelopes.clean_text(heard.header("content-type") or ""),
+        headers=envelopes.safe_headers(heard.raw_headers, (token or "",)),
         key=id_key(uuid4().hex),
-        peer=request.client.host if request.client else None,
+        peer=heard.peer,
         size=int(error.fields.get("size", 0)),
         kept_only=error.message,
     )
@@ -271,7 +233,7 @@ async def _keep_refused(source: KnownSource, request: Request, token: str | None
         )
 
 
-def _readable(source: KnownSource, body: bytes, request: Request) -> bool:
+def _readable(source: KnownSource, body: bytes, heard: Heard) -> bool:
     """Whether this will not surely be quarantined; processing decides, this only tells the sender early."""
     reader = registry.get(source.connector).alerts
     if (
@@ -280,7 +242,7 @@ def _readable(source: KnownSource, body: bytes, request: Request) -> bool:
         or envelopes.looks_like_json(body)
     ):
         return True
-    if envelopes.form_payload(body, request.headers.get("content-type", "")) is not None:
+    if envelopes.form_payload(body, heard.header("content-type") or "") is not None:
         return True
     try:
         bodies.events_of_json(body)
@@ -298,32 +260,8 @@ def _dedup_key_of(receipt: Receipt) -> str | None:
 
 # ------------------------------------------------------------------------------------------------ answers
 
-_encode = msgspec.json.Encoder().encode
 
-
-def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
-    return Response(_encode(body), status, headers, media_type="application/json")
-
-
-def _problem(error: TocsinError, instance: str) -> Response:
-    """An error as problem+json (RFC 9457)."""
-    if error.status >= 500:
-        log.error("a delivery was turned away", extra={"reason": error.message})
-    headers = {"WWW-Authenticate": 'Bearer realm="tocsin"'} if error.status == 401 else {}
-    if (wait := getattr(error, "retry_after", None)) is not None:
-        headers["Retry-After"] = str(wait)
-    body = {
-        "type": f"about:blank#{error.code}",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.message,
-        "code": error.code,
-        "instance": instance,
-    }
-    return Response(_encode(body), error.status, headers, media_type="application/problem+json")
-
-
-def _invalid_event(problems: list[str]) -> Response:
+def _invalid_event(problems: list[str]) -> Answer:
     body = {
         "type": "about:blank#invalid-event",
         "title": "Bad Request",
@@ -334,7 +272,7 @@ def _invalid_event(problems: list[str]) -> Response:
         "message": "Event object is invalid",
         "errors": problems,
     }
-    return Response(_encode(body), 400, media_type="application/problem+json")
+    return Answer(400, encode(body), "application/problem+json")
 
 
 class _WrongMethod(TocsinError):
@@ -343,24 +281,44 @@ class _WrongMethod(TocsinError):
     code, status = "wrong-method", 405
 
 
-async def _no_door(request: Request, error: Exception) -> Response:
-    if getattr(error, "status_code", 404) == 405:
-        response = _problem(
-            _WrongMethod(f"Deliveries are posted here; this was a {request.method}."), "/ingest"
+def _wrong_method(heard: Heard) -> Answer:
+    answer = problem(_WrongMethod(f"Deliveries are posted here; this was a {heard.method}."), "/ingest")
+    answer.headers["Allow"] = "POST"
+    return answer
+
+
+# ------------------------------------------------------------------------------------------------ which door
+
+
+async def app(scope: Message, receive: Receive, send: Send) -> None:
+    """The door as an ASGI application: deliveries, PagerDuty's events, and block lists."""
+    if scope["type"] != "http":
+        return
+    heard = Heard(scope, receive)
+    try:
+        answer = await _answer(heard)
+    except HungUp:
+        return
+    except Exception as error:  # the outermost loop of a request: the sender hears that it was not taken
+        log.exception("a delivery failed")
+        answer = problem(
+            Unavailable("This could not be taken; send it again.", reason=type(error).__name__), heard.path
         )
-        response.headers["Allow"] = "POST"
-        return response
-    return _problem(
-        NotFound("There is no door here; deliveries go to /ingest/<source> or /v2/enqueue."), "/ingest"
-    )
+    await answer.send(send)
 
 
-routes = [
-    Route("/ingest/{source}", receive, methods=["POST"]),
-    Route("/ingest/{source}/{token}", receive, methods=["POST"]),
-    Route("/ingest/{source}", confirm, methods=["GET"]),
-    Route("/ingest/{source}/{token}", confirm, methods=["GET"]),
-    Route("/v2/enqueue", receive_event, methods=["POST"]),
-    Route("/feeds/{token}.txt", blocked_values, methods=["GET"]),
-]
-app = Starlette(routes=routes, exception_handlers={404: _no_door, 405: _no_door})
+async def _answer(heard: Heard) -> Answer:
+    match heard.path.split("/")[1:]:
+        case ["ingest", name, *rest] if name and len(rest) <= 1:
+            token = rest[0] if rest and rest[0] else None
+            if heard.method == "POST":
+                return await deliver(heard, name, token)
+            return (
+                await confirm(heard, name, token) if heard.method in ("GET", "HEAD") else _wrong_method(heard)
+            )
+        case ["v2", "enqueue"]:
+            return await receive_event(heard) if heard.method == "POST" else _wrong_method(heard)
+        case ["feeds", name] if name.endswith(".txt") and heard.method in ("GET", "HEAD"):
+            return await blocked_values(heard, name.removesuffix(".txt"))
+    nothing = NotFound("There is no door here; deliveries go to /ingest/<source> or /v2/enqueue.")
+    return problem(nothing, "/ingest")

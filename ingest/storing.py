@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -21,8 +20,7 @@ SAME_ID = timedelta(days=7)  # no vendor redelivers later than that
 WORK = "ingest.deliveries"
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """One proven delivery on its way in. `body` and `headers` are already free of our secrets.
 
     `key` (32 bytes) and `same_for` say when another arrival is the same delivery. `kept_only` is for what was
@@ -38,7 +36,7 @@ class Arrival:
     peer: str | None = None
     size: int | None = None
     kept_only: str | None = None
-    id: UUID = field(default_factory=new_id)
+    id: UUID = msgspec.field(default_factory=new_id)
 
 
 class Receipt(msgspec.Struct, frozen=True):

@@ -16,7 +16,9 @@ from ingest.storing import Arrival, Receipt, body_key, id_key
 
 def arrival(source, n: int, key: bytes | None = None) -> Arrival:
     body = f'{{"title": "{n}"}}'.encode()
-    return Arrival(source.id, body, "application/json", {}, key or body_key(body))
+    return Arrival(
+        source_id=source.id, body=body, content_type="application/json", headers={}, key=key or body_key(body)
+    )
 
 
 def stored() -> int:

@@ -21,7 +21,10 @@ from ingest.storing import Arrival, body_key
 def deliver(source: Source, body: object, content_type: str = "application/json", **kwargs) -> Delivery:
     """Store one delivery as the door does."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    arrival = Arrival(source.id, raw, content_type, {}, kwargs.pop("key", body_key(raw)), **kwargs)
+    arrival = Arrival(
+            source_id=source.id, body=raw, content_type=content_type, headers={},
+            key=kwargs.pop("key", body_key(raw)), **kwargs,
+        )  # fmt: skip
     storing.store([arrival])
     return row(arrival.id)
 
