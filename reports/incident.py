@@ -62,7 +62,7 @@ def build(session: Session, actor: Actor, key_or_id: str | UUID, *, now: datetim
     tasks = _tasks(session, actor, incident.id, names)
     actions = response.actions(session, incident.ref, names)
     countermeasures = response.countermeasures(session, incident.ref)
-    timeline = tuple(_line(entry) for entry in entries)
+    timeline = tuple(_line(entry, names) for entry in entries)
     head = _head(incident, names)
     return IncidentReport(
         made_at=now,
@@ -102,10 +102,9 @@ def _entries(session: Session, actor: Actor, incident_id: UUID) -> list[Entry]:
     return found[::-1]
 
 
-def _line(entry: Entry) -> Line:
-    return Line(
-        entry.at, entry.actor_name, entry.actor_kind, entry.actor_kind not in _PEOPLE, entry.verb, told(entry)
-    )
+def _line(entry: Entry, names: dict[UUID, str]) -> Line:
+    automatic = entry.actor_kind not in _PEOPLE
+    return Line(entry.at, entry.actor_name, entry.actor_kind, automatic, entry.verb, told(entry, names))
 
 
 def _head(incident: Incident, names: dict[UUID, str]) -> Head:

@@ -1,11 +1,11 @@
-"""How an entry of the journal is told on a page: its mark, its tone, its words and what it links to."""
+"""How an entry of the journal stands on a page: its mark and tone beside what reports.telling says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from core.journal import Entry
+from reports import telling
 from web.languages import gettext as _
 
 # The icon and tone of a verb, by its first word or whole name; whole names win.
@@ -41,11 +41,8 @@ MARKS: dict[str, tuple[str, str]] = {
     "action.refused": ("bad", "ban"),
 }
 
-# Which members of a body tell something to a reader, in this order, with how they are called.
-_TOLD = (
-    "why", "reason", "title", "rule", "action", "outcome", "state", "error", "policy", "channel", "via", "answer", "change",
-    "playbook", "step", "disposition", "count", "name", "value", "says", "question", "message", "connector",
-)  # fmt: skip
+# What the page that shows an entry has in its heading: an incident its title, a run its playbook.
+_BESIDE: dict[str, tuple[str, ...]] = {"incident": ("title",), "run": ("playbook",), "step": ("playbook",)}
 
 
 @dataclass(frozen=True)
@@ -61,38 +58,24 @@ class Told:
     tone: str
     glyph: str
     details: tuple[tuple[str, str], ...]
-    quote: str
     day: str
     redacted: bool
     comment: str
 
 
-def tell(entry: Entry, names: Mapping[str, str] | None = None) -> Told:
-    """An entry as a line; `names` gives the names behind ids (users), where an entry holds only those."""
+def tell(entry: Entry, names: telling.Names | None = None) -> Told:
+    """An entry as a line: what reports.telling tells of it, less what a page shows beside it anyway."""
     tone, glyph = MARKS.get(entry.verb) or MARKS.get(entry.verb.partition(".")[0]) or ("plain", "point")
-    merged: dict[str, Any] = {**entry.body, **(entry.data or {})}
-
-    def named(value: Any) -> Any:
-        return names.get(value, value) if names and isinstance(value, str) else value
-
-    if (outcome := str(merged.get("state", merged.get("outcome", "")))) in ("failed", "unknown", "refused"):
+    facts = {**entry.body, **(entry.data or {})}
+    outcome = str(facts.get("state", facts.get("outcome", "")))
+    if outcome in ("failed", "unknown", "refused"):
         tone = "bad" if outcome == "failed" else "warn"
-    change = [
-        (str(name), f"{_plain(named(merged['from']))} → {_plain(named(merged['to']))}")
-        for name in ("",)
-        if _moved(merged)
-    ]
-    if entry.verb == "incident.opened":
-        merged.pop("title", None)
-    if entry.verb == "task.ticked":
-        merged["title"] = f"{'☑' if merged.get('done') else '☐'} {merged.get('text', '')}"
-    if merged.get("why"):
-        merged.pop("rule", None)
-    if entry.verb.startswith(("run.", "step.")):
-        merged.pop("playbook", None)
-    details = change + [
-        (name, _plain(merged[name])) for name in _TOLD if merged.get(name) not in (None, "", [], {})
-    ]
+    told = telling.tell(entry, names, {"none": _("none"), "times": _("times")})
+    beside = _BESIDE.get(entry.verb.partition(".")[0], ())
+    comment = (entry.ref("comment") or "") if entry.verb == "comment.added" else ""
+    details = [(name, value) for name, value in told.details if name not in beside]
+    if told.reason and not comment:
+        details.append(("why", telling.clipped(told.reason, 300)))
     return Told(
         id=str(entry.id),
         at=entry.at,
@@ -102,28 +85,13 @@ def tell(entry: Entry, names: Mapping[str, str] | None = None) -> Told:
         verb=entry.verb,
         tone=tone,
         glyph=glyph,
-        details=tuple(details[:4]),
-        quote=str(merged.get("text") or merged.get("body") or ""),
+        details=tuple(details),
         day=entry.at.strftime("%Y-%m-%d"),
         redacted=entry.redacted,
-        comment=(entry.ref("comment") or "") if entry.verb == "comment.added" else "",
+        comment=comment,
     )
 
 
-def tell_all(entries: Sequence[Entry], names: Mapping[str, str] | None = None) -> list[Told]:
+def tell_all(entries: Sequence[Entry], names: telling.Names | None = None) -> list[Told]:
     """Entries as lines, in the same order."""
     return [tell(entry, names) for entry in entries]
-
-
-def _moved(merged: dict[str, Any]) -> bool:
-    return "from" in merged and "to" in merged
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {_plain(inner)}" for name, inner in list(value.items())[:6])
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(inner) for inner in value[:8])
-    if value is None:
-        return _("nothing")
-    return str(value).replace("_", " ")[:300]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from core import clock
 from core.actors import Actor
+from core.auth import users
 from core.db import UnitOfWork, reading, unit_of_work
 from core.types import Severity
 from incidents import closing, comments, lifecycle, observables, queries
@@ -314,9 +315,10 @@ def read_timeline(
     with reading() as session:
         found = queries.incident(session, actor, key)
         entries = queries.timeline(session, actor, found.id, before=after, limit=limit)
+        names = users.names(session)
     items = [
         TimelineOut(
-            id=e.id, at=e.at, actor_kind=e.actor_kind, actor_name=e.actor_name, verb=e.verb, text=told(e), body=e.body,
+            id=e.id, at=e.at, actor_kind=e.actor_kind, actor_name=e.actor_name, verb=e.verb, text=told(e, names), body=e.body,
             data=e.data,
         )
         for e in entries

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from core import journal
 from core.actors import Actor
+from core.auth import users
 from core.db import reading
 from core.errors import Invalid
 from core.types import Ref
@@ -53,10 +54,11 @@ def list_entries(
     with reading() as session:
         found = journal.entries(session, ref=subject, verbs=verb, before=after, limit=limit)
         seen = readable(session, actor, found)
+        names = users.names(session)
     items = [
         EntryOut(
             id=e.id, at=e.at, actor_kind=e.actor_kind, actor_id=e.actor_id, actor_name=e.actor_name, verb=e.verb,
-            text=told(e), refs=[{"kind": r.kind, "id": r.id} for r in e.refs], body=e.body, data=e.data,
+            text=told(e, names), refs=[{"kind": r.kind, "id": r.id} for r in e.refs], body=e.body, data=e.data,
             redacted=e.redacted,
         )
         for e in seen

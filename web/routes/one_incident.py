@@ -123,7 +123,7 @@ def _story(
     starts = LENSES.get(lens)
     verbs = [name for name in journal.verbs() if name.startswith(starts)] if starts else None
     entries = journal.entries(session, ref=incident.ref, verbs=verbs, before=before, limit=STORY + 1)
-    told = tell_all(entries[:STORY], {str(user): name for user, name in names.items()})
+    told = tell_all(entries[:STORY], names)
     return told, str(entries[STORY - 1].id) if len(entries) > STORY else None
 
 
