@@ -1,5 +1,6 @@
 """The `tocsin` command: finds its subcommands by walking cli/commands, and turns errors into sentences."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -52,4 +53,6 @@ def tocsin() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 when it did what was asked, 1 with a sentence when it could not, 2 for usage."""
+    # Starting makes half a million objects that stay; looking through them again and again takes a sixth of the time.
+    gc.set_threshold(1_000_000)
     tocsin.main(args=list(arguments) if arguments is not None else None, prog_name="tocsin")

@@ -1,5 +1,6 @@
 """Starts and stops the parts of one process: database, workers, live updates, web server."""
 
+import gc
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from playbooks import publishing
 from playbooks.models import Playbook
 
 log = logs.get(__name__)
+_USUAL = (700, 10, 10)  # Python's own thresholds
 
 
 def prepare() -> Settings:
@@ -32,9 +34,16 @@ def prepare() -> Settings:
     return given
 
 
+def settle() -> None:
+    """Starting is over: what it has made stays, and garbage is looked for as usual, among what comes from now on."""
+    gc.freeze()
+    gc.set_threshold(*_USUAL)
+
+
 @contextmanager
 def working() -> Iterator[queue.Dispatcher]:
     """Run this process's workers for the length of the block."""
+    settle()
     dispatcher = queue.Dispatcher()
     dispatcher.start()
     queue.wake_through(dispatcher.wake)
@@ -125,6 +134,7 @@ def serve_web(given: Settings) -> None:
     # uvicorn raises the signal that stopped it once more; whoever called us still has workers to stop in order.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: None)
+    settle()
     try:
         uvicorn.Server(config).run()
     finally:

@@ -27,6 +27,7 @@ def command() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
+    serving.settle()
     publisher = queue.Publisher(given.redis_url)
     queue.sweep_forever(stop, publisher.wake)
     publisher.stop()
