@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, Table, create_engine, event, insert, make_url
+from sqlalchemy import Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
@@ -78,10 +78,11 @@ class UnitOfWork(Session):
 
     def write_rows(self) -> None:
         """Insert what write_behind() collected; called before the commit."""
+        from core import bulk  # it is made of this module's parts
+
         self.flush()
         for table, rows in self._rows.items():
-            if rows:
-                self.execute(insert(table), rows)
+            bulk.insert(self, table, rows)
         self._rows.clear()
 
     def wake(self, work: str) -> None:
