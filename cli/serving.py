@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy import select
@@ -20,6 +21,9 @@ from incidents import rules, upkeep
 from ingest import inbox
 from playbooks import publishing
 from playbooks.models import Playbook
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 log = logs.get(__name__)
 _USUAL = (700, 10, 10)  # Python's own thresholds
@@ -43,7 +47,6 @@ def settle() -> None:
 @contextmanager
 def working() -> Iterator[queue.Dispatcher]:
     """Run this process's workers for the length of the block."""
-    settle()
     dispatcher = queue.Dispatcher()
     dispatcher.start()
     queue.wake_through(dispatcher.wake)
@@ -119,16 +122,21 @@ def first_start(given: Settings) -> None:
     sys.stdout.flush()
 
 
-def serve_web(given: Settings) -> None:
-    """Serve pages, the API and the ingest door until SIGTERM or SIGINT; open requests get 3 s to end."""
-    import uvicorn
-
+def application() -> "ASGIApp":
+    """Pages, API and ingest door; made before workers start, which would only be in its way."""
     from web.app import create_app
+
+    return create_app()
+
+
+def serve_web(given: Settings, app: "ASGIApp") -> None:
+    """Serve the application until SIGTERM or SIGINT; open requests get 2 s to end."""
+    import uvicorn
 
     # Threads that work beside the door must not hold it up: it waits for its turn half a millisecond, not five.
     sys.setswitchinterval(0.0005)
     config = uvicorn.Config(
-        create_app(), host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
+        app, host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=2, limit_concurrency=2000, backlog=2048, proxy_headers=False,
     )  # fmt: skip
     # uvicorn raises the signal that stopped it once more; whoever called us still has workers to stop in order.

@@ -43,8 +43,9 @@ def command(fresh: bool) -> None:
     logs.configure("WARNING")
     serving.set_up(given)
     stage = demonstration.people()
+    app = serving.application()
     with serving.working():
         threading.Thread(
             target=demonstration.play, args=(given, stage), kwargs={"fresh": fresh}, name="demo", daemon=True
         ).start()
-        serving.serve_web(given)
+        serving.serve_web(given, app)

@@ -30,6 +30,7 @@ def command() -> None:
     serving.set_up(given)
     serving.first_start(given)
     alone.take_over(given)
+    app = serving.application()
     with serving.working():
         click.echo(f"Tocsin is ready on {given.base_url}")
-        serving.serve_web(given)
+        serving.serve_web(given, app)
