@@ -1,25 +1,18 @@
-"""Amazon SNS: checks that a message is Amazon's own and from a topic we know, and confirms topics when a person says so."""
+"""Amazon SNS: checks that a message is Amazon's own and from a topic we know, and notes topics that ask to be confirmed."""
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
 
 from core import clock
-from core.actors import Actor
-from core.auth import permissions
-from core.db import UnitOfWork, reading
-from core.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
-from core.journal import Fact, record
+from core.db import UnitOfWork
+from core.errors import Forbidden, Unauthenticated, Unavailable
 from core.net import NetError, http
-from core.types import Ref
-from ingest import facts, known
 from ingest.known import KnownSource
 from ingest.models import Source, Subscription
-from ingest.permissions import MANAGE_SOURCES
 from ingest.verify import MENDING, ProofKind, sns_signature_problem, sns_url_problem
 
 _MOST_CERTIFICATES = 100
@@ -82,14 +75,15 @@ def _certificate(url: str) -> bytes:
     """The certificate at an address that has been judged; fetched once."""
     held = _certificates.get(url)
     if held is None:
-        held = _fetch(url, "Amazon's signing certificate could not be fetched")
+        held = fetch(url, "Amazon's signing certificate could not be fetched")
         if len(_certificates) >= _MOST_CERTIFICATES:
             _certificates.clear()
         _certificates[url] = held
     return held
 
 
-def _fetch(url: str, otherwise: str) -> bytes:
+def fetch(url: str, otherwise: str) -> bytes:
+    """What an address of Amazon's answers; the caller has judged it. Raises Unavailable, beginning with `otherwise`."""
     limits = http.Timeout(connect=3, read=5, total=8)
     try:
         answer = http.send(http.Request(url=url, timeout=limits, max_response=64 * 1024))
@@ -110,43 +104,3 @@ def keep(uow: UnitOfWork, source: Source, delivery_id: UUID, draft: Subscription
         uow.add(there)
     there.url, there.delivery_id, there.signed = draft.url, delivery_id, source.proof == ProofKind.SNS
     there.confirmed_at = None
-
-
-def confirm(actor: Actor, subscription_id: UUID) -> str:
-    """Visit the topic's confirmation address, at Amazon's own host only; returns the topic. Blocks; no transaction open.
-
-    Follow with `confirmed()` in a unit of work. Raises Conflict when the address is not Amazon's or does not agree.
-    """
-    permissions.require(actor, MANAGE_SOURCES.name)
-    with reading() as session:
-        row = session.get(Subscription, subscription_id)
-    if row is None:
-        raise NotFound(
-            "There is no such request for confirmation; the topic may have been asked again since."
-        )
-    problem = sns_url_problem(row.url, certificate=False) or _action_problem(row.url)
-    if problem is not None:
-        raise Conflict(f"This confirmation address is not visited: {problem}.")
-    _fetch(row.url, "The subscription was not confirmed; ask the topic to send its request again")
-    return row.topic
-
-
-def confirmed(uow: UnitOfWork, actor: Actor, subscription_id: UUID) -> None:
-    """Note that the subscription was confirmed, and let the topic send to its source."""
-    row = uow.get(Subscription, subscription_id)
-    source = uow.get(Source, row.source_id) if row is not None else None
-    if row is None or source is None:
-        raise NotFound("There is no such request for confirmation.")
-    row.confirmed_at = uow.now
-    topics: list[str] = list(source.config.get("topics") or [])
-    if row.topic not in topics:
-        source.config = {**source.config, "topics": [*topics, row.topic]}
-    refs = (Ref("source", str(source.id)),)
-    record(uow, actor, Fact(facts.SUBSCRIPTION_CONFIRMED, refs, {"source": source.name, "topic": row.topic}))
-    uow.after_commit(known.forget)
-
-
-def _action_problem(url: str) -> str | None:
-    return (
-        None if "Action=ConfirmSubscription" in urlsplit(url).query else "it does something else than confirm"
-    )

@@ -1,6 +1,7 @@
 """A fake product reached over real HTTP: answers what a test says and keeps a ledger of every call it received."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -62,6 +63,11 @@ class Vendor:
         """The calls, once there are at least `count`."""
         wait_until(lambda: len(self.calls) >= count, seconds=seconds, what=f"{count} calls to the vendor")
         return self.calls
+
+    def speak_tls(self, context: ssl.SSLContext) -> None:
+        """Answer over TLS only; to be said before `start`."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Listen."""

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import func, select
@@ -11,9 +12,9 @@ from connectors import registry
 from connectors.contract import Connector
 from core.actors import Actor
 from core.db import reading, unit_of_work
-from core.errors import Invalid, Problem, TocsinError
-from ingest import sources
-from ingest.models import QUARANTINED, Delivery, Source
+from core.errors import Conflict, Invalid, Problem, TocsinError, Unavailable
+from ingest import sources, subscriptions
+from ingest.models import QUARANTINED, Delivery, Source, Subscription
 from web.languages import gettext as _
 from web.markdown import to_page
 from web.pages import Page, show, then
@@ -53,6 +54,7 @@ class SourcePage(Page, template="source.html", rail="settings"):
     secret: str | None
     setup: str
     deliveries: list[Any]
+    topics: list[Subscription]
     config: str
     may_manage: bool
     problems: list[Problem]
@@ -168,6 +170,22 @@ def configure(request: Request, form: Form, name: str, actor: Actor = allowed("s
     return then(f"/settings/sources/{name}", _("Saved; the next delivery is read this way."))
 
 
+@router.post("/settings/sources/{name}/topics/{subscription_id}/confirm")
+def confirm(
+    request: Request, name: str, subscription_id: UUID, actor: Actor = allowed("source.manage")
+) -> Response:
+    """Tell Amazon that this topic may send here; Amazon's own address is visited, and no other."""
+    try:
+        topic = subscriptions.confirm(actor, subscription_id)
+        with unit_of_work() as uow:
+            subscriptions.confirmed(uow, actor, subscription_id)
+    except (Conflict, Unavailable) as error:
+        with reading() as session:
+            source = sources.get(session, name)
+        return _one(request, actor, source, None, [Problem("", error.message)])
+    return then(f"/settings/sources/{name}", _("%(topic)s may send from now on.") % {"topic": topic})
+
+
 @router.post("/settings/sources/{name}/disable")
 def disable(name: str, actor: Actor = allowed("source.manage")) -> Response:
     """Refuse what this source sends."""
@@ -218,6 +236,7 @@ def _one(
             .order_by(Delivery.id.desc())
             .limit(15)
         ).all()
+        topics = list(subscriptions.of_source(session, source.id))
     setup = product.setup.replace("{{ url }}", url).replace("{{ token }}", token)
     page = SourcePage(
         source=source,
@@ -226,6 +245,7 @@ def _one(
         secret=secret,
         setup=to_page(setup) if setup else "",
         deliveries=list(rows),
+        topics=topics,
         config=json.dumps(source.config, indent=2, ensure_ascii=False) if source.config else "",
         may_manage=actor.may("source.manage"),
         problems=problems or [],
