@@ -1,12 +1,14 @@
 """Starts and stops the parts of one process: database, workers, live updates, web server."""
 
 import gc
+import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from sqlalchemy import select
@@ -42,6 +44,15 @@ def settle() -> None:
     """Starting is over: what it has made stays, and garbage is looked for as usual, among what comes from now on."""
     gc.freeze()
     gc.set_threshold(*_USUAL)
+
+
+def leave() -> NoReturn:
+    """End the process once all its parts have stopped: taking half a million objects apart would take a second more."""
+    db.dispose()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @contextmanager
@@ -133,6 +144,11 @@ def serve_web(given: Settings, app: "ASGIApp") -> None:
     """Serve the application until SIGTERM or SIGINT; open requests get 2 s to end."""
     import uvicorn
 
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: Any = None) -> None:
+            live.end()  # open event streams would be waited for
+            await super().shutdown(sockets)
+
     # Threads that work beside the door must not hold it up: it waits for its turn half a millisecond, not five.
     sys.setswitchinterval(0.0005)
     config = uvicorn.Config(
@@ -144,7 +160,7 @@ def serve_web(given: Settings, app: "ASGIApp") -> None:
         signal.signal(one, lambda *_: None)
     settle()
     try:
-        uvicorn.Server(config).run()
+        Server(config).run()
     finally:
         inbox.stop()  # what was answered with 202 is stored; this ends the thread that stored it
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once

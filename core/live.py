@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 from core.types import Ref
 
+ENDED = Ref("", "")  # what a listener hears last
+
 _lock = threading.Lock()
 _listeners: dict[asyncio.Queue[Ref], asyncio.AbstractEventLoop] = {}
 _relay: list[Callable[[tuple[Ref, ...]], None]] = []
@@ -28,6 +30,11 @@ def deliver(refs: tuple[Ref, ...]) -> None:
     for queue, loop in listeners:
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is listening any more
             loop.call_soon_threadsafe(_offer, queue, refs)
+
+
+def end() -> None:
+    """Tell every listener of this process that nothing follows: it is about to stop."""
+    deliver((ENDED,))
 
 
 def relay_through(send: Callable[[tuple[Ref, ...]], None] | None) -> None:

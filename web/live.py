@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from core import live
+from core.types import Ref
 from web.security import Signed
 
 router = APIRouter()
@@ -39,7 +40,8 @@ async def events(wanted: frozenset[str]) -> AsyncIterator[str]:
     """The stream's text: a greeting, then changes gathered for a moment, and a heartbeat when quiet."""
     async with live.listening() as changes:
         yield "retry: 2000\n\n"
-        while True:  # until the browser leaves, which cancels this
+        ref: Ref | None = None
+        while ref != live.ENDED:  # or until the browser leaves, which cancels this
             try:
                 ref = await asyncio.wait_for(changes.get(), HEARTBEAT)
             except TimeoutError:
@@ -50,6 +52,6 @@ async def events(wanted: frozenset[str]) -> AsyncIterator[str]:
                 continue
             await asyncio.sleep(GATHER)
             while not changes.empty():
-                more = changes.get_nowait()
-                changed |= matching(wanted, more.kind, more.id)
+                ref = changes.get_nowait()
+                changed |= matching(wanted, ref.kind, ref.id)
             yield f"event: changed\ndata: {' '.join(sorted(changed))}\n\n"

@@ -49,3 +49,4 @@ def command(fresh: bool) -> None:
             target=demonstration.play, args=(given, stage), kwargs={"fresh": fresh}, name="demo", daemon=True
         ).start()
         serving.serve_web(given, app)
+    serving.leave()

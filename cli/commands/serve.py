@@ -34,3 +34,4 @@ def command() -> None:
     with serving.working():
         click.echo(f"Tocsin is ready on {given.base_url}")
         serving.serve_web(given, app)
+    serving.leave()

@@ -22,3 +22,4 @@ def command() -> None:
     app = serving.application()
     with serving.linked(given, listen=True):
         serving.serve_web(given, app)
+    serving.leave()
