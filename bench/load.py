@@ -6,22 +6,29 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
+
+from bench import wrk
+
+# In a body these stand for what differs from one request to the next; all are as long as what replaces them.
+NAME, SERIAL, HOST = "@NAME-IS-16-LONG", "@SERIAL-IS-19-LONG-", "@H"
 
 
 @dataclass(frozen=True)
 class Load:
-    """What to send: `duplicates` of 100 requests repeat one of 100 alerts; `seconds` long, or `total` requests."""
+    """What to send: `duplicates` of 100 requests repeat one of 100 alerts; `rate` a second, or as fast as it goes (0).
+
+    `body` is a template of bodies (see `body_for`); `seed` makes the alerts of one load differ from another's.
+    """
 
     url: str
     token: str
+    body: str
     clients: int = 16
-    seconds: float = 8.0
-    total: int = 0
+    seconds: float = 6.0
+    rate: float = 0.0
     duplicates: int = 0
     seed: int = 0
 
@@ -35,7 +42,7 @@ class Sent:
     seconds: float
     p50: float
     p99: float
-    client: str
+    longest: float
 
     @property
     def rate(self) -> float:
@@ -43,109 +50,118 @@ class Sent:
         return self.accepted / self.seconds
 
 
-def alert(name: str, serial: str = "") -> bytes:
-    """One alert of about 1 KiB; the same `name` is the same alert, `serial` tells deliveries apart."""
-    return json.dumps(
-        {
-            "id": name,
-            "serial": serial,
-            "title": f"Unusual outbound connection {name}",
-            "severity": "low",
-            "host": f"host-{name[-2:]}.example.org",
-            "src_ip": "10.20.30.40",
-            "dest_ip": "203.0.113.77",
-            "details": "x" * 780,
-        }
-    ).encode()
+def body_for(product: str) -> str:
+    """One alert of about 1 KiB as "tocsin" or "alerta" reads it: the same name, host, severity and filling."""
+    host, filling = f"host-{HOST}.example.org", "x" * 780
+    title = f"Unusual outbound connection {NAME}"
+    if product == "alerta":
+        alert = {
+            "environment": "Production", "resource": host, "event": NAME, "severity": "major", "service": ["network"],
+            "origin": "bench", "text": title, "value": SERIAL, "rawData": filling,
+            "attributes": {"src": "10.20.30.40", "dest": "203.0.113.77"},
+        }  # fmt: skip
+    else:
+        alert = {
+            "id": NAME, "serial": SERIAL, "title": title, "severity": "high", "host": host, "src_ip": "10.20.30.40",
+            "dest_ip": "203.0.113.77", "details": filling,
+        }  # fmt: skip
+    return json.dumps(alert)
+
+
+def name_of(load: Load, number: int) -> str:
+    """The name of the alert in the nth request: one of the repeated ones, or one of its own."""
+    place = number % 100
+    if place < load.duplicates:
+        return f"d{place:015d}"
+    return f"u{load.seed % 10_000:05d}{number:010d}"
+
+
+def filled(load: Load, number: int) -> bytes:
+    """The body of the nth request."""
+    name = name_of(load, number)
+    serial = f"{load.seed % 10_000:06d}-{number:012d}"
+    return load.body.replace(NAME, name).replace(SERIAL, serial).replace(HOST, f"{number % 100:02d}").encode()
+
+
+def head_of(load: Load) -> str:
+    """The head of every request; without a token it proves nothing."""
+    address = urlsplit(load.url)
+    proof = f"Authorization: Bearer {load.token}\r\n" if load.token else ""
+    return (
+        f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n{proof}Content-Type: application/json\r\n"
+        f"Content-Length: {len(load.body)}\r\n\r\n"
+    )
 
 
 def send(load: Load) -> Sent:
     """Send it all and report; requests that answer anything but 2xx count as refused."""
-    if load.total == 0 and shutil.which("wrk"):
-        return _wrk(load)
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
-        input=json.dumps(asdict(load)),
-        capture_output=True,
-        text=True,
-        check=True,
+    if load.rate == 0 and shutil.which("wrk"):
+        return Sent(*wrk.run(load, head_of(load), {NAME: "name", SERIAL: "serial", HOST: "host"}))
+    with sending(load) as process:
+        said, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit("the client failed; see above")
+    return Sent(**json.loads(said))
+
+
+def sending(load: Load) -> "subprocess.Popen[str]":
+    """Our own client as a process: its output is a Sent as JSON; its input, when closed, does not matter."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    return Sent(**json.loads(done.stdout))
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(asdict(load)) + "\n")
+    process.stdin.flush()
+    return process
 
 
-_LUA = """
-local n, made, thread = 0, 0, 0
-function setup(t) t:set("id", thread); thread = thread + 1 end
-local body = [[%(body)s]]
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Authorization"] = "Bearer %(token)s"
-function request()
-  n = n + 1
-  local name
-  if (n %% 100) < %(duplicates)d then name = "dup-" .. (n %% 100) else name = "%(seed)d-" .. id .. "-" .. n end
-  return wrk.format(nil, nil, nil, (body:gsub("NAME", name):gsub("SERIAL", "%(seed)d-" .. id .. "-" .. n)))
-end
-function done(summary, latency)
-  local bad = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
-  io.write(string.format("RESULT %%d %%d %%f %%f %%f\\n", summary.requests - summary.errors.status, bad,
-    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
-end
-"""
+class _Client:
+    """All connections of one load, in turn or at a rate."""
 
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.next = 0
+        self.accepted = 0
+        self.refused = 0
+        self.times: list[float] = []
 
-def _wrk(load: Load) -> Sent:
-    values = {
-        "body": alert("NAME", "SERIAL").decode(), "token": load.token, "duplicates": load.duplicates, "seed": load.seed
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder, "alerts.lua")
-        script.write_text(_LUA % values)
-        done = subprocess.run(
-            ["wrk", "-t1", f"-c{load.clients}", f"-d{load.seconds:g}s", "-s", str(script), load.url],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    found = re.search(r"^RESULT (.+)$", done.stdout, re.MULTILINE)
-    assert found, done.stdout
-    accepted, refused, seconds, p50, p99 = map(float, found[1].split())
-    return Sent(int(accepted), int(refused), seconds, p50, p99, "wrk")
-
-
-async def _client(load: Load, number: int, state: dict[str, int], times: list[float]) -> None:
-    address = urlsplit(load.url)
-    assert address.hostname
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    end = time.perf_counter() + load.seconds
-    while (state["next"] < load.total) if load.total else (time.perf_counter() < end):
-        n = state["next"]
-        state["next"] += 1
-        name = f"dup-{n % 100}" if n % 100 < load.duplicates else f"{load.seed}-{number}-{n}"
-        body = alert(name, f"{load.seed}-{n}")
+    async def run(self) -> Sent:
+        """Send until the time is over."""
         started = time.perf_counter()
-        writer.write(
-            f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {load.token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-        await reader.readexactly(int(length[1]) if length else 0)
-        times.append(time.perf_counter() - started)
-        state["accepted" if head[9:10] == b"2" else "refused"] += 1
-    writer.close()
+        await asyncio.gather(*(self._connection(started) for _ in range(self.load.clients)))
+        took = time.perf_counter() - started
+        self.times.sort()
+        p50, p99 = (self.times[int(len(self.times) * part)] * 1e3 for part in (0.5, 0.99))
+        return Sent(self.accepted, self.refused, took, p50, p99, self.times[-1] * 1e3)
 
-
-async def _own(load: Load) -> Sent:
-    state, times = {"next": 0, "accepted": 0, "refused": 0}, list[float]()
-    started = time.perf_counter()
-    await asyncio.gather(*(_client(load, number, state, times) for number in range(load.clients)))
-    took = time.perf_counter() - started
-    times.sort()
-    p50, p99 = (times[int(len(times) * part)] * 1e3 for part in (0.5, 0.99))
-    return Sent(state["accepted"], state["refused"], took, p50, p99, "own")
+    async def _connection(self, started: float) -> None:
+        load, address = self.load, urlsplit(self.load.url)
+        assert address.hostname
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        head = head_of(load).encode()
+        while True:
+            number = self.next
+            self.next += 1
+            due = started + (number / load.rate if load.rate else 0.0)
+            if max(due, time.perf_counter()) >= started + load.seconds:
+                break
+            if (early := due - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+            begun = time.perf_counter()
+            writer.write(head + filled(load, number))
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", answer, re.IGNORECASE)
+            await reader.readexactly(int(length[1]) if length else 0)
+            # At a rate, waiting for a free connection counts: that is what a sender would feel.
+            self.times.append(time.perf_counter() - (due if load.rate else begun))
+            if answer[9:10] == b"2":
+                self.accepted += 1
+            else:
+                self.refused += 1
+        writer.close()
 
 
 if __name__ == "__main__":
     import uvloop
 
-    print(json.dumps(asdict(uvloop.run(_own(Load(**json.load(sys.stdin)))))))
+    print(json.dumps(asdict(uvloop.run(_Client(Load(**json.loads(sys.stdin.readline()))).run()))))

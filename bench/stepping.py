@@ -1,48 +1,115 @@
-"""Runs 200 runs of 10 steps in this process, as a worker does, and prints how many steps a second that was."""
+"""Runs playbooks of ten steps and prints, as JSON, steps a second and how long one idle run takes (ms).
 
+`python -m bench.stepping PLAYBOOK RUNS here|elsewhere [ADDRESS]`: with workers in this process, or in others that Redis
+wakes. ADDRESS is where steps with effects call.
+"""
+
+import json
+import sys
 import time
+from uuid import UUID
 
 from sqlalchemy import func, select
 
 from cli import serving
+from connectors import instances, rails
+from connectors.models import ConnectorInstance
 from core.actors import SYSTEM
-from core.db import reading, unit_of_work
-from core.types import Severity
+from core.db import UnitOfWork, reading, unit_of_work
+from core.types import Ref, Severity
 from incidents.lifecycle import IncidentDraft, open_by_hand
-from playbooks import runs
+from playbooks import driving, runs
 from playbooks.models import PlaybookRun, StepAttempt
 
-RUNS = 200
+STEPS = 10
+ALONE = 20
 
 
 def main() -> None:
-    """Start the runs with nobody working, let the workers loose, wait for the last one to end."""
-    serving.prepare()
+    """Three figures: runs started while workers work, runs that wait for the workers, one run at a time."""
+    playbook, count, where, *rest = sys.argv[1:]
+    given = serving.prepare()
+    if rest:
+        _connect(rest[0])
     with unit_of_work() as uow:
         incident = open_by_hand(uow, SYSTEM, IncidentDraft(title="Steps to count", severity=Severity.low)).ref
+    told: dict[str, float | list[float]] = {}
+    if where == "here":
+        made = _started_at_once(playbook, incident, int(count))  # nobody works yet
+        began = time.perf_counter()
+        with serving.working() as dispatcher:
+            dispatcher.wake(driving.KIND.name)  # as after the commit that starts runs: not left to the sweep
+            told["waiting"] = _rate(made, began)
+            told |= _while_working(playbook, incident, int(count))
+    else:
+        with serving.linked(given, listen=True):
+            _rate([_one(playbook, incident)], time.perf_counter())  # the workers are up
+            made = _started_at_once(playbook, incident, int(count))
+            told["waiting"] = _rate(made, time.perf_counter())
+            told |= _while_working(playbook, incident, int(count))
+    print(json.dumps(told))
+
+
+def _while_working(playbook: str, incident: Ref, count: int) -> dict[str, float | list[float]]:
+    began = time.perf_counter()
+    started = [_one(playbook, incident) for _ in range(count)]
+    rate = _rate(started, began)
+    alone = []
+    for _ in range(ALONE):
+        time.sleep(0.05)
+        began = time.perf_counter()
+        _until_ended([_one(playbook, incident)], every=0.0005)
+        alone.append((time.perf_counter() - began) * 1e3)
+    return {"starting": rate, "alone": alone}
+
+
+def _one(playbook: str, incident: Ref) -> UUID:
     with unit_of_work() as uow:
-        made = [runs.start(uow, SYSTEM, playbook="ten_steps", subject=incident).id for _ in range(RUNS)]
-    before = _count(made)
-    started = time.perf_counter()
-    with serving.working():
-        while _living(made):
-            time.sleep(0.01)
-        took = time.perf_counter() - started
-    done = _count(made) - before
-    assert done >= RUNS * 10, f"only {done} steps were done"
-    print(f"{done} steps in {took:.2f} s: {done / took:.1f}")
+        return _start(uow, playbook, incident)
 
 
-def _living(made: list[object]) -> int:
+def _started_at_once(playbook: str, incident: Ref, count: int) -> list[UUID]:
+    with unit_of_work() as uow:
+        return [_start(uow, playbook, incident) for _ in range(count)]
+
+
+def _start(uow: UnitOfWork, playbook: str, incident: Ref) -> UUID:
+    return runs.start(uow, SYSTEM, playbook=playbook, subject=incident).id
+
+
+def _rate(made: list[UUID], began: float) -> float:
+    """Steps a second since `began`, once every one of these runs has ended well with all its steps."""
+    _until_ended(made, every=0.01)
+    took = time.perf_counter() - began
     with reading() as session:
-        wanted = select(func.count()).where(PlaybookRun.id.in_(made), PlaybookRun.ended_at.is_(None))
-        return session.scalar(wanted) or 0
+        done = select(func.count()).where(StepAttempt.run_id.in_(made), StepAttempt.state == "succeeded")
+        steps = session.scalar(done) or 0
+    if steps != len(made) * STEPS:
+        raise SystemExit(f"{steps} of {len(made) * STEPS} steps ended well")
+    return steps / took
 
 
-def _count(made: list[object]) -> int:
+def _until_ended(made: list[UUID], *, every: float, within: float = 120) -> None:
+    living = select(func.count()).where(PlaybookRun.id.in_(made), PlaybookRun.ended_at.is_(None))
+    end = time.monotonic() + within
     with reading() as session:
-        wanted = select(func.count()).where(StepAttempt.run_id.in_(made), StepAttempt.ended_at.is_not(None))
-        return session.scalar(wanted) or 0
+        while time.monotonic() < end:
+            if not session.scalar(living):
+                return
+            session.rollback()  # the next look sees what was written meanwhile
+            time.sleep(every)
+    raise SystemExit(f"not all of {len(made)} runs ended within {within:.0f} s")
+
+
+def _connect(address: str) -> None:
+    with reading() as session:
+        if session.scalar(select(ConnectorInstance.id).limit(1)):
+            return
+    with unit_of_work() as uow:
+        instances.create(
+            uow, SYSTEM, name="edge", connector="http", settings={"base_url": address}, private=True
+        )
+        rails.set_budget(uow, SYSTEM, "http.request", 100_000)
 
 
 if __name__ == "__main__":

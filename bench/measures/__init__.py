@@ -1,0 +1,1 @@
+"""What is measured, one file each: `measure(bench)` yields figures as they are found."""
