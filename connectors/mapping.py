@@ -162,6 +162,7 @@ def compile_alerts(at: At, product: str, parse_line: bodies.LineParser | None = 
 # ------------------------------------------------------------------------------------------------ operator-written
 
 _configured: dict[str, AlertMapping] = {}
+_latest: list[tuple[Any, AlertMapping]] = []  # a batch is mostly of one source: the same object asks again and again
 
 
 def configured(config: Mapping[str, Any], guess: AlertMapping) -> AlertMapping:
@@ -169,6 +170,9 @@ def configured(config: Mapping[str, Any], guess: AlertMapping) -> AlertMapping:
     wanted = config.get("mapping")
     if not wanted:
         return guess
+    for known, compiled in _latest[:1]:
+        if known is wanted:
+            return compiled
     key = repr(wanted)
     if key not in _configured:
         problems, compiled = check_mapping(wanted)
@@ -177,6 +181,7 @@ def configured(config: Mapping[str, Any], guess: AlertMapping) -> AlertMapping:
         if len(_configured) > 500:
             _configured.clear()
         _configured[key] = compiled
+    _latest[:] = [(wanted, _configured[key])]
     return _configured[key]
 
 

@@ -68,25 +68,41 @@ def insert(
     return stored
 
 
-def update(session: Session, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the columns that the rows name, each row found by its `id`; all rows have one shape."""
+def update(
+    session: Session,
+    table: Any,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    found_by: tuple[str, ...] = ("id",),
+    only: str = "",
+) -> int:
+    """Write the columns that the rows name, each row found by its `found_by` columns; all rows have one shape.
+
+    `only` is a further condition on the row. Returns how many rows were changed.
+    """
     if not rows:
-        return
-    fields = [field for field in _fields(table, frozenset(rows[0]), defaults=False) if field.name != "id"]
-    fields.append(next(field for field in _fields(table, frozenset({"id"}), defaults=False)))
+        return 0
+    named = _fields(table, frozenset(rows[0]), defaults=False)
+    changed = [field for field in named if field.name not in found_by]
+    fields = changed + [field for field in named if field.name in found_by]
     whole = [[row[field.name] for field in fields] for row in rows]
     connection = session.connection()
+    condition = f" AND {only}" if only else ""
     if is_postgres(session):
-        changes = ", ".join(f"{field.name} = new.{field.name}" for field in fields[:-1])
+        changes = ", ".join(f"{field.name} = new.{field.name}" for field in changed)
+        same = " AND ".join(
+            f"{table.name}.{field.name} = new.{field.name}" for field in fields[len(changed) :]
+        )
         statement = (
             f"UPDATE {table.name} SET {changes} "  # noqa: S608 - made of the schema's own names
-            f"FROM json_populate_recordset(NULL::{table.name}, %(rows)s::json) AS new WHERE {table.name}.id = new.id"
+            f"FROM json_populate_recordset(NULL::{table.name}, %(rows)s::json) AS new WHERE {same}"
+            + condition.replace(" AND ", f" AND {table.name}.", 1)
         )
-        connection.exec_driver_sql(statement, {"rows": _document(fields, whole)})
-        return
-    changes = ", ".join(f"{field.name} = ?" for field in fields[:-1])
-    statement = f"UPDATE {table.name} SET {changes} WHERE id = ?"  # noqa: S608 - as above
-    connection.exec_driver_sql(statement, [_for_sqlite(fields, row) for row in whole])
+        return connection.exec_driver_sql(statement, {"rows": _document(fields, whole)}).rowcount
+    changes = ", ".join(f"{field.name} = ?" for field in changed)
+    same = " AND ".join(f"{field.name} = ?" for field in fields[len(changed) :])
+    statement = f"UPDATE {table.name} SET {changes} WHERE {same}{condition}"  # noqa: S608 - as above
+    return connection.exec_driver_sql(statement, [_for_sqlite(fields, row) for row in whole]).rowcount
 
 
 def among(session: Session, column: Any, values: Iterable[Any]) -> ColumnElement[bool]:

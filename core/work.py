@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import Index, String, Text, delete, func, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import lanes, leases, logs
+from core import bulk, lanes, leases, logs
 from core.actors import Actor
 from core.db import UnitOfWork, database_now, reading, unit_of_work
 from core.errors import NotFound, TocsinError, Unavailable
@@ -160,8 +160,21 @@ def finish(uow: UnitOfWork, kind: WorkKind, claim: Claim) -> None:
     finish_all(uow, kind, [claim])
 
 
+def finish_with(uow: UnitOfWork, kind: WorkKind, told: Sequence[tuple[Claim, Mapping[str, Any]]]) -> None:
+    """Finish many rows and write the same columns of each, in one statement; raises LostLease as finish_all() does."""
+    done = {"due_at": None, "lease_until": None, "attempts": 0, "error": None}
+    rows = [{**done, **columns, "id": claim.id, "fence": claim.fence} for claim, columns in told]
+    changed = bulk.update(
+        uow, kind.model.__table__, rows, found_by=("id", "fence"), only="lease_until IS NOT NULL"
+    )
+    if changed != len(rows):
+        raise LostLease(f"{len(rows) - changed} rows of {kind.name} were taken over by another worker")
+
+
 def finish_all(uow: UnitOfWork, kind: WorkKind, claims: Sequence[Claim]) -> None:
     """Finish many rows in one statement; raises LostLease unless every one was still ours."""
+    if not claims:
+        return
     model = kind.model
     uow.flush()
     ours = leases.ours(model, claims)

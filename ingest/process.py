@@ -12,14 +12,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from connectors import mapping, registry
 from connectors.contract import AlertDraft, Unreadable
-from core import logs, work
+from core import bulk, logs, work
 from core.actors import Actor, ActorKind
 from core.auth import permissions
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import NotFound, TocsinError
 from core.journal import Fact, record
 from core.types import Ref, Severity
-from core.work import Claim, WorkKind, finish_all
+from core.work import Claim, WorkKind, finish_all, finish_with
 from incidents import opening
 from ingest import envelopes, facts, inbox, sns
 from ingest.models import IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, DeliveryKey, Source
@@ -39,7 +39,7 @@ _MOST_FORGOTTEN = 2_000
 class Understood:
     """One delivery, read: what goes to the record and what is written on its row."""
 
-    delivery: Delivery
+    delivery: Any  # a row of _COLUMNS
     source: Source
     drafts: list[AlertDraft] = field(default_factory=list)
     ignored: int = 0
@@ -73,21 +73,26 @@ def _alone(claim: Claim, understood: list[Understood]) -> None:
             work.retry(uow, KIND, claim, f"{type(error).__name__}: {error}")
 
 
-def _load(claims: Sequence[Claim]) -> list[tuple[Delivery, Source]]:
+_COLUMNS = (
+    Delivery.id, Delivery.source_id, Delivery.body, Delivery.content_type, Delivery.headers, Delivery.received_at,
+    Delivery.replays, Delivery.size,
+)  # fmt: skip
+
+
+def _load(claims: Sequence[Claim]) -> list[tuple[Any, Source]]:
+    """The claimed deliveries, oldest first, and whose each is."""
     with reading() as session:
-        rows = session.execute(
-            select(Delivery, Source)
-            .join(Source, Source.id == Delivery.source_id)
-            .where(Delivery.id.in_([claim.id for claim in claims]))
-            .order_by(Delivery.id)
-        )
-        return [(delivery, source) for delivery, source in rows]
+        mine = bulk.among(session, Delivery.id, [claim.id for claim in claims])
+        rows = session.execute(select(*_COLUMNS).where(mine).order_by(Delivery.id)).all()
+        wanted = bulk.among(session, Source.id, {row.source_id for row in rows})
+        sources = {source.id: source for source in session.scalars(select(Source).where(wanted))}
+    return [(row, sources[row.source_id]) for row in rows if row.source_id in sources]
 
 
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def _understand(delivery: Delivery, source: Source) -> Understood:
+def _understand(delivery: Any, source: Source) -> Understood:
     """What a delivery holds. A defect in a connector counts as unreadable: it must not hide an attack."""
     one = Understood(delivery, source)
     one.subscription = sns.subscription_in(delivery.body)
@@ -152,14 +157,15 @@ def _items(one: Understood, now: datetime) -> list[Item]:
 
 def _take_in(claims: Sequence[Claim], understood: Sequence[Understood]) -> None:
     with unit_of_work() as uow:
-        finish_all(uow, KIND, claims)
+        told = {one.delivery.id: one for one in understood}
+        known = [(claim, told[claim.id]) for claim in claims if claim.id in told]
+        finish_with(uow, KIND, [(claim, _told(one, uow.now)) for claim, one in known])
+        finish_all(uow, KIND, [claim for claim in claims if claim.id not in told])  # its source is gone
         by_source: dict[UUID, list[Understood]] = {}
         for one in understood:
             by_source.setdefault(one.source.id, []).append(one)
         for group in by_source.values():
             _take_in_source(uow, group)
-        if understood:
-            uow.execute(update(Delivery), [_told(one, uow.now) for one in understood])
         _forget_old_keys(uow)
 
 
@@ -205,7 +211,6 @@ def _mended(uow: UnitOfWork, group: Sequence[Understood]) -> list[Item]:
 
 def _told(one: Understood, now: datetime) -> dict[str, Any]:
     return {
-        "id": one.delivery.id,
         "state": one.state,
         "reason": one.reason[:4000] if one.reason else None,
         "alerts": len(one.drafts),
@@ -214,9 +219,7 @@ def _told(one: Understood, now: datetime) -> dict[str, Any]:
     }
 
 
-def _record_quarantined(
-    uow: UnitOfWork, actor: Actor, delivery: Delivery, source: Source, reason: str
-) -> None:
+def _record_quarantined(uow: UnitOfWork, actor: Actor, delivery: Any, source: Source, reason: str) -> None:
     refs = (Ref("delivery", str(delivery.id)), Ref("source", str(source.id)))
     body = {"source": source.name, "size": delivery.size}
     record(uow, actor, Fact(facts.DELIVERY_QUARANTINED, refs, body, {"reason": reason[:2000]}))

@@ -168,7 +168,7 @@ def test_a_worker_that_dies_loses_nothing_and_counts_nothing_twice(sender, drain
     def dies(*args):
         raise Killed
 
-    for place in ("finish_all", "_take_in_source", "_forget_old_keys"):
+    for place in ("finish_with", "_take_in_source", "_forget_old_keys"):
         with monkeypatch.context() as patched:
             patched.setattr(process, place, dies)
             with pytest.raises(Killed):
