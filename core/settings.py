@@ -35,6 +35,8 @@ class Settings:
     signing_key: str | None = field(default=None, repr=False)
     witness: tuple[str, ...] = field(default=(), repr=False)
     witness_every: timedelta = timedelta(days=1)
+    watch_notify: tuple[str, ...] = field(default=(), repr=False)
+    heartbeat_url: str | None = field(default=None, repr=False)
     secret_key_generated: bool = False
 
     @property
@@ -76,6 +78,10 @@ class Settings:
             muzzled=env.get("TOCSIN_MUZZLED", "") == "1",
             signing_key=env.get("TOCSIN_SIGNING_KEY") or None,
             witness=tuple(filter(None, (w.strip() for w in env.get("TOCSIN_WITNESS", "").split(",")))),
+            watch_notify=tuple(
+                filter(None, (w.strip() for w in env.get("TOCSIN_WATCH_NOTIFY", "").split(",")))
+            ),
+            heartbeat_url=env.get("TOCSIN_HEARTBEAT_URL") or None,
             witness_every=timedelta(minutes=_number(env, "TOCSIN_WITNESS_MINUTES", 24 * 60)),
         )
 

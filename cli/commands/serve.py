@@ -2,7 +2,7 @@
 
 import click
 
-from cli import alone, serving
+from cli import alone, keeping_watch, serving
 from core.errors import Invalid
 
 
@@ -20,6 +20,8 @@ def command() -> None:
     TOCSIN_PLAYBOOKS      the playbooks' file                          ./playbooks.yaml
     TOCSIN_SECRET_KEY     seals stored secrets, at least 32 characters generated into the data directory
     TOCSIN_EGRESS_ALLOW   internal hosts and networks it may speak to  none
+    TOCSIN_WATCH_NOTIFY   whom the watch over Tocsin itself tells      nobody; see `tocsin watch`
+    TOCSIN_HEARTBEAT_URL  told every minute that all is well           nobody
     TOCSIN_REDIS_URL      must be unset here; see `tocsin web`
     """  # noqa: D301 - \b keeps click from folding the lines
     given = serving.prepare()
@@ -31,7 +33,7 @@ def command() -> None:
     serving.first_start(given)
     alone.take_over(given)
     app = serving.application()
-    with serving.working():
+    with keeping_watch.watched(given), serving.working():
         click.echo(f"Tocsin is ready on {given.base_url}")
         serving.serve_web(given, app)
     serving.leave()

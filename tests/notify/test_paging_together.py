@@ -104,7 +104,7 @@ def test_acknowledging_while_others_send_never_locks_up(ana: UUID, mail: MailSer
 
 @pytest.fixture
 def workers() -> Iterator[None]:
-    dispatcher = queue.Dispatcher(threads=6)
+    dispatcher = queue.Dispatcher()
     queue.wake_through(dispatcher.wake)
     dispatcher.start()
     yield

@@ -1,0 +1,79 @@
+"""`tocsin watch`: an independent look at whether Tocsin does what it should, which speaks up by another way."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli import alarming, watching
+from cli.watching import Finding
+from core import logs
+from core.settings import settings
+
+EVERY = 10.0  # seconds between two looks
+BEAT_EVERY = 60.0
+
+log = logs.get(__name__)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Look once, print what is wrong, and exit with 1 if anything is.")
+@click.option("--beside", type=int, hidden=True, help="End when this process has ended, and say so.")
+def command(once: bool, beside: int | None) -> None:
+    """Watch over Tocsin itself, with plain SQL and a way of its own to say what is wrong.
+
+    \b
+    It finds   serious incidents nobody was paged for, and urgent pages that reached nobody
+               work that is late by more than 30 s, or was taken up twice and never ended
+               a database that does not answer
+    TOCSIN_WATCH_NOTIFY    whom to tell: smtp://host:25?to=soc@example.org, https://…; several with commas
+    TOCSIN_HEARTBEAT_URL   asked every minute as long as all is well: a dead man's switch outside
+    """  # noqa: D301 - \b keeps click from folding the lines
+    logs.configure()
+    given = settings()
+    engine = watching.opened(given.database_url)
+    if once:
+        found = watching.look(engine)
+        for one in found:
+            click.echo(one.says)
+        if not found:
+            click.echo("All is well.")
+        sys.exit(1 if found else 0)
+    for way in given.watch_notify:
+        alarming.checked(way)
+    stop = threading.Event()
+
+    def ask_to_stop(*_: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    memory = alarming.Memory.load(Path(given.data_dir) / "watch.json")
+    beaten, before = -BEAT_EVERY, set[str]()
+    while not stop.is_set():
+        gone = beside is not None and os.getppid() != beside
+        found = watching.look(engine)
+        sure = [one for one in found if one.key in before]  # what is there twice is no moment's hiccup
+        before = {one.key for one in found}
+        if gone:
+            sure.append(Finding("process", "Tocsin's process has ended without having been asked to."))
+            memory.last = 0.0
+        alarming.round_of(memory, sure, given.watch_notify, given.smtp_from, given.base_url)
+        if gone:
+            return
+        if not found and given.heartbeat_url and time.monotonic() - beaten >= BEAT_EVERY:
+            beaten = time.monotonic() if alarming.beat(given.heartbeat_url) else beaten
+        _wait(stop, beside)
+
+
+def _wait(stop: threading.Event, beside: int | None) -> None:
+    """Until the next look; a process that ends beside us ends the wait."""
+    end = time.monotonic() + EVERY
+    while time.monotonic() < end and not stop.wait(0.5):
+        if beside is not None and os.getppid() != beside:
+            return
