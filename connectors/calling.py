@@ -1,5 +1,6 @@
 """Does what was asked for: intent → commit → call, with no transaction open → outcome → commit; and finds out after a crash."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from connectors import blocklist, calls, execute, facts, instances, rails, regis
 from connectors.contract import Action, ActionFailed
 from connectors.execute import Answer, Product
 from connectors.models import CALLING, FAILED, HELD, INTENDED, SUCCEEDED, UNKNOWN, ActionCall
-from core import callbacks, crashpoints, logs, work
+from core import callbacks, crashpoints, logs, metrics, telemetry, work
 from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import NotFound, TocsinError
@@ -19,6 +20,10 @@ from core.secrets import Unsealable
 from core.work import Backoff, Claim, LostLease, WorkKind
 
 log = logs.get(__name__)
+
+SECONDS = metrics.histogram(
+    "tocsin_call_seconds", "How long a call to a product takes, by what came of it.", "product", "outcome"
+)
 
 MOST_ASKED = 6  # how often a product is asked whether something happened, before a person is
 _ASK_AFTER = Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=1))
@@ -61,14 +66,19 @@ class Outcome:
 def handle(claims: list[Claim]) -> None:
     """Do each claimed call."""
     for claim in claims:
-        _one(claim)
+        with telemetry.doing("call", claim.correlation, call=claim.id) as span:
+            _one(claim, span)
 
 
-def _one(claim: Claim) -> None:
+def _one(claim: Claim, span: telemetry.Span) -> None:
     job = _prepare(claim)
     if job is None:
         return
+    span.note(action=job.action.full_name, instance=job.call.instance, run=job.call.run)
+    began = time.monotonic()
     outcome = _do(job)
+    span.note(outcome=outcome.kind)
+    SECONDS.observe(time.monotonic() - began, job.product.connector.name, outcome.kind)
     outcome = replace(outcome, why=callbacks.hidden(outcome.why))
     work.write_down(partial(_write, job=job, outcome=outcome))
 
@@ -152,7 +162,9 @@ def _do(job: Job) -> Outcome:
             if _happened(job):
                 return Outcome("done", Answer(dict(call.output or {}), {"probe": "It had happened."}))
             if not job.settled:
-                return Outcome("settling", why="It has not happened yet, but what was begun may still be on its way.")
+                return Outcome(
+                    "settling", why="It has not happened yet, but what was begun may still be on its way."
+                )
             _begin_anew(job)
         crashpoints.reached("call.before")
         answer = execute.perform(action, job.product, job.inputs, call.key, PORTS)

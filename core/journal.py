@@ -13,11 +13,15 @@ import msgspec
 from sqlalchemy import DDL, BigInteger, Index, Integer, LargeBinary, Text, Uuid, event, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import live
+from core import live, logs, metrics
 from core.actors import Actor, ActorKind
 from core.db import Base, UnitOfWork
 from core.ids import new_id
 from core.types import Instant, Ref
+
+
+log = logs.get(__name__)
+FACTS = metrics.counter("tocsin_facts_total", "What the journal tells, by verb.", "verb")
 
 
 class JournalEntry(Base):
@@ -243,9 +247,19 @@ def record(uow: UnitOfWork, actor: Actor, fact: Fact) -> UUID:
         uow.write_behind(_table(JournalRef), {"kind": kind, "ref_id": ref_id, "entry": entry})
     uow.write_behind(_table(JournalPending), {"entry": entry})
     outbox.enqueue(uow, entry, fact.verb.name)
-    refs = fact.refs
-    uow.after_commit(lambda: live.publish(refs))
+    tied = logs.tied_to()
+    uow.after_commit(lambda: _told(fact, tied))
     return entry
+
+
+def _told(fact: Fact, tied: str | None) -> None:
+    """A fact has been committed: open pages hear of it, it is counted, and the log says it without its content."""
+    live.publish(fact.refs)
+    FACTS.add(fact.verb.name)
+    for count in metrics.counting(fact.verb.name):
+        count(fact.body)
+    with logs.tied(tied):
+        log.info(fact.verb.name, extra={ref.kind: str(ref.id) for ref in fact.refs})
 
 
 def entries(

@@ -7,9 +7,10 @@ killed loses its last two seconds of counting, nothing else. core.processes has 
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 from sqlalchemy import Float, String, Text, select
@@ -96,6 +97,26 @@ def histogram(name: str, says: str, *labels: str, bounds: tuple[float, ...] = SE
     figure = Histogram(name, says, labels, bounds)
     _declare(figure)
     return figure
+
+
+_of_facts: dict[str, list[Callable[[Mapping[str, Any]], None]]] = {}
+
+
+def on_fact(
+    verb: str,
+) -> Callable[[Callable[[Mapping[str, Any]], None]], Callable[[Mapping[str, Any]], None]]:
+    """Call the decorated function with the body of every fact of this verb that was committed in this process."""
+
+    def add(count: Callable[[Mapping[str, Any]], None]) -> Callable[[Mapping[str, Any]], None]:
+        _of_facts.setdefault(verb, []).append(count)
+        return count
+
+    return add
+
+
+def counting(verb: str) -> Iterable[Callable[[Mapping[str, Any]], None]]:
+    """What counts facts of this verb; only the journal calls this."""
+    return _of_facts.get(verb, ())
 
 
 def declared() -> dict[str, Counter | Histogram]:

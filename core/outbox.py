@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core import work
+from core import logs, work
 from core.db import Base, UnitOfWork
 from core.ids import new_id
 from core.journal import Entry, by_ids
@@ -57,6 +57,9 @@ def enqueue(uow: UnitOfWork, entry: UUID, verb: str) -> None:
     """Queue an entry for its subscribers; only the journal calls this."""
     for name in _by_verb.get(verb, ()):
         row: dict[str, Any] = {"id": new_id(), "entry": entry, "subscriber": name, "due_at": uow.now}
+        row["correlation"] = (
+            logs.tied_to()
+        )  # now: the row is written later, when something else may be going on
         uow.write_behind(OutboxRow.__table__, row)  # type: ignore[arg-type]  # a Table, typed FromClause
         uow.wake(KIND.name)
 

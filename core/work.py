@@ -12,7 +12,7 @@ from sqlalchemy import Index, String, Text, delete, func, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import bulk, lanes, leases, logs
+from core import bulk, lanes, leases, logs, metrics, telemetry
 from core.actors import Actor
 from core.db import UnitOfWork, database_now, reading, unit_of_work
 from core.errors import NotFound, TocsinError, Unavailable
@@ -21,6 +21,18 @@ from core.leases import LEASE
 from core.types import Instant
 
 log = logs.get(__name__)
+
+HANDLED = metrics.counter("tocsin_work_handled_total", "Rows of durable work that were handled.", "kind")
+RETRIED = metrics.counter(
+    "tocsin_work_retries_total", "Attempts at durable work that failed and are repeated.", "kind"
+)
+PARKED = metrics.counter(
+    "tocsin_work_set_aside_total", "Rows of durable work that were parked for a person.", "kind"
+)
+LOST = metrics.counter(
+    "tocsin_work_leases_lost_total", "Leases that ended before the work on them did.", "kind"
+)
+SECONDS = metrics.histogram("tocsin_work_seconds", "How long a batch of durable work takes.", "kind")
 
 _PATIENCE = timedelta(minutes=1)
 
@@ -203,12 +215,14 @@ def retry(uow: UnitOfWork, kind: WorkKind, claim: Claim, error: str, at: datetim
         return False
     due = at or uow.now + kind.backoff.after(claim.attempts)
     _write(uow, kind, claim, due_at=due, lease_until=None, error=error[:2000])
+    uow.after_commit(lambda: RETRIED.add(kind.name))
     return True
 
 
 def park(uow: UnitOfWork, kind: WorkKind, claim: Claim, error: str) -> None:
     """Set the row aside for a person to look at; `on_park` of its kind tells somebody. Raises LostLease."""
     _write(uow, kind, claim, due_at=None, lease_until=None, parked_at=uow.now, error=error[:2000])
+    uow.after_commit(lambda: PARKED.add(kind.name))
     if kind.on_park:
         kind.on_park(uow, claim.id, error)
 
@@ -221,9 +235,10 @@ def transactional(kind_name: str, do: Callable[[UnitOfWork, Any], None]) -> Call
 
     def one(uow: UnitOfWork, claim: Claim, kind: WorkKind) -> None:
         row = uow.get(kind.model, claim.id)
-        if row is not None:
-            do(uow, row)
-        uow.flush()
+        with telemetry.doing(kind.name, claim.correlation):
+            if row is not None:
+                do(uow, row)
+            uow.flush()
 
     def handle(claims: list[Claim]) -> None:
         kind = _kinds[kind_name]
@@ -333,10 +348,14 @@ def write_down(write: Callable[[UnitOfWork], None]) -> None:
 
 
 def _run(kind: WorkKind, claims: list[Claim]) -> None:
+    began = time.perf_counter()
     try:
-        with leases.held(kind, claims):
+        with leases.held(kind, claims), logs.tied(claims[0].correlation if len(claims) == 1 else None):
             kind.handle(claims)
+        HANDLED.add(kind.name, by=len(claims))
+        SECONDS.observe(time.perf_counter() - began, kind.name)
     except LostLease as error:
+        LOST.add(kind.name)
         log.warning("lost a lease of %s", kind.name, extra={"reason": error.message})
     except Unavailable as error:  # no fault of the row's: its lease ends, and it is taken up again
         log.warning("the database was away from work of %s", kind.name, extra={"reason": error.message})

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from connectors.contract import AlertDraft
-from core import journal
+from core import journal, telemetry
 from core.actors import Actor
 from core.db import UnitOfWork
 from core.journal import Fact
@@ -120,30 +120,46 @@ def _record(
     uow: UnitOfWork, actor: Actor, source: SourceFacts, episodes: Sequence[Episode], cases: Sequence[Case]
 ) -> None:
     for case in cases:
-        if case.new:
-            _record_opening(uow, actor, source, case)
-        elif case.attached:
-            _record_attaching(uow, actor, case)
-        if case.raised_from is not None and not case.new:
-            body = {"from": case.raised_from.value, "to": case.severity.value, "late": case.late}
-            journal.record(uow, actor, Fact(facts.SEVERITY_RAISED, (Ref("incident", str(case.id)),), body))
-        if case.became_live:
-            journal.record(
-                uow,
-                actor,
-                Fact(facts.INCIDENT_BECAME_LIVE, (Ref("incident", str(case.id)),), {"key": case.key}),
-            )
-        for episode in case.worse:
-            if episode.reasons:
-                _record_escalation(uow, actor, case, episode)
+        receipt = _receipt([*case.attached, *case.worse])
+        with telemetry.doing("open" if case.new else "attach", receipt, incident=case.id, key=case.key):
+            _record_case(uow, actor, source, case)
     for episode in episodes:
-        if episode.decide:
-            _record_alert(uow, actor, source, episode)
-        if episode.ended_now and episode.incident_id is not None:
-            refs = (Ref("alert", str(episode.id)), Ref("incident", str(episode.incident_id)))
-            journal.record(
-                uow, actor, Fact(facts.ALERT_ENDED, refs, {"by": episode.ended_by, "count": episode.count})
-            )
+        if episode.decide or episode.ended_now:
+            with telemetry.doing("process", _receipt([episode]), alert=episode.id, source=source.name):
+                _record_episode(uow, actor, source, episode)
+
+
+def _receipt(episodes: Sequence[Episode]) -> str | None:
+    """The delivery that tipped it: what follows is tied to its receipt."""
+    found = [
+        item.delivery_id for episode in episodes for item in episode.items if item.delivery_id is not None
+    ]
+    return str(found[-1]) if found else None
+
+
+def _record_case(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Case) -> None:
+    if case.new:
+        _record_opening(uow, actor, source, case)
+    elif case.attached:
+        _record_attaching(uow, actor, case)
+    if case.raised_from is not None and not case.new:
+        body = {"from": case.raised_from.value, "to": case.severity.value, "late": case.late}
+        journal.record(uow, actor, Fact(facts.SEVERITY_RAISED, (Ref("incident", str(case.id)),), body))
+    if case.became_live:
+        refs = (Ref("incident", str(case.id)),)
+        journal.record(uow, actor, Fact(facts.INCIDENT_BECAME_LIVE, refs, {"key": case.key}))
+    for episode in case.worse:
+        if episode.reasons:
+            _record_escalation(uow, actor, case, episode)
+
+
+def _record_episode(uow: UnitOfWork, actor: Actor, source: SourceFacts, episode: Episode) -> None:
+    if episode.decide:
+        _record_alert(uow, actor, source, episode)
+    if episode.ended_now and episode.incident_id is not None:
+        refs = (Ref("alert", str(episode.id)), Ref("incident", str(episode.incident_id)))
+        body = {"by": episode.ended_by, "count": episode.count}
+        journal.record(uow, actor, Fact(facts.ALERT_ENDED, refs, body))
 
 
 def _record_opening(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Case) -> None:

@@ -1,5 +1,6 @@
 """Reads what was delivered and hands its alerts to the record; sets aside, visibly, what cannot be read."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from connectors import mapping, registry
 from connectors.contract import AlertDraft, Unreadable
-from core import bulk, logs, work
+from core import bulk, logs, metrics, work
 from core.actors import Actor, ActorKind
 from core.auth import permissions
 from core.db import UnitOfWork, reading, unit_of_work
@@ -27,6 +28,10 @@ from ingest.permissions import REPLAY_DELIVERIES
 from ingest.storing import WORK
 
 log = logs.get(__name__)
+
+ALERTS = metrics.counter(
+    "tocsin_alerts_total", "Alerts that were taken in, by what became of them.", "outcome"
+)
 
 Item = tuple[AlertDraft, UUID | None, datetime]
 
@@ -176,7 +181,7 @@ def _take_in_source(uow: UnitOfWork, group: Sequence[Understood]) -> None:
     if all(one.state != QUARANTINED for one in group) and any(one.delivery.replays for one in group):
         items += _mended(uow, group)
     if items:
-        opening.accept(uow, actor, facts_of(source), items)
+        _count(uow, source, group, opening.accept(uow, actor, facts_of(source), items))
     for one in group:
         if one.subscription is not None:
             sns.keep(uow, source, one.delivery.id, one.subscription)
@@ -189,6 +194,22 @@ def _take_in_source(uow: UnitOfWork, group: Sequence[Understood]) -> None:
         .values(last_seen_at=uow.now)
         .execution_options(synchronize_session=False)
     )
+
+
+def _count(
+    uow: UnitOfWork, source: Source, group: Sequence[Understood], done: list[opening.Accepted]
+) -> None:
+    outcomes = Counter(one.outcome for one in done)
+    receipts = [str(one.delivery.id) for one in group]
+
+    def tell() -> None:
+        for outcome, count in outcomes.items():
+            ALERTS.add(outcome, by=count)
+        told = {"source": source.name, "receipts": receipts, **outcomes}
+        with logs.tied(receipts[0] if len(receipts) == 1 else None):
+            log.info("read %d deliveries", len(receipts), extra=told)
+
+    uow.after_commit(tell)
 
 
 def _mended(uow: UnitOfWork, group: Sequence[Understood]) -> list[Item]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
 
-from core import work
+from core import logs, work
 from core.actors import SYSTEM, Actor
 from core.auth.models import User
 from core.db import UnitOfWork, unit_of_work
@@ -273,7 +273,7 @@ def _escalate_if_unheard(uow: UnitOfWork, page_id: UUID, failed: PageTarget) -> 
 
 def _handle_pages(claims: list[work.Claim]) -> None:
     for claim in claims:
-        with unit_of_work() as uow:
+        with logs.tied(claim.correlation), unit_of_work() as uow:
             page = locked(uow, claim.id)
             due = None
             if page is not None and page.state == PageState.waiting:

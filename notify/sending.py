@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select, update
 
-from core import crashpoints, work
+from core import crashpoints, logs, metrics, telemetry, work
 from core.actors import SYSTEM
 from core.db import UnitOfWork, unit_of_work
 from core.settings import settings
@@ -19,6 +20,17 @@ from notify.contract import Context, Outgoing, Sent, Undeliverable
 from notify.links import ack_link
 from notify.models import AttemptState, Page, PageAttempt, PageState, PageTarget, TargetState, Urgency
 from notify.wording import disarmed, one_line, two_lines
+
+ATTEMPTED = metrics.counter(
+    "tocsin_page_attempts_total", "Pages that were sent, by channel and outcome.", "channel", "outcome"
+)
+SECONDS = metrics.histogram(
+    "tocsin_page_attempt_seconds", "How long a channel takes to take a page.", "channel"
+)
+HANDED_OVER = metrics.histogram(
+    "tocsin_page_handed_over_seconds",
+    "From a delivery's receipt to the first page about it in a provider's hands.",
+)
 
 TRIES = 4
 AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=60))
@@ -99,8 +111,11 @@ def _handle(claims: list[work.Claim]) -> None:
             attempt = uow.get_one(PageAttempt, claim.id, with_for_update=True)
             if attempt.state == AttemptState.sending:  # an earlier worker never came back with the answer
                 cut_off.append(claim)
-            elif (job := _intend(uow, claim, attempt)) is not None:
-                jobs.append((claim, job))
+            else:
+                with logs.tied(claim.correlation):
+                    job = _intend(uow, claim, attempt)
+                if job is not None:
+                    jobs.append((claim, job))
     for claim in cut_off:
         with unit_of_work() as uow:
             _conclude(uow, claim, Outcome(AttemptState.unknown, failure=CUT_OFF))
@@ -114,8 +129,12 @@ def _handle(claims: list[work.Claim]) -> None:
 
 
 def _send_and_tell(claim: work.Claim, job: Job) -> None:
-    outcome = send(job)
-    work.write_down(lambda uow: _conclude(uow, claim, outcome))
+    with telemetry.doing("page", claim.correlation, channel=job.channel, attempt=claim.id) as span:
+        outcome = send(job)
+        span.note(outcome=outcome.state)
+        work.write_down(lambda uow: _conclude(uow, claim, outcome))
+    ATTEMPTED.add(job.channel, outcome.state)
+    SECONDS.observe(outcome.latency_ms / 1000, job.channel)
 
 
 def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | None:
@@ -240,8 +259,12 @@ def _reached(uow: UnitOfWork, attempt: PageAttempt, target: PageTarget, pages: I
         target.state = TargetState.reached
     if attempt.channel == "inbox":
         return
-    ids: list[UUID] = [page.id for page in pages if page.first_sent_at is None]
+    fresh = [page for page in pages if page.first_sent_at is None]
+    ids: list[UUID] = [page.id for page in fresh]
     if ids:
+        for page in fresh:
+            waited = (uow.now - (page.received_at or page.created_at)).total_seconds()
+            uow.after_commit(partial(HANDED_OVER.observe, waited))
         stamp = (
             update(Page).where(Page.id.in_(ids), Page.first_sent_at.is_(None)).values(first_sent_at=uow.now)
         )

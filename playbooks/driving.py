@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from core import crashpoints, logs, work
+from core import crashpoints, logs, telemetry, work
 from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, database_now, reading, unit_of_work
 from core.errors import TocsinError
@@ -105,7 +105,8 @@ def _write(uow: UnitOfWork, driven: list[_Driven]) -> None:
     """Ask the ports what is left to ask, then write the runs and give their leases back."""
     storing.lock(uow, [one.claim for one in driven])
     for one in driven:
-        _ask_ports(uow, one)
+        with telemetry.doing("run", one.claim.correlation, run=one.claim.id, playbook=one.loaded.plan.key):
+            _ask_ports(uow, one)
     storing.write_attempts(uow, *(one.loaded.state for one in driven))
     storing.write_runs(uow, *(one.loaded.state for one in driven))
     over = []
@@ -155,7 +156,10 @@ def _perform(uow: UnitOfWork, actor: Actor, one: _Driven, asked: Asked) -> Mappi
         arguments=asked.perform.arguments,
     )
     try:
-        with uow.begin_nested():
+        with (
+            telemetry.doing("step", run=request.run_id, step=attempt.path, port=asked.perform.port),
+            uow.begin_nested(),
+        ):
             answer = given.perform[asked.perform.port](uow, request)
             uow.flush()
     except TocsinError as error:

@@ -79,6 +79,7 @@ class FrontDoor:
 def create_app(lifespan: Lifespan = nothing) -> ASGIApp:
     """The whole application; the ingest door is kept free of what only browsers need."""
     from ingest import routes as door  # the door brings its own small app
+    from ingest.watching import watched
 
     pages: Any = pages_app(lifespan)
-    return FrontDoor(Guard(GZipMiddleware(pages, minimum_size=800)), door.app)
+    return FrontDoor(Guard(GZipMiddleware(pages, minimum_size=800)), watched(door.app))
