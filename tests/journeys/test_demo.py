@@ -29,11 +29,6 @@ def _links(demo: Tocsin) -> dict[str, list[str]]:
     return found
 
 
-def _busy() -> float:
-    """How many times more work this machine has just now than processors for it."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def _press_ctrl_c(demo: Tocsin) -> tuple[int, float]:
     started = time.monotonic()
     process = psutil.Process(demo.pid("demo"))
@@ -47,8 +42,8 @@ def test_within_a_minute_there_is_something_to_see_of_every_kind(tocsin: Callabl
     demo = tocsin()
     started = time.monotonic()
     demo.start("demo")
-    wait_until(lambda: "a report" in _said(demo), seconds=200, what="the demo's links")
-    assert time.monotonic() - started < 60 * _busy()
+    wait_until(lambda: "a report" in _said(demo), seconds=60, what="the demo's links")
+    assert time.monotonic() - started < 60
     links = _links(demo)
     assert {
         "new",
@@ -76,19 +71,19 @@ def test_within_a_minute_there_is_something_to_see_of_every_kind(tocsin: Callabl
 
     code, seconds = _press_ctrl_c(demo)
     assert code == 0
-    assert seconds < 5 * _busy()
+    assert seconds < 5
     assert "Traceback" not in _said(demo)
 
 
 def test_it_goes_on_where_it_was_when_told_to(tocsin: Callable[..., Tocsin]) -> None:
     demo = tocsin()
     demo.start("demo")
-    wait_until(lambda: "a report" in _said(demo), seconds=200, what="the demo's links")
+    wait_until(lambda: "a report" in _said(demo), seconds=60, what="the demo's links")
     before = _links(demo)
     assert _press_ctrl_c(demo)[0] == 0
     demo.log.unlink()
     demo.start("demo --go-on")
-    wait_until(lambda: "a report" in _said(demo), seconds=200, what="the links of the second start")
+    wait_until(lambda: "a report" in _said(demo), seconds=60, what="the links of the second start")
     assert _links(demo)["a report"] == before["a report"]
     assert _links(demo)["contain"] == before["contain"]
     assert len(_links(demo)["new"]) == len(before["new"])

@@ -19,19 +19,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_it_starts_in_three_seconds_under_200_megabytes(tocsin: Callable[..., Tocsin]) -> None:
-    installation = tocsin()
-    installation.run("migrate")
-    started = time.monotonic()
-    installation.start()
-    took = time.monotonic() - started
-    process = psutil.Process(installation.pid())
-    busy = process.cpu_times()
-    # Beside other tests the clock on the wall tells of them; the work that a start is stays the same.
-    assert min(took, busy.user + busy.system) < 3
+    took = []
+    for _ in range(2):  # two test processes share two cores: the other may be starting servers during one of these
+        installation = tocsin()  # an empty data directory: it migrates, publishes its playbooks, makes its first user
+        started = time.monotonic()
+        installation.start()
+        took.append(time.monotonic() - started)
+    assert min(took) < 3
     with installation.client() as client:
         for _ in range(20):
             assert client.get("/login").status_code == 200
-    assert process.memory_info().rss < 200e6
+    assert psutil.Process(installation.pid()).memory_info().rss < 200e6
 
 
 def test_on_the_first_start_the_administrator_says_who_they_are(
