@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from connectors import applied, facts
+from connectors import applied, facts, fetching
 from connectors.contract import ActionFailed
 from connectors.models import ActionCall, BlocklistEntry, BlocklistFeed, ConnectorInstance
 from connectors.permissions import MANAGE_CONNECTORS
@@ -136,6 +136,7 @@ def disable_feed(uow: UnitOfWork, actor: Actor, feed_id: UUID) -> None:
     if feed is None:
         raise NotFound("There is no such feed.")
     feed.disabled_at = uow.now
+    fetching.forget(uow, feed)
     record(uow, actor, Fact(facts.FEED_CHANGED, (_ref(feed),), {"name": feed.name, "change": "disabled"}))
 
 
@@ -187,9 +188,10 @@ def render(session: Session, feed: BlocklistFeed) -> Published:
 
 def fetched(uow: UnitOfWork, feed_id: UUID, by: str, up_to: datetime) -> None:
     """Somebody has fetched the list as it stood at `up_to`: what it held is in force from now on."""
-    feed = uow.get(BlocklistFeed, feed_id)
+    feed = uow.get(BlocklistFeed, feed_id, with_for_update=True)
     if feed is None:
         return
+    fetching.heard(uow, feed)
     feed.fetched_at, feed.fetched_by = uow.now, by[:200]
     new = uow.scalars(
         update(BlocklistEntry)

@@ -33,3 +33,5 @@ AUTOMATION_RELEASED = declare("automation.released", "let automation go on")
 
 FEED_CHANGED = declare("blocklist.feed_changed", "changed a block-list feed")
 FEED_FETCHED = declare("blocklist.fetched", "fetched the block list after it had changed")
+FEED_SILENT = declare("blocklist.silent", "saw that a block list is no longer fetched")
+FEED_HEARD = declare("blocklist.heard", "saw that the block list is fetched again")

@@ -180,10 +180,14 @@ class Switch(Base):
     at: Mapped[datetime] = mapped_column(Instant)
 
 
-class BlocklistFeed(Identified, Dated, Base):
-    """A list that firewalls, resolvers or proxies fetch at an address with a token in it."""
+class BlocklistFeed(Identified, Dated, Work, Base):
+    """A list that firewalls, resolvers or proxies fetch at an address with a token in it.
+
+    It is due when it should have been fetched again long ago (see `connectors/fetching.py`).
+    """
 
     __tablename__ = "blocklist_feeds"
+    __table_args__ = (due_index("blocklist_feeds"),)
 
     name: Mapped[str] = mapped_column(String(64), unique=True)
     kind: Mapped[str] = mapped_column(String(8))  # ip domain url
@@ -191,6 +195,8 @@ class BlocklistFeed(Identified, Dated, Base):
     disabled_at: Mapped[datetime | None] = mapped_column(Instant)
     fetched_at: Mapped[datetime | None] = mapped_column(Instant)
     fetched_by: Mapped[str | None] = mapped_column(Text)
+    every_seconds: Mapped[int | None] = mapped_column()  # its usual interval; None until it was fetched twice
+    silent_since: Mapped[datetime | None] = mapped_column(Instant)  # when its silence was noticed
 
 
 class BlocklistEntry(Identified, Dated, Base):

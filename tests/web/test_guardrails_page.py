@@ -2,17 +2,20 @@
 
 import html
 import re
+from collections.abc import Callable
 
 import pytest
 from at_the_pages import Reader
+from held_time import HeldClock
 from people_here import People
 from sqlalchemy import select
 
 from cli import assemble
-from connectors import rails
+from connectors import blocklist, rails
 from connectors.models import BlocklistFeed
 from core import journal
-from core.db import reading
+from core.actors import SYSTEM
+from core.db import reading, unit_of_work
 
 pytestmark = pytest.mark.usefixtures("sqlite_database")
 
@@ -100,3 +103,23 @@ def test_a_block_list_is_published_and_its_address_shown_once(ana: Reader) -> No
         assert feed is not None
     ana.post(f"/settings/guardrails/feeds/{feed.id}/disable")
     assert "Disabled" in text_of(ana.get("/settings/guardrails"))
+
+
+def test_a_list_that_is_no_longer_fetched_is_said_on_its_page_the_connectors_page_and_now(
+    people: People, clock: HeldClock, drain: Callable[..., int]
+) -> None:
+    with unit_of_work() as uow:
+        _, url = blocklist.create_feed(uow, SYSTEM, name="edge", kind="ip")
+    token = url.rpartition("/")[2].removesuffix(".txt")
+    for _ in range(3):
+        clock.advance(minutes=5)
+        blocklist.serve(token, "192.0.2.1")
+    ana = Reader(people.ana)
+    assert "usually every 5 min" in ana.get("/settings/guardrails")
+    assert "no longer fetched" not in ana.get("/settings/guardrails") + ana.get("/connectors") + ana.get("/")
+    clock.advance(minutes=16)
+    drain("connectors.fetching")
+    assert "what is new on it is not in force" in ana.get("/settings/guardrails")
+    assert "1 product does not answer" in ana.get("/connectors")
+    assert "No longer fetched: edge" in ana.get("/connectors")
+    assert "The block list “edge” is no longer fetched" in ana.get("/")

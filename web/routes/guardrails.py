@@ -1,7 +1,7 @@
 """Guard rails: the hold, protected entities, budgets and block-list feeds."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -175,6 +175,13 @@ def _probed(session: Session, text: str) -> list[tuple[Entity, str | None]]:
     return [(entity, guards.protection(entity, protected)) for entity in named]
 
 
+def _overdue(feed: BlocklistFeed, stale: datetime) -> bool:
+    """Missed for longer than it usually takes; a list that was not fetched twice yet, for half an hour."""
+    if feed.every_seconds is not None:
+        return feed.silent_since is not None
+    return (feed.fetched_at or feed.created_at) < stale
+
+
 def _page(
     request: Request,
     actor: Actor,
@@ -184,7 +191,7 @@ def _page(
     problems: list[Problem] | None = None,
     where: str = "",
 ) -> Response:
-    stale = clock.now() - timedelta(seconds=blocklist.STALE_AFTER.total_seconds())
+    stale = clock.now() - blocklist.STALE_AFTER
     with reading() as session:
         listed = list(blocklist.entries(session))
         page = GuardrailsPage(
@@ -196,7 +203,7 @@ def _page(
             probed=_probed(session, probe) if probe else [],
             budgets=_budgets(session),
             names=_names(),
-            feeds=[(feed, (feed.fetched_at or feed.created_at) < stale) for feed in blocklist.feeds(session)],
+            feeds=[(feed, _overdue(feed, stale)) for feed in blocklist.feeds(session)],
             entries=listed[:SHOWN_ENTRIES],
             more_entries=max(0, len(listed) - SHOWN_ENTRIES),
             changes=tell_all(entries(session, verbs=CHANGES, limit=8)),

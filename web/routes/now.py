@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
+from connectors import fetching
 from connectors.models import HELD, UNKNOWN, ActionCall
 from core import clock, work
 from core.actors import Actor
@@ -113,7 +114,7 @@ def now(request: Request, actor: Signed) -> Response:
             .where(PlaybookRun.ended_at.is_(None))
             .group_by(PlaybookRun.state)
         )
-        live = dict(running.tuples().all())
+        live = {state: number for state, number in running}
         aside = session.scalar(
             select(func.count()).select_from(ActionCall).where(ActionCall.state.in_([HELD, UNKNOWN]))
         )
@@ -174,6 +175,9 @@ def _lights(session: Session, at: datetime, sources: list[door.SourceHealth]) ->
     for rule in rules.failing(session):
         said = _("The grouping rule “%(name)s” fails") % {"name": rule.name}
         lights.append(Light("warn", "alert-triangle", said, "/settings/rules"))
+    for name in fetching.silent_feeds(session):
+        said = _("The block list “%(name)s” is no longer fetched") % {"name": name}
+        lights.append(Light("bad", "ban", said, "/settings/guardrails#feeds"))
     listening = [health.source for health in sources if health.source.disabled_at is None]
     silent = [
         source

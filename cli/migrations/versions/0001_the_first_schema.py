@@ -60,12 +60,24 @@ def upgrade() -> None:
     sa.Column('disabled_at', Instant(), nullable=True),
     sa.Column('fetched_at', Instant(), nullable=True),
     sa.Column('fetched_by', sa.Text(), nullable=True),
+    sa.Column('every_seconds', sa.Integer(), nullable=True),
+    sa.Column('silent_since', Instant(), nullable=True),
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('created_at', Instant(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('lease_until', Instant(), nullable=True),
+    sa.Column('fence', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_blocklist_feeds')),
     sa.UniqueConstraint('digest', name=op.f('uq_blocklist_feeds_digest')),
     sa.UniqueConstraint('name', name=op.f('uq_blocklist_feeds_name'))
     )
+    with op.batch_alter_table('blocklist_feeds', schema=None) as batch_op:
+        batch_op.create_index('ix_blocklist_feeds_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+
     op.create_table('channel_settings',
     sa.Column('channel', sa.Text(), nullable=False),
     sa.Column('values', Json, nullable=False),
