@@ -88,7 +88,8 @@ def test_migrating_twice_is_harmless_and_a_wrong_schema_is_refused(tocsin: Calla
     installation = tocsin()
     first = installation.json("migrate")
     assert first["current"]
-    assert installation.json("migrate") == first
+    assert first["done"]
+    assert installation.json("migrate") == {**first, "done": []}
 
 
 def test_every_command_explains_itself(running: Tocsin) -> None:
