@@ -114,7 +114,7 @@ def now(request: Request, actor: Signed) -> Response:
             .where(PlaybookRun.ended_at.is_(None))
             .group_by(PlaybookRun.state)
         )
-        live = {state: number for state, number in running}
+        live = {row.state: row[1] for row in running}
         aside = session.scalar(
             select(func.count()).select_from(ActionCall).where(ActionCall.state.in_([HELD, UNKNOWN]))
         )
