@@ -14,7 +14,7 @@ import click
 from sqlalchemy import select
 
 from cli import assemble, first_steps, migrate
-from core import db, live, logs, queue
+from core import db, live, logs, processes, queue, telemetry
 from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
@@ -35,6 +35,7 @@ def prepare() -> Settings:
     """Logs, settings, database connection and every package: what each command that touches data begins with."""
     logs.configure()
     given = settings()
+    logs.configure(given.log_level)
     db.configure(given)
     assemble.load()
     return given
@@ -53,6 +54,13 @@ def leave() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+@contextmanager
+def observed(role: str) -> Iterator[None]:
+    """Count, say that this process lives, and send traces where they are wanted, for the length of the block."""
+    with telemetry.collected(role, processes.version()), processes.announced(role):
+        yield
 
 
 @contextmanager

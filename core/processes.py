@@ -102,11 +102,10 @@ def _say(me: UUID, role: str) -> None:
     with unit_of_work() as uow:
         row = uow.get(Process, me)
         if row is None:
-            row = Process(
-                id=me, role=role, host=platform.node()[:200], pid=os.getpid(), version=version(), started_at=uow.now,
-            )  # fmt: skip
-            uow.add(row)
             uow.execute(delete(Process).where(Process.seen_at < uow.now - _FORGOTTEN))
+            row = Process(id=me, role=role, host=platform.node()[:200], pid=os.getpid(), version=version())
+            row.started_at = uow.now
+            uow.add(row)
         row.seen_at, row.connections, row.memory = uow.now, connections, memory
 
 

@@ -32,6 +32,7 @@ class Settings:
     egress_allow: tuple[str, ...] = ()
     max_body: int = 1024 * 1024
     muzzled: bool = False
+    log_level: str = "INFO"
     signing_key: str | None = field(default=None, repr=False)
     witness: tuple[str, ...] = field(default=(), repr=False)
     witness_every: timedelta = timedelta(days=1)
@@ -76,6 +77,7 @@ class Settings:
             ),
             max_body=_number(env, "TOCSIN_MAX_BODY", 1024 * 1024),
             muzzled=env.get("TOCSIN_MUZZLED", "") == "1",
+            log_level=_level(env),
             signing_key=env.get("TOCSIN_SIGNING_KEY") or None,
             witness=tuple(filter(None, (w.strip() for w in env.get("TOCSIN_WITNESS", "").split(",")))),
             watch_notify=tuple(
@@ -111,6 +113,13 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     if not raw.isdecimal():
         raise Invalid(f"{name} must be a whole number, not {raw!r}")
     return int(raw)
+
+
+def _level(env: Mapping[str, str]) -> str:
+    level = env.get("TOCSIN_LOG_LEVEL", "info").upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise Invalid("TOCSIN_LOG_LEVEL must be debug, info, warning or error")
+    return level
 
 
 def _secret_key(env: Mapping[str, str], data_dir: Path) -> tuple[bytes, bool]:

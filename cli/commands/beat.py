@@ -29,5 +29,6 @@ def command() -> None:
         signal.signal(number, ask_to_stop)
     serving.settle()
     publisher = queue.Publisher(given.redis_url)
-    queue.sweep_forever(stop, publisher.wake)
+    with serving.observed("beat"):
+        queue.sweep_forever(stop, publisher.wake)
     publisher.stop()

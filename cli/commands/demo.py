@@ -44,7 +44,7 @@ def command(fresh: bool) -> None:
     serving.set_up(given)
     stage = demonstration.people()
     app = serving.application()
-    with serving.working():
+    with serving.observed("serve"), serving.working():
         threading.Thread(
             target=demonstration.play, args=(given, stage), kwargs={"fresh": fresh}, name="demo", daemon=True
         ).start()

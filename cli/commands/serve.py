@@ -33,7 +33,7 @@ def command() -> None:
     serving.first_start(given)
     alone.take_over(given)
     app = serving.application()
-    with keeping_watch.watched(given), serving.working():
+    with serving.observed("serve"), keeping_watch.watched(given), serving.working():
         click.echo(f"Tocsin is ready on {given.base_url}")
         serving.serve_web(given, app)
     serving.leave()

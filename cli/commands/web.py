@@ -20,6 +20,6 @@ def command() -> None:
     migrate.require_current()
     serving.first_start(given)
     app = serving.application()
-    with serving.linked(given, listen=True):
+    with serving.observed("web"), serving.linked(given, listen=True):
         serving.serve_web(given, app)
     serving.leave()
