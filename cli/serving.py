@@ -14,7 +14,7 @@ import click
 from sqlalchemy import select
 
 from cli import assemble, first_steps, migrate
-from core import db, live, logs, processes, queue, telemetry
+from core import db, live, logs, processes, queue, sealing, telemetry, witness
 from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
@@ -65,12 +65,15 @@ def observed(role: str) -> Iterator[None]:
 
 @contextmanager
 def working() -> Iterator[queue.Dispatcher]:
-    """Run this process's workers for the length of the block."""
+    """Run this process's workers and its sealer for the length of the block."""
+    with unit_of_work() as uow:
+        witness.seed(uow)
     dispatcher = queue.Dispatcher()
     dispatcher.start()
     queue.wake_through(dispatcher.wake)
     try:
-        yield dispatcher
+        with sealing.running():
+            yield dispatcher
     finally:
         queue.wake_through()
         dispatcher.stop()

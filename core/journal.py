@@ -1,6 +1,6 @@
 """The journal: who did what to which things, written in the transaction of the change and never altered."""
 
-import hmac
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -206,8 +206,8 @@ def canonical(value: Any) -> bytes:
 
 
 def data_digest(salt: bytes, data: bytes) -> bytes:
-    """The salted commitment to an entry's erasable data."""
-    return hmac.digest(salt, data, "sha256")
+    """The salted commitment to an entry's erasable data: SHA-256(salt ‖ data), the salt being 16 random bytes."""
+    return hashlib.sha256(salt + data).digest()
 
 
 def record(uow: UnitOfWork, actor: Actor, fact: Fact) -> UUID:
