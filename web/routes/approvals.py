@@ -1,6 +1,6 @@
 """An approval: what exactly will be done, to what, on which evidence, and what happens if nobody answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,8 @@ from incidents.visibility import alerts_visible_to
 from playbooks import ports, runs, storing
 from playbooks.models import PlaybookRun, StepAttempt, Vote, Wait
 from playbooks.plan import Step
-from web.flow import effect_of, plain, values
+from web.flow import effect_of, values
+from web.foretelling import Ahead, Foretold
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
@@ -38,7 +39,7 @@ class Act:
     name: str
     title: str
     effect: str
-    inputs: list[tuple[str, str]]
+    inputs: list[tuple[str, Foretold]]
     undo: str
 
 
@@ -67,8 +68,8 @@ class ApprovalPage(Page, template="approval.html"):
     decided: bool
 
 
-def act(what: dict[str, Any], later: Mapping[str, Step]) -> Act:
-    """One member of a question's `what`; inputs not yet known are shown as the playbook writes them (`later`)."""
+def act(what: dict[str, Any], ahead: Ahead | None = None, step: Step | None = None) -> Act:
+    """One member of a question's `what`; of a `step` not reached yet, what can be told of it now."""
     name = str(what.get("action") or what.get("name") or "")
     found = actions().get(name) or next(iter(verbs().get(name, ())), None)
     undo = ""
@@ -79,13 +80,27 @@ def act(what: dict[str, Any], later: Mapping[str, Step]) -> Act:
             else _("It cannot be taken back: %(why)s")
             % {"why": found.no_undo or _("the product has no such action")}
         )
+    title = str(what.get("title") or what.get("name") or (found.title if found else name))
+    inputs = [(key, Foretold(text)) for key, text in values(what.get("inputs"))]
+    if ahead is not None and step is not None and not inputs:
+        title, inputs = ahead.title(step), ahead.inputs(step)
     return Act(
-        name=name,
-        title=str(what.get("title") or what.get("name") or (found.title if found else name)),
-        effect=str(what.get("effect") or effect_of(name)),
-        inputs=values(what.get("inputs")) or _written(later.get(name)),
-        undo=undo,
+        name=name, title=title, effect=str(what.get("effect") or effect_of(name)), inputs=inputs, undo=undo
     )
+
+
+def acts_of(asked: Sequence[Any], ahead: Ahead, approval: str) -> list[Act]:
+    """Everything a question is about; the steps that an approval covers come in the plan's order."""
+    later: dict[str, list[Step]] = {}
+    for step in ahead.plan.steps.values():
+        if step.cover == approval and step.kind == "action":
+            later.setdefault(str(step.spec.get("action")), []).append(step)
+    found = []
+    for what in asked:
+        if isinstance(what, dict):
+            steps = later.get(str(what.get("action")), [])
+            found.append(act(what, ahead, steps.pop(0) if steps else None))
+    return found
 
 
 def _whom(entry: str, names: dict[str, str]) -> str:
@@ -96,10 +111,6 @@ def _whom(entry: str, names: dict[str, str]) -> str:
     if kind == "on_call":
         return _("whoever is on call: %(schedule)s") % {"schedule": name}
     return _("the lead") if entry == "owner" else names.get(entry, entry)
-
-
-def _written(step: Step | None) -> list[tuple[str, str]]:
-    return [(name, plain(text)) for name, text in values(step.spec.get("with"))] if step else []
 
 
 ORDER = ("", "read", "write", "disruptive", "destructive")
@@ -142,11 +153,11 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             seen = observables.of_incident(session, actor, incident.id)[:12]
         detail = wait.detail
         step = session.get_one(StepAttempt, wait.attempt_id)
-        plan = storing.plan_of(session, run.version_id)
+        loaded = storing.load(session, [run.id])[run.id]
         names = {f"user:{user.id}": user.name for user in users.everyone(session)}
         votes = list(session.scalars(select(Vote).where(Vote.wait_id == wait.id).order_by(Vote.created_at)))
-        later = {str(one.spec.get("action")): one for one in plan.steps.values() if one.cover == step.path}
-        acts = [act(what, later) for what in detail.get("what", []) if isinstance(what, dict)]
+        ahead = Ahead(loaded.plan, loaded.state, ports.current().facts(session, run.subject))
+        acts = acts_of(detail.get("what", []), ahead, step.path)
         decided = wait.answered_at is not None or wait.closed_at is not None
         page = ApprovalPage(
             wait=wait,
@@ -179,9 +190,7 @@ def answer(form: Form, wait_id: UUID, actor: Actor = allowed("approval.answer"))
     approve = form.get("answer") == "approve"
     with unit_of_work() as uow:
         wait = uow.get(Wait, wait_id)
-        asked = (
-            [act(what, {}) for what in wait.detail.get("what", []) if isinstance(what, dict)] if wait else []
-        )
+        asked = [act(what) for what in wait.detail.get("what", []) if isinstance(what, dict)] if wait else []
         if approve and worst(asked) in ("disruptive", "destructive") and form.get("word").upper() != WORD:
             message = _("This disrupts: to approve it, type %(word)s.") % {"word": WORD}
             raise Invalid(message, [Problem("word", message)])
