@@ -141,7 +141,7 @@ def running() -> Iterator[None]:
 
 
 def _keep_sealing(stop: threading.Event) -> None:
-    while not stop.wait(LOOK_EVERY.total_seconds()):
+    while not stop.is_set():
         try:
             while seal_batch() == BATCH and not stop.is_set():
                 pass
@@ -150,6 +150,7 @@ def _keep_sealing(stop: threading.Event) -> None:
             log.warning("the journal could not be sealed now", extra={"reason": error.message})
         except Exception:  # the sealer's outermost loop: what waits is sealed the next time
             log.exception("sealing the journal failed")
+        stop.wait(LOOK_EVERY.total_seconds())
 
 
 def _alone(uow: UnitOfWork) -> bool:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from connectors.entities import defang
-from core import journal, merkle
+from core import journal, merkle, sealing, witness
 from core.actors import Actor, ActorKind
 from core.auth import users
-from core.journal import Entry, JournalEntry
+from core.journal import Entry, JournalEntry, JournalLeaf
 from core.settings import settings
 from core.types import Ref
 from incidents import comments, milestones, observables, queries
@@ -280,8 +280,7 @@ def _proof(session: Session, entries: list[Entry]) -> Proof:
     statement = (
         f"This report tells {len(entries)} entries of the journal, which the database lets nobody change or delete. "
         "The digest below is the SHA-256 over the hashes of these entries in the order of their time: made again from "
-        "the journal later, it shows whether they are the same. No outside witness holds it, so it is as honest as "
-        "this machine and as this copy of the report."
+        f"the journal later, it shows whether they are the same. {_seal(session, [e.id for e in entries])}"
     )
     return Proof(
         entries=len(entries),
@@ -291,6 +290,21 @@ def _proof(session: Session, entries: list[Entry]) -> Proof:
         redacted=sum(e.redacted for e in entries),
         statement=statement,
     )
+
+
+def _seal(session: Session, ids: list[UUID]) -> str:
+    """How far the entries are sealed, and who could show it."""
+    sealed = sealing.state(session)
+    within = session.scalar(
+        select(func.count()).where(JournalLeaf.entry.in_(ids), JournalLeaf.idx < sealed.size)
+    )
+    if not within or sealed.at is None:
+        return "None of them is sealed yet, so they are as honest as this machine and as this copy of the report."
+    kept = [one for one in witness.witnesses(session) if one.size is not None]
+    by = f"{within} of them are sealed under the checkpoint of {sealed.at:%Y-%m-%d %H:%M} UTC over {sealed.size:,} entries"
+    if not kept:
+        return f"{by}. No outside witness keeps it, so it is as honest as this machine and as this copy of the report."
+    return f"{by}. Checkpoints are kept outside by {', '.join(f'{one.name} (up to entry {one.size:,})' for one in kept)}."
 
 
 def _ms(began: datetime, ended: datetime | None) -> int | None:

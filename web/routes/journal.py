@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from core import journal
+from core import journal, sealing, witness
 from core.actors import Actor
 from core.db import reading
 from core.errors import Invalid
@@ -32,6 +32,8 @@ class JournalPage(Page, template="journal.html", rail="journal"):
     next: str | None
     first: str | None
     hidden: int
+    sealed: sealing.Sealed
+    witnesses: list[witness.Kept]
 
 
 @router.get("/journal")
@@ -64,6 +66,7 @@ def read(request: Request, actor: Actor = allowed("journal.read")) -> Response:
             if ref.kind in ("incident", "alert", "task", "comment")
         }
         seen = visible_refs(session, actor, named)
+        sealed, witnesses = sealing.state(session), witness.witnesses(session)
     shown = [entry for entry in page if all(ref in seen for ref in entry.refs if ref in named)]
     return show(
         request,
@@ -76,5 +79,7 @@ def read(request: Request, actor: Actor = allowed("journal.read")) -> Response:
             next=address("/journal", given, after=str(page[-1].id)) if more else None,
             first=address("/journal", given) if before else None,
             hidden=len(page) - len(shown),
+            sealed=sealed,
+            witnesses=witnesses,
         ),
     )
