@@ -100,12 +100,13 @@ class Installation:
 
 
 class Bench:
-    """What a measure is given: servers, how often to repeat, how long to load."""
+    """What a measure is given: servers, how often to repeat, how long to load (s), sizes to fill to, how long to soak (min)."""
 
-    def __init__(self, repeat: int, seconds: float, sizes: tuple[int, ...] = ()) -> None:
+    def __init__(self, repeat: int, seconds: float, sizes: tuple[int, ...] = (), minutes: float = 10) -> None:
         self.repeat = repeat
         self.seconds = seconds
         self.sizes = sizes
+        self.minutes = minutes
         self._stack = contextlib.ExitStack()
         self._postgres: Postgres | None = None
         self._redis: Redis | None = None

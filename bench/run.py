@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import figures, machine
 from bench.figures import Figure
 from bench.installation import Bench
-from bench.measures import accepts, handover, steps, through
+from bench.measures import accepts, filled, handover, hanging, soak, steps, through, workers
 
 MEASURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "accepts": accepts.measure,
@@ -22,6 +22,10 @@ MEASURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "steps": steps.measure,
     "effects": steps.effects,
     "handover": handover.measure,
+    "workers": workers.measure,
+    "hanging": hanging.measure,
+    "filled": filled.measure,
+    "soak": soak.measure,
 }
 ON_DEMAND = {"soak"}
 BUSY = 0.15
@@ -38,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     here["rounds"], here["seconds"] = given.repeat, given.seconds
     found: list[Figure] = []
     started = time.monotonic()
-    with Bench(given.repeat, given.seconds, tuple(given.sizes)) as bench:
+    with Bench(given.repeat, given.seconds, tuple(given.sizes), given.minutes) as bench:
         here["PostgreSQL"] = bench.postgres.version
         for name in given.only:
             print(f"{time.monotonic() - started:5.0f} s  measuring {name} …", file=sys.stderr, flush=True)
@@ -66,6 +70,7 @@ def _asked(arguments: list[str] | None) -> argparse.Namespace:
         "--sizes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000],
         help="how many alerts and incidents are there already, for `filled`",
     )  # fmt: skip
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long `soak` loads")
     return parser.parse_args(arguments)
 
 

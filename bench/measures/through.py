@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sqlalchemy import text
@@ -70,7 +70,7 @@ def _figure(
     duplicates: int,
     rates: list[float],
     rivals: tuple[Rival, ...],
-    notes: dict[str, float | str] | None = None,
+    notes: Mapping[str, float | str] | None = None,
 ) -> Figure:
     kind = f"{duplicates} % duplicates" if duplicates else "all different"
     return Figure(

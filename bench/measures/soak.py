@@ -1,0 +1,65 @@
+"""Ten minutes at the limit: memory of every process, what was refused, how long the backlog took."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import text
+
+from bench import rounds
+from bench.figures import Figure
+from bench.installation import Bench
+from bench.measures.through import SCALED
+from bench.processes import Running
+
+EVERY = 5.0
+
+
+def measure(bench: Bench) -> Iterator[Figure]:
+    """As many alerts as 16 clients can send, nine of ten of them repeats; memory is looked at every five seconds."""
+    with bench.installed("postgresql", scaled=True) as made, made.reader() as engine:
+        source = made.source()
+        with made.running("web", "worker") as processes, ThreadPoolExecutor(1) as pool:
+            rounds.ours(processes, source, 1, engine=engine)
+            sending = pool.submit(rounds.ours, processes, source, bench.minutes * 60, duplicates=90)
+            seen: list[list[float]] = []
+            while not sending.done():
+                seen.append([one.memory for one in processes])
+                time.sleep(EVERY)
+            sent = sending.result().sent
+            with engine.connect() as connection:
+                left = (
+                    connection.scalar(text("SELECT count(*) FROM deliveries WHERE due_at IS NOT NULL")) or 0
+                )
+            began = time.perf_counter()
+            rounds.until_drained(engine, within=3600)
+            drained = time.perf_counter() - began
+            after = [one.memory for one in processes]
+            with engine.connect() as connection:
+                kept = connection.scalar(text("SELECT sum(count) FROM alerts")) or 0
+    if kept < sent.accepted:
+        raise SystemExit(f"{sent.accepted} alerts were acknowledged and {kept} are kept")
+    yield Figure(
+        "soak", f"alerts accepted for {bench.minutes:g} minutes, 90 % duplicates", SCALED, "1/s", (sent.rate,),
+        notes={"refused": float(sent.refused), "p99 ms": sent.p99, "longest ms": sent.longest, "kept": float(kept)},
+    )  # fmt: skip
+    yield Figure(
+        "soak",
+        "backlog at the end",
+        SCALED,
+        "",
+        (float(left),),
+        more_is_better=False,
+        notes={"drained in s": drained},
+    )
+    for place, one in enumerate(processes):
+        yield _memory(one, [row[place] for row in seen], after[place])
+
+
+def _memory(one: Running, seen: list[float], after: float) -> Figure:
+    """All that was seen, so that a rise shows; the notes say where it began and ended."""
+    half = seen[len(seen) // 2 :]
+    notes = {"at first": seen[0], "half way": half[0], "at the end": seen[-1], "when drained": after}
+    return Figure(
+        "soak", f"memory of {one.name}", SCALED, "MiB", tuple(seen), more_is_better=False, notes=notes
+    )
