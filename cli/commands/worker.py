@@ -1,5 +1,8 @@
 """`tocsin worker`: does the work of the scaled shape; Celery wakes it, a sweep finds what a wake has missed."""
 
+import logging
+from typing import Any
+
 import click
 
 from cli import migrate, serving
@@ -21,6 +24,7 @@ def command(log_level: str) -> None:
         )
     migrate.require_current()
     app = queue.celery_app(given.redis_url)
+    _keep_our_log()
     with serving.observed("worker"), serving.linked(given, listen=False), serving.working() as dispatcher:
         serving.settle()
         app.task(name="tocsin.drain", ignore_result=True)(dispatcher.wake)
@@ -28,3 +32,14 @@ def command(log_level: str) -> None:
             ["worker", "--pool=threads", "--concurrency=2", f"--loglevel={log_level}",
              "--without-gossip", "--without-mingle", "--without-heartbeat"]
         )  # fmt: skip
+
+
+def _keep_our_log() -> None:
+    """Celery would set the level of every logger to its own; its lines go where ours go, at the level it was given."""
+    from celery.signals import setup_logging
+
+    def quieten(loglevel: int, **_: Any) -> None:
+        for name in ("celery", "kombu", "amqp"):
+            logging.getLogger(name).setLevel(loglevel)
+
+    setup_logging.connect(quieten, weak=False)
