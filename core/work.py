@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String, Text, delete, func, select, text, update
+from sqlalchemy import Index, Select, String, Text, bindparam, delete, func, select, text, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -302,16 +303,23 @@ def due(session: Session) -> list[str]:
 def counts(session: Session) -> list[WorkCount]:
     """How much of every kind waits, for the Now page and the metrics."""
     at = database_now(session)
-    result = []
-    for kind in _kinds.values():
-        model = kind.model
-        waiting, oldest = session.execute(
-            select(func.count(), func.min(model.due_at)).where(*is_due(model, at))
-        ).one()
-        leased = session.scalar(select(func.count()).where(model.due_at.is_not(None), model.lease_until > at))
-        parked = session.scalar(select(func.count()).where(model.parked_at.is_not(None)))
-        result.append(WorkCount(kind.name, waiting, leased or 0, parked or 0, oldest))
-    return result
+    return [
+        WorkCount(kind.name, *session.execute(_counting(kind.model), {"at": at}).one())
+        for kind in _kinds.values()
+    ]
+
+
+@cache  # building it takes longer than asking it
+def _counting(model: Any) -> Select[Any]:
+    """How many rows are due, leased and parked, and since when the oldest is due: by an index each."""
+    at: Any = bindparam("at", type_=model.due_at.type)
+
+    def number(*conditions: Any) -> Any:
+        return select(func.count()).select_from(model).where(*conditions).scalar_subquery()
+
+    oldest = select(func.min(model.due_at)).where(*is_due(model, at)).scalar_subquery()
+    leased = number(model.due_at.is_not(None), model.lease_until > at)
+    return select(number(*is_due(model, at)), leased, number(model.parked_at.is_not(None)), oldest)
 
 
 def replay(uow: UnitOfWork, actor: Actor, name: str, row: UUID) -> None:

@@ -5,11 +5,12 @@ their role: it may be about an administrator.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, cast, false, not_, or_, select, true
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, false, not_, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.actors import Actor, ActorKind
 from core.types import Ref
@@ -83,16 +84,24 @@ _JUDGED: dict[str, tuple[Any, Any]] = {
 
 
 def _not_hidden(actor: Actor, incident_id: Any) -> ColumnElement[bool]:
+    return or_(incident_id.is_(None), incident_id.not_in(_hidden_from(actor.user_id)))
+
+
+@lru_cache(maxsize=1024)  # a page asks a dozen times; building it takes longer than most queries
+def _hidden_from(user_id: UUID | None) -> Select[tuple[UUID]]:
     # Few incidents are restricted: "none of those" is planned well by both databases, "one of all others" is not.
-    owner = aliased(Incident)
-    hidden = select(owner.id).where(
-        owner.restricted_to.is_not(None), not_(_named(actor, owner.restricted_to))
+    other = Incident.__table__.alias("others")
+    return select(other.c.id).where(
+        other.c.restricted_to.is_not(None), not_(_naming(user_id, other.c.restricted_to))
     )
-    return or_(incident_id.is_(None), incident_id.not_in(hidden))
 
 
 def _named(actor: Actor, restricted_to: Any) -> ColumnElement[bool]:
-    if actor.user_id is None:
+    return _naming(actor.user_id, restricted_to)
+
+
+def _naming(user_id: UUID | None, restricted_to: Any) -> ColumnElement[bool]:
+    if user_id is None:
         return restricted_to.is_(None)  # type: ignore[no-any-return]  # a column expression
     # Ids hold no wildcard characters; JSON texts of both databases quote their members the same way.
-    return or_(restricted_to.is_(None), cast(restricted_to, Text).like(f'%"{actor.user_id}"%'))
+    return or_(restricted_to.is_(None), cast(restricted_to, Text).like(f'%"{user_id}"%'))

@@ -54,7 +54,7 @@ def frame_of(request: Request, here: str) -> Frame:
 
 def _frame(request: Request, actor: Actor, here: str) -> Frame:
     with reading() as session:
-        seen = surroundings.look(session, actor)
+        seen = surroundings.look(session, actor, getattr(request.state, "known", None))
     places = [
         RailItem(word=_("Now"), href="/", icon="home", here=here == "now", count=seen.needs, urgent=seen.needs > 0, phone=True),
         RailItem(word=_("Incidents"), href="/incidents", icon="flame", here=here == "incidents", count=seen.incidents, phone=True),

@@ -90,8 +90,8 @@ def _approvals(session: Session, actor: Actor) -> list[Need]:
     needs = []
     for wait, run in rows:
         incident = known.get(run.subject_id)
-        if (run.subject_kind == "incident" and incident is None) or not port.visible(
-            session, actor, run.subject
+        if incident is None and (
+            run.subject_kind == "incident" or not port.visible(session, actor, run.subject)
         ):
             continue
         if not port.may_answer(session, actor, list(wait.detail.get("from", [])), run.subject):

@@ -16,6 +16,7 @@ from incidents.models import Incident
 from incidents.visibility import alerts_visible_to, visible_to
 from ingest.models import Delivery
 from notify import inbox, queries
+from notify.queries import OnCallNow
 from playbooks.models import PlaybookRun
 from web import needs
 
@@ -54,12 +55,20 @@ class Surroundings:
     held: Held | None = None
 
 
-def look(session: Session, actor: Actor) -> Surroundings:
+@dataclass(frozen=True)
+class Known:
+    """What the page itself has read already and need not be read again."""
+
+    needs: int
+    rotas: list[OnCallNow]
+
+
+def look(session: Session, actor: Actor, known: Known | None = None) -> Surroundings:
     """What surrounds this person's pages just now."""
     user = users.get(session, actor.user_id) if actor.user_id else None
     return Surroundings(
         roles=tuple(user.roles) if user else (),
-        needs=len(needs.of(session, actor)),
+        needs=known.needs if known else len(needs.of(session, actor)),
         incidents=_some(session, select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor))),
         alerts=_some(session, select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor))),
         runs=_some(session, select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None))),
@@ -67,7 +76,7 @@ def look(session: Session, actor: Actor) -> Surroundings:
         held=_held(session),
         pages=len(queries.waiting(session, limit=100)),
         unread=inbox.unread(session, user.id) if user else 0,
-        on_call=_on_call(session),
+        on_call=_on_call(session, known.rotas if known else queries.on_call_now(session, clock.now())),
     )
 
 
@@ -81,12 +90,10 @@ def _held(session: Session) -> Held | None:
     return Held(since=switch.at, by=switch.by, reason=switch.reason) if switch is not None else None
 
 
-def _on_call(session: Session) -> OnCall | None:
+def _on_call(session: Session, rotas: list[OnCallNow]) -> OnCall | None:
     """Who answers first: by the schedule that the default policy begins with, else the first that has somebody."""
-    rotas = queries.on_call_now(session, clock.now())
     leading = _leading_schedules(session)
-    rotas.sort(key=lambda rota: str(rota.schedule_id) not in leading)
-    for rota in rotas:
+    for rota in sorted(rotas, key=lambda rota: str(rota.schedule_id) not in leading):
         if rota.user_name is not None:
             return OnCall(name=rota.user_name, until=rota.until, next=rota.next_user_name)
     return None

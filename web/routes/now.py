@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Select, and_, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from connectors import fetching
@@ -26,7 +28,7 @@ from notify import queries as paging
 from notify.models import Page as PageSent
 from notify.queries import OnCallNow
 from playbooks.models import PlaybookRun
-from web import needs
+from web import needs, surroundings
 from web.languages import gettext as _
 from web.languages import ngettext
 from web.needs import Need
@@ -90,13 +92,21 @@ def greeting(name: str, zone: str, at: datetime, number: int) -> str:
 
 def rate(session: Session, actor: Actor, at: datetime) -> list[int]:
     """How many alerts began in each of the last 24 hours, the oldest first; one scan of the newest rows."""
-    edges = [at - timedelta(hours=HOURS - number) for number in range(HOURS + 1)]
+    edges = {f"edge{number}": at - timedelta(hours=HOURS - number) for number in range(HOURS + 1)}
+    row = session.execute(_hourly().where(alerts_visible_to(actor)), edges).one()
+    return [int(number or 0) for number in row]
+
+
+@cache  # building it takes longer than asking it
+def _hourly() -> Select[Any]:
+    edges: list[Any] = [
+        bindparam(f"edge{number}", type_=Alert.created_at.type) for number in range(HOURS + 1)
+    ]
     sums = [
         func.sum(case((and_(Alert.created_at >= start, Alert.created_at < end), 1), else_=0))
         for start, end in pairwise(edges)
     ]
-    row = session.execute(select(*sums).where(Alert.created_at >= edges[0], alerts_visible_to(actor))).one()
-    return [int(number or 0) for number in row]
+    return select(*sums).where(Alert.created_at >= edges[0])
 
 
 @router.get("/")
@@ -119,6 +129,8 @@ def now(request: Request, actor: Signed) -> Response:
             select(func.count()).select_from(ActionCall).where(ActionCall.state.in_([HELD, UNKNOWN]))
         )
         sources = door.sources(session)
+        rotas = paging.on_call_now(session, at)
+        request.state.known = surroundings.Known(needs=len(found), rotas=rotas)
         page = NowPage(
             greeting=greeting(actor.name, user.timezone if user else "UTC", at, len(found)),
             needs=found,
@@ -143,7 +155,7 @@ def now(request: Request, actor: Signed) -> Response:
             calls_aside=aside or 0,
             latest=record.incidents(session, actor, IncidentFilter(), limit=8).items,
             owners=dict(users.names(session).items()),
-            rotas=paging.on_call_now(session, at),
+            rotas=rotas,
             lights=_lights(session, at, sources),
             first_time=not sources
             and not counted.open_by_severity.get("unknown")
