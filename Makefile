@@ -47,8 +47,8 @@ bench: $(VENV)/.installed-all ## Measure on this machine, on SQLite and PostgreS
 screenshots: $(VENV)/.installed-all packages ## Photograph every page with Chromium, phone and desktop, light and dark
 	$(BIN)/python tests/browser/screenshots.py $(ARGS)
 
-chaos: $(VENV)/.installed-all ## Kill Tocsin again and again under load, then compare with an outside ledger; KILLS=200
-	TOCSIN_CHAOS_KILLS=$(or $(KILLS),200) $(BIN)/pytest tests/chaos -q --timeout 7200 $(ARGS)
+chaos: $(VENV)/.installed-all ## Kill Tocsin a thousand times under load, then compare with an outside ledger; KILLS=1000 SEED=7
+	TOCSIN_CHAOS_KILLS=$(or $(KILLS),1000) $(if $(SEED),TOCSIN_CHAOS_SEED=$(SEED)) $(BIN)/pytest tests/chaos -q -s $(ARGS)
 
 assets: ## Fetch the browser assets by version again and keep what the templates use (needs node)
 	cd web/assets && npm ci --no-audit --no-fund --ignore-scripts && node build.mjs
