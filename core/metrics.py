@@ -191,5 +191,5 @@ def _measured(figure: Histogram, found: dict[tuple[str, ...], float]) -> Iterato
         buckets, running = [], 0.0
         for place, bound in enumerate((*figure.bounds, None)):
             running += parts.get(str(place), 0.0)
-            buckets.append(("+Inf" if bound is None else f"{bound:g}", running))
+            buckets.append(("+Inf" if bound is None else str(bound), running))
         yield Reading(figure, values, parts.get("sum", 0.0), tuple(buckets))
