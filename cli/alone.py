@@ -8,7 +8,9 @@ from core.db import unit_of_work
 from core.settings import Settings
 
 log = logs.get(__name__)
-_lock_file: list[IO[bytes]] = []  # open for as long as the process lives: the system gives the lock back with its death
+_lock_file: list[
+    IO[bytes]
+] = []  # open for as long as the process lives: the system gives the lock back with its death
 
 
 def take_over(given: Settings) -> int:

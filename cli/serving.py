@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from sqlalchemy import select
@@ -155,23 +155,21 @@ def serve_web(given: Settings, app: "ASGIApp") -> None:
     """Serve the application until SIGTERM or SIGINT; open requests get 2 s to end."""
     import uvicorn
 
-    class Server(uvicorn.Server):
-        async def shutdown(self, sockets: Any = None) -> None:
-            live.end()  # open event streams would be waited for
-            await super().shutdown(sockets)
+    from cli import leaving
 
     # Threads that work beside the door must not hold it up: it waits for its turn half a millisecond, not five.
     sys.setswitchinterval(0.0005)
     config = uvicorn.Config(
         app, host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=2, limit_concurrency=2000, backlog=2048, proxy_headers=False,
+        timeout_keep_alive=75,  # longer than proxies keep their side: theirs must be the first to end
     )  # fmt: skip
     # uvicorn raises the signal that stopped it once more; whoever called us still has workers to stop in order.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: None)
     settle()
     try:
-        Server(config).run()
+        leaving.server(config).run()
     finally:
         inbox.stop()  # what was answered with 202 is stored; this ends the thread that stored it
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once

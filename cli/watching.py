@@ -104,7 +104,9 @@ def unattended(look: Look) -> list[Finding]:
         at=look.ago(look.limits.unattended),
     )
     reason = (
-        "" if look.rows("SELECT 1 FROM escalation_policies LIMIT 1") else ": there is no escalation policy to page by"
+        ""
+        if look.rows("SELECT 1 FROM escalation_policies LIMIT 1")
+        else ": there is no escalation policy to page by"
     )
     return _some(
         "unattended",

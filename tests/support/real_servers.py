@@ -1,7 +1,9 @@
 """Real servers for tests to speak with: mail (aiosmtpd), directory (slapd), Redis, a programmable HTTP vendor."""
 
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,16 @@ class Redis:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """It takes connections and says nothing for the length of the block."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
 
 @pytest.fixture
