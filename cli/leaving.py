@@ -1,6 +1,7 @@
 """A web server that leaves politely: whoever has been let in is answered, and is told to knock elsewhere next time."""
 
 import asyncio
+import resource
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,9 @@ LEAVING = 1.0
 """Seconds in which kept-alive connections are still served, each answer saying that it is the last."""
 SETTLING = 0.4
 """Seconds that a connection accepted at the last moment has to send its request."""
+
+FILES = 8192
+"""Connections are files, and a process must run out of patience before it runs out of those."""
 
 
 class Server(uvicorn.Server):
@@ -53,5 +57,9 @@ async def full_house(_scope: Any, _receive: Any, send: Any) -> None:
 
 def server(config: uvicorn.Config) -> Server:
     """A server that leaves politely, and whose refusals say when to come back (uvicorn's own do not)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
     setattr(httptools_impl, "service_unavailable", full_house)  # noqa: B010 - uvicorn has no setting for it
     return Server(config)

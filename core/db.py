@@ -2,6 +2,7 @@
 
 import logging
 import select
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.pool import QueuePool
 
@@ -160,6 +162,19 @@ def engine() -> Engine:
 
 
 @contextmanager
+def _reachable() -> Iterator[None]:
+    """Tell a database that is away, or has no connection left for us, from a statement that is wrong."""
+    try:
+        yield
+    except NoConnectionLeft as error:
+        raise Unavailable("Too many wait for the database; try again in a moment.", retry_after=2) from error
+    except OperationalError as error:
+        if error.connection_invalidated or _unreachable(error):
+            raise Unavailable("The database cannot be reached; try again in a moment.") from error
+        raise
+
+
+@contextmanager
 def unit_of_work() -> Iterator[UnitOfWork]:
     """One transaction: commits when the block ends well, rolls back when it raises.
 
@@ -173,18 +188,12 @@ def unit_of_work() -> Iterator[UnitOfWork]:
         raise Unavailable("The database is busy; try again in a moment.")
     _inside.unit = True
     try:
-        with UnitOfWork(bind=connections.writer, expire_on_commit=False) as uow:
-            try:
-                yield uow
-                uow.write_rows()
-                crashpoints.reached("commit.before")
-                uow.commit()
-                crashpoints.reached("commit.after")
-            except OperationalError as error:
-                uow.rollback()
-                if error.connection_invalidated or _unreachable(error):
-                    raise Unavailable("The database cannot be reached; try again in a moment.") from error
-                raise
+        with _reachable(), UnitOfWork(bind=connections.writer, expire_on_commit=False) as uow:
+            yield uow
+            uow.write_rows()
+            crashpoints.reached("commit.before")
+            uow.commit()
+            crashpoints.reached("commit.after")
     finally:
         _inside.unit = False
         if connections.write_lock is not None:
@@ -194,9 +203,9 @@ def unit_of_work() -> Iterator[UnitOfWork]:
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """A read-only look at the database."""
+    """A read-only look at the database. Raises Unavailable when it cannot be reached."""
     connections = _connections()
-    with Session(bind=connections.reader, autoflush=False, expire_on_commit=False) as session:
+    with _reachable(), Session(bind=connections.reader, autoflush=False, expire_on_commit=False) as session:
         if not connections.sqlite:
             session.connection(execution_options={"postgresql_readonly": True})
         yield session
@@ -207,13 +216,8 @@ def at_once(statement: str, parameters: dict[str, Any]) -> list[Any]:
 
     Raises SQLAlchemy's errors, Unavailable when the database cannot be reached; then it may or may not have happened.
     """
-    try:
-        with _connections().single.connect() as connection:
-            return list(connection.exec_driver_sql(statement, parameters))
-    except OperationalError as error:
-        if error.connection_invalidated or _unreachable(error):
-            raise Unavailable("The database cannot be reached; try again in a moment.") from error
-        raise
+    with _reachable(), _connections().single.connect() as connection:
+        return list(connection.exec_driver_sql(statement, parameters))
 
 
 def on_postgres() -> bool:
@@ -287,6 +291,12 @@ def _note_use(_connection: object, record: Any) -> None:
 
 
 def _unreachable(error: OperationalError) -> bool:
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CANTOPEN,
+    ):
+        return True
     state = getattr(error.orig, "sqlstate", None)
     return (state is None and type(error.orig).__module__.startswith("psycopg")) or state in {
         "57P01",

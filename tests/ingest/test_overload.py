@@ -91,7 +91,7 @@ def test_a_crowd_is_told_when_to_come_back(
         _crowd(bell, installation.port, asyncio.Event(), lambda: lock.__exit__(None, None, None))  # type: ignore[arg-type]  # its result is nobody's business
     )
     told = Counter(answers)
-    assert set(status for status, _ in told) == {202, 503}, told
+    assert {status for status, _ in told} == {202, 503}, told
     assert all(wait.isdecimal() for status, wait in told if status == 503), "a refusal says when to come back"
     with installation.client() as client:
         assert bell.ring(client, id="later").status_code == 202, "it has recovered by itself"
