@@ -1,6 +1,6 @@
 """The outbox: hands facts to the subscribers of upper packages, each in a transaction of its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -68,10 +68,20 @@ def _handle(uow: UnitOfWork, row: OutboxRow) -> None:
     handler = _handlers.get(row.subscriber)
     if handler is None:
         raise LookupError(f"nobody is subscribed as {row.subscriber}")
-    (entry,) = by_ids(uow, [row.entry])
-    handler(uow, entry)
+    handler(uow, uow.info["entries"][row.entry])
+
+
+def _read_entries(uow: UnitOfWork, rows: Sequence[OutboxRow]) -> None:
+    """Read the entries of a whole batch at once."""
+    uow.info["entries"] = {entry.id: entry for entry in by_ids(uow, [row.entry for row in rows])}
 
 
 KIND = work.register(
-    work.WorkKind("core.outbox", OutboxRow, work.transactional("core.outbox", _handle), batch=50, keep=False)
+    work.WorkKind(
+        "core.outbox",
+        OutboxRow,
+        work.transactional("core.outbox", _handle, _read_entries),
+        batch=50,
+        keep=False,
+    )
 )

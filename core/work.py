@@ -228,14 +228,18 @@ def park(uow: UnitOfWork, kind: WorkKind, claim: Claim, error: str) -> None:
         kind.on_park(uow, claim.id, error)
 
 
-def transactional(kind_name: str, do: Callable[[UnitOfWork, Any], None]) -> Callable[[list[Claim]], None]:
+def transactional(
+    kind_name: str,
+    do: Callable[[UnitOfWork, Any], None],
+    prepare: Callable[[UnitOfWork, Sequence[Any]], None] = lambda _uow, _rows: None,
+) -> Callable[[list[Claim]], None]:
     """A handler for work without outward effects: do it and finish it in one transaction.
 
     The whole batch shares a transaction; if that fails, each row gets its own, so one bad row stops no other.
+    `prepare` is given all rows first, to read at once what each will need.
     """
 
-    def one(uow: UnitOfWork, claim: Claim, kind: WorkKind) -> None:
-        row = uow.get(kind.model, claim.id)
+    def one(uow: UnitOfWork, claim: Claim, row: Any, kind: WorkKind) -> None:
         with telemetry.doing(kind.name, claim.correlation):
             if row is not None:
                 do(uow, row)
@@ -245,8 +249,11 @@ def transactional(kind_name: str, do: Callable[[UnitOfWork, Any], None]) -> Call
         kind = _kinds[kind_name]
         try:
             with unit_of_work() as uow:
+                mine = bulk.among(uow, kind.model.id, [claim.id for claim in claims])
+                rows = {row.id: row for row in uow.scalars(select(kind.model).where(mine))}
+                prepare(uow, list(rows.values()))
                 for claim in claims:
-                    one(uow, claim, kind)
+                    one(uow, claim, rows.get(claim.id), kind)
                 finish_all(uow, kind, claims)
         except Exception as error:  # any row may be the bad one: find it by taking them one at a time
             if len(claims) == 1:
