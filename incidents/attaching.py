@@ -1,7 +1,7 @@
 """Turn the rules' verdicts into incidents: open new ones, attach alerts to live ones, in bulk."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,13 +13,14 @@ from core import bulk
 from core.db import UnitOfWork
 from core.ids import new_id
 from core.types import Severity
-from incidents import keys, repeats
+from incidents import keys, repeats, storms
 from incidents.alert_rows import IncidentState, SourceFacts, as_judged
 from incidents.episodes import Episode
 from incidents.grouping import MAX_SPAN, Candidate, RuleSet, Verdict, chosen
 from incidents.models import Incident
 from incidents.schema import alert_facts
 from incidents.stages import NOISE, least_trust
+from incidents.storms import Storms
 
 _incidents: Any = Incident.__table__
 _FIRST_WINS = "ON CONFLICT (group_key) WHERE closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL DO NOTHING"
@@ -53,6 +54,7 @@ class Case:
     worse: list[Episode] = field(default_factory=list)
     raised_from: Severity | None = None
     became_live: bool = False
+    gathers: str | None = None  # why, from when on a storm's alerts gather in it
 
 
 @dataclass
@@ -89,6 +91,7 @@ def place(
     failures = {name: said for verdict in verdicts.values() for name, said in verdict.failures}
     wanted = {scoped(source, c.key) for verdict in verdicts.values() for c in verdict.candidates if c.key}
     wanted |= {scoped(source, _own_key(e)) for e in undecided if e.recurrence_of}
+    wanted |= {_storm_key(source, e) for e in undecided if verdicts[e.id].opens or e.recurrence_of}
     known: set[UUID] = {
         e.incident_id for e in episodes if e.incident_id and not e.incident_closed and _tells_more(e)
     }
@@ -97,8 +100,9 @@ def place(
     by_id = {case.id: case for case in cases}
     live = {case.group_key: case for case in cases if case.group_key is not None and case.group_key in wanted}
     fresh: dict[str, Case] = {}
+    weather = storms.watch(uow, source.name, _about_to_open(source, undecided, verdicts, live).values())
     for episode in undecided:
-        _decide(uow, source, episode, verdicts[episode.id], states, by_id, live, fresh)
+        _decide(uow, source, episode, verdicts[episode.id], states, by_id, live, fresh, weather)
     decided = {episode.id for episode in undecided}
     for episode in episodes:
         if episode.incident_id in by_id and episode.id not in decided and _tells_more(episode):
@@ -135,6 +139,7 @@ def _decide(
     by_id: dict[UUID, Case],
     live: dict[str, Case],
     fresh: dict[str, Case],
+    weather: Storms,
 ) -> None:
     if episode.same_as in by_id:
         case = by_id[episode.same_as]
@@ -155,16 +160,55 @@ def _decide(
         return
     key = scoped(source, candidate.key)
     group = live.get(key) or fresh.get(key)
+    critical = episode.severity == Severity.critical
+    if group is None and (critical in weather.stormy or _storm_key(source, episode) in live):
+        key = _storm_key(source, episode)
+        group = live.get(key) or fresh.get(key)
     episode.rule, episode.group_key = candidate.rule, key
     if group is None:
         episode.why = candidate.why + (
             f"; a recurrence of {before.key}" if before and before.key not in candidate.why else ""
         )
+        if storms.is_of_storm(key):
+            episode.why += f"; {weather.why(critical)}"
         group = fresh[key] = _open(uow, source, episode, candidate, key)
+    elif storms.is_of_storm(key):
+        if storms.TAG not in group.tags:
+            group.gathers = weather.why(critical)
+            group.tags = _joined(group.tags, [storms.TAG])
+        episode.why = f"{candidate.why.replace('opened by', 'attached by', 1)}; {weather.why(critical)}"
     else:
         joined = candidate.why.replace("opened by", "attached by", 1)
         episode.why = f"{joined}; same group as {group.key}" if group.key else joined
     _attach(uow, group, episode, candidate)
+
+
+def _storm_key(source: SourceFacts, episode: Episode) -> str:
+    newest = episode.items[-1].draft if episode.items else episode.draft
+    assert newest is not None
+    critical = episode.severity == Severity.critical
+    return scoped(source, storms.key_of(source.id.hex, newest, critical=critical))
+
+
+def _about_to_open(
+    source: SourceFacts,
+    undecided: Iterable[Episode],
+    verdicts: Mapping[UUID, Verdict],
+    live: Mapping[str, Case],
+) -> dict[str, bool]:
+    """The groups for which an incident would be opened, were there no storm, and whether it would be critical."""
+    about: dict[str, bool] = {}
+    for episode in undecided:
+        candidate = chosen(verdicts[episode.id].candidates, lambda key: scoped(source, key) in live)
+        if candidate is not None and candidate.action == "open":
+            key = scoped(source, candidate.key)
+        elif episode.recurrence_of is not None:
+            key = scoped(source, _own_key(episode))
+        else:
+            continue
+        if key not in live:
+            about[key] = about.get(key, False) or episode.severity == Severity.critical
+    return about
 
 
 def _open(uow: UnitOfWork, source: SourceFacts, episode: Episode, candidate: Candidate, key: str) -> Case:

@@ -12,6 +12,7 @@ CONTAINMENT_DOUBTED = declare(
 
 INCIDENT_OPENED = declare("incident.opened", "opened the incident")
 ALERT_ATTACHED = declare("incident.alert_attached", "attached alerts")
+STORM_GATHERED = declare("incident.storm_gathered", "began to gather a storm of alerts of one kind")
 ALERT_DETACHED = declare("incident.alert_detached", "took an alert out")
 SEVERITY_RAISED = declare("incident.severity_raised", "raised the severity")
 INCIDENT_BECAME_LIVE = declare("incident.became_live", "received fresh alerts for a late incident")

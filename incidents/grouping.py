@@ -58,6 +58,11 @@ class Verdict:
     candidates: tuple[Candidate, ...]
     failures: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def opens(self) -> bool:
+        """Whether a rule would open an incident, if there is no group to join."""
+        return any(candidate.action == "open" for candidate in self.candidates)
+
 
 class _NoKey(Exception):
     """A rule asked to group by nothing."""

@@ -10,7 +10,7 @@ from core import journal, telemetry
 from core.actors import Actor
 from core.db import UnitOfWork
 from core.journal import Fact
-from core.types import Ref
+from core.types import Ref, Severity
 from incidents import alert_rows, attaching, containment, facts, milestones, observables, rules
 from incidents.alert_rows import IncidentState, SourceFacts
 from incidents.attaching import Case
@@ -142,6 +142,8 @@ def _record_case(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Case)
         _record_opening(uow, actor, source, case)
     elif case.attached:
         _record_attaching(uow, actor, case)
+    if case.gathers is not None:
+        _record_storm(uow, actor, source, case)
     if case.raised_from is not None and not case.new:
         body = {"from": case.raised_from.value, "to": case.severity.value, "late": case.late}
         journal.record(uow, actor, Fact(facts.SEVERITY_RAISED, (Ref("incident", str(case.id)),), body))
@@ -179,6 +181,12 @@ def _record_opening(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Ca
     )
     if case.opener.occurred_at is not None:
         milestones.project(uow, case.id, "occurred", case.opener.occurred_at, "alert", source.name)
+
+
+def _record_storm(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Case) -> None:
+    refs = (Ref("incident", str(case.id)), Ref("source", str(source.id)))
+    body = {"source": source.name, "critical": case.severity == Severity.critical}
+    journal.record(uow, actor, Fact(facts.STORM_GATHERED, refs, body, {"why": case.gathers}))
 
 
 def _record_attaching(uow: UnitOfWork, actor: Actor, case: Case) -> None:

@@ -33,6 +33,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "incident.opened": ("accent", "flame"),
     "incident.closed": ("good", "circle-check"),
     "incident.severity_raised": ("bad", "trending-up"),
+    "incident.storm_gathered": ("warn", "bell-ringing"),
     "incident.stage_changed": ("accent", "arrow-right"),
     "alert.containment_doubted": ("bad", "alert-triangle"),
     "page.acknowledged": ("good", "phone-check"),
