@@ -12,13 +12,13 @@ from sqlalchemy import Connection
 
 from cli import migrate
 from connectors import rails
-from core import archive, db, facts, loading, processes, secrets
+from core import archive, auditing, db, facts, loading, processes, secrets
 from core.actors import SYSTEM
 from core.archive import Manifest
 from core.db import Base, reading, unit_of_work
 from core.errors import Conflict, Invalid
 from core.journal import Fact, record
-from core.settings import Settings
+from core.settings import Settings, configure
 from core.types import Ref
 
 Tell = Callable[[str], None]
@@ -27,11 +27,16 @@ _REF = Ref("setting", "database")
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore did: the backup's manifest, the schema's revision now, whether its secret key was put in place."""
+    """What a restore did: the backup's manifest, the schema's revision now, whether its secret key was put in place.
+
+    `proof` says how the journal was proved, `problems` how much of it does not fit.
+    """
 
     manifest: Manifest
     revision: str
     key_written: bool
+    proof: str
+    problems: int
 
 
 def proof_of_key() -> str:
@@ -109,7 +114,11 @@ def restore(given: Settings, path: Path, *, other_key: bool, hold: bool, tell: T
             rails.hold_all(
                 uow, SYSTEM, f"Restored from the backup of {_said(manifest.made_at)}: look before it acts."
             )
-    return Restored(manifest, revision, own_key is not None)
+    if own_key is not None:
+        configure(given.with_(secret_key=own_key))  # the checkpoints are signed with it
+    with reading() as session:
+        proof = auditing.prove_database(session)
+    return Restored(manifest, revision, own_key is not None, auditing.statement(proof), proof.found)
 
 
 @contextmanager

@@ -136,7 +136,28 @@ def _current(connection: Connection) -> str | None:
 
 @contextmanager
 def _migrating() -> Iterator[Connection]:
-    with db.engine().begin() as connection:
+    with db.engine().connect() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_KEY})
-        yield connection  # on SQLite BEGIN IMMEDIATE is the lock
+            with connection.begin():
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_KEY})
+                yield connection
+            return
+        with _references_aside(connection), connection.begin():  # BEGIN IMMEDIATE is the lock
+            yield connection
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone()
+            if broken is not None:
+                raise Unavailable(
+                    f"Migrating would leave a row of {broken[0]} without its {broken[2]}: nothing was changed."
+                )
+
+
+@contextmanager
+def _references_aside(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew, which it refuses while rows elsewhere refer to it; only before BEGIN."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")

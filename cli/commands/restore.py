@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from cli import backing_up, serving
+from core.settings import Settings
 
 
 @click.command()
@@ -28,13 +29,22 @@ def command(file: Path, hold: bool, other_key: bool, as_json: bool) -> None:
     )
     told = {
         "rows": done.manifest.rows, "made_at": done.manifest.made_at.isoformat(), "revision": done.revision,
-        "key_written": done.key_written, "held": hold,
+        "key_written": done.key_written, "held": hold, "problems": done.problems, "proof": done.proof,
     }  # fmt: skip
     if as_json:
         click.echo(json.dumps(told))
-        return
+    else:
+        _say(given, done, hold)
+    if done.problems:
+        raise SystemExit(1)
+
+
+def _say(given: Settings, done: backing_up.Restored, hold: bool) -> None:
+    click.echo(done.proof)
     if done.key_written:
         click.echo(f"The backup's secret key is in {given.data_dir / 'secret.key'} now.")
     if hold:
         click.echo("All automation is held: let it go on under Settings, Guard rails.")
+    if done.problems:
+        click.echo("Everything was restored, and its journal is not whole: `tocsin audit verify` says where.")
     click.echo("Start Tocsin; people sign in again.")
