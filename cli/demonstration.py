@@ -148,12 +148,12 @@ def _finished(stage: Stage, incident: UUID | None) -> None:
         return
     ana = stage.actor("Ana Ruiz")
     _do(lifecycle.assign, ana, incident, ana.user_id)
-    _until(lambda: bool(_open_pages(incident)), 5)
-    for page in _open_pages(incident):
-        _do(delivery.acknowledge, ana, page, "page")
     said = "Confirmed from my phone: the shop does not open. Last change: certificate renewal at 02:50."
     _do(comments.add, ana, incident, said)
     _answer(ana, incident, service="Web shop", works="it does not work", critical=True)
+    _until(lambda: bool(_open_pages(incident)), 5)  # the answer wakes whoever is on call: Ana herself
+    for page in _open_pages(incident):
+        _do(delivery.acknowledge, ana, page, "page")
     _do(lifecycle.confirm, ana, incident, "declared", because="Customers could not buy")
     for stage_name in ("investigate", "recover"):
         _do(lifecycle.move, ana, incident, stage_name)
@@ -199,7 +199,7 @@ def _answer(actor: Actor, incident: UUID, **answers: Any) -> None:
             if answers.keys() <= ((t.form or {}).get("properties") or {}).keys()
         ]
 
-    if _until(lambda: bool(asked()), 10):
+    if _until(lambda: bool(asked()), 15):
         _do(tasks.complete, actor, asked()[0].id, answers)
 
 

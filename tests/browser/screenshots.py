@@ -1,6 +1,7 @@
 """Photographs every page with Chromium: desktop and phone, light and dark, with demo, empty and hostile data.
 
     python tests/browser/screenshots.py [--out FOLDER] [--only demo,empty,hostile] [--page now]
+    python tests/browser/screenshots.py --docs        makes docs/pictures anew, from the demo: what README shows
 
 Prints what a look would not show (an error in the console, a page wider than its screen) and ends with 1 if there was any.
 """
@@ -65,6 +66,17 @@ PAGES = {
     "work": ("/settings/work", None),
     "search": ("/search?q=203.0.113.9", None),
     "missing": ("/no-such-page", None),
+}
+
+
+# What README shows: a picture's name, what the demo prints before its address (or where a link to it is), its screen.
+DOCS = ROOT / "docs" / "pictures"
+DESK, PHONE = (1280, 800, 1), (390, 844, 2)
+SHOWN = {
+    "now": ("/", None, DESK),
+    "incident": (r"contain\s+\S+?(/incidents/INC-[\d-]+)", None, DESK),
+    "phone": ("/", r"/pages/[0-9a-f-]{36}$", PHONE),
+    "report": (r"a report\s+\S+?(/reports/INC-[\d-]+)", None, DESK),
 }
 
 
@@ -158,23 +170,27 @@ def addresses(context: BrowserContext, shoot: Shoot, only: str | None) -> dict[s
         if follow is None:
             found[name] = path
             continue
-        page.goto(shoot.url + path)
-        links = [link.get_attribute("href") or "" for link in page.locator("main a[href]").all()]
-        target = next((link for link in links if re.search(follow, link) and not link.endswith("/new")), None)
-        if target:
+        if target := first_link(page, shoot.url + path, follow):
             found[name] = target
     page.close()
     return found
 
 
-def photograph(page: Page, shoot: Shoot, path: str, target: Path) -> None:
-    """One picture of one page, and what is wrong with it."""
+def first_link(page: Page, address: str, pattern: str) -> str | None:
+    """The first link of a page that fits."""
+    page.goto(address)
+    links = [link.get_attribute("href") or "" for link in page.locator("main a[href]").all()]
+    return next((link for link in links if re.search(pattern, link) and not link.endswith("/new")), None)
+
+
+def photograph(page: Page, shoot: Shoot, path: str, target: Path, *, whole: bool = True) -> None:
+    """One picture of one page (the whole of it, on a desktop), and what is wrong with it."""
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     answer = page.goto(shoot.url + path)
     page.wait_for_timeout(250)
-    page.screenshot(path=target, full_page="phone" not in target.name)
+    page.screenshot(path=target, full_page=whole and "phone" not in target.name)
     if answer is not None and answer.status >= 500:
         said.append(f"answered {answer.status}")
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
@@ -204,6 +220,26 @@ def series(browser: Browser, shoot: Shoot, out: Path, only: str | None) -> None:
     print(f"{shoot.name}: {len(where) * len(SIZES) * len(THEMES)} pictures of {len(where)} pages")
 
 
+def for_docs(browser: Browser, folder: Path) -> list[str]:
+    """The pictures of README, from a demo; what was wrong on them."""
+    with demo(folder) as shoot:
+        said = (folder / "demo" / "processes.log").read_text()
+        time.sleep(3)  # until pages and runs have come as far as they go without anybody
+        state = signed_in(browser, shoot)
+        for name, (where, follow, (width, height, scale)) in SHOWN.items():
+            context = browser.new_context(
+                storage_state=state,  # type: ignore[arg-type]  # as storage_state() gave it
+                viewport={"width": width, "height": height}, device_scale_factor=scale, color_scheme="light",
+            )  # fmt: skip
+            path = where if where.startswith("/") else re.findall(where, said)[0]
+            page = context.new_page()
+            if follow:
+                path = first_link(page, shoot.url + path, follow) or path
+            photograph(page, shoot, path, DOCS / f"{name}.png", whole=False)
+            context.close()
+        return shoot.problems
+
+
 def main() -> int:
     """Take the pictures; 1 if something was wrong on a page."""
     parser = argparse.ArgumentParser(
@@ -214,18 +250,21 @@ def main() -> int:
     )
     parser.add_argument("--only", default="demo,empty,hostile", help="which data: demo, empty, hostile")
     parser.add_argument("--page", choices=sorted(PAGES), help="only this page")
+    parser.add_argument("--docs", action="store_true", help="make docs/pictures anew, and nothing else")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     problems: list[str] = []
     scenes = {"demo": demo, "empty": empty, "hostile": hostile}
     with tempfile.TemporaryDirectory(prefix="tocsin-") as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        for name in given.only.split(","):
+        if given.docs:
+            problems += for_docs(browser, Path(folder))
+        for name in () if given.docs else given.only.split(","):
             with scenes[name](Path(folder)) as shoot:
                 series(browser, shoot, given.out, given.page)
                 problems += shoot.problems
         browser.close()
-    print(f"the pictures are in {given.out}")
+    print(f"the pictures are in {DOCS if given.docs else given.out}")
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
