@@ -116,7 +116,7 @@ class _Connections:
             url = url.set(drivername="postgresql+psycopg")
             self.writer = self.reader = create_engine(
                 url, pool_size=16, max_overflow=16, pool_timeout=10, pool_recycle=1800,
-                connect_args={"options": "-c timezone=UTC -c lock_timeout=30s", "connect_timeout": 5},
+                connect_args={"options": "-c timezone=UTC -c lock_timeout=30s -c client_connection_check_interval=2s", "connect_timeout": 5},
             )  # fmt: skip
             event.listen(self.writer, "checkout", _refuse_dead)
             event.listen(self.writer, "checkin", _note_use)

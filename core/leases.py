@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,7 +19,7 @@ from core.errors import TocsinError
 
 log = logs.get(__name__)
 
-LEASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=20)
 """How long the rows of a dead worker wait until another takes them over."""
 RENEW_EVERY = timedelta(seconds=4)
 LONGEST = timedelta(minutes=5)
@@ -89,8 +89,11 @@ def renew(after: timedelta = RENEW_EVERY) -> None:
     with _lock:
         long = [one for one in _held.values() if after.total_seconds() <= now - one.since < LONGEST.total_seconds()]
     for one in long:
-        with unit_of_work() as uow:
-            _extend(uow, one)
+        try:
+            with unit_of_work() as uow:
+                _extend(uow, one)
+        except (TocsinError, SQLAlchemyError) as error:  # the database is away; nobody else can take over meanwhile
+            log.warning("leases of %s could not be renewed", one.kind.name, extra={"reason": repr(error)})
 
 
 def release(uow: UnitOfWork, kinds: Iterable[Leased]) -> int:
@@ -112,10 +115,12 @@ def release(uow: UnitOfWork, kinds: Iterable[Leased]) -> int:
 
 
 def _extend(uow: UnitOfWork, one: _Held) -> None:
+    """Never waits: a row that is locked is being written by its holder, and nobody else can claim it meanwhile."""
     model = one.kind.model
+    free = select(model.id).where(*ours(model, one.claims)).with_for_update(skip_locked=True).cte("free")
     uow.execute(
         update(model)
-        .where(*ours(model, one.claims))
+        .where(model.id.in_(select(free.c.id)), model.lease_until.is_not(None))
         .values(lease_until=uow.now + one.kind.lease)
         .execution_options(synchronize_session=False)
     )
@@ -124,7 +129,4 @@ def _extend(uow: UnitOfWork, one: _Held) -> None:
 def _keep() -> None:
     while True:
         time.sleep(RENEW_EVERY.total_seconds() / 2)
-        try:
-            renew()
-        except (TocsinError, SQLAlchemyError) as error:  # the database is away; nobody else can take over meanwhile
-            log.warning("leases could not be renewed", extra={"reason": repr(error)})
+        renew()

@@ -83,7 +83,9 @@ class Nursery:
 def _main() -> None:
     sys.path.insert(0, str(ROOT))
     from cli import assemble
+    from connectors import registry
     from core import plugins
+    from notify.registry import all_channels
 
     assemble.load()
     for name in ("serve", "web", "worker", "beat"):
@@ -97,6 +99,13 @@ def _main() -> None:
     for package in ("web.routes", "web.api", "connectors.catalog", "notify.channels", "playbooks.steps"):
         for name in plugins.module_names(package):
             importlib.import_module(f"{package}.{name}")
+    # What every process works out once in its life is worked out here, once for all.
+    from sqlalchemy.orm import configure_mappers
+
+    configure_mappers()
+    registry.actions()
+    registry.verbs()
+    all_channels()
     gc.freeze()
     ends, children = os.pipe(), dict[int, str]()
     os.set_blocking(ends[1], False)

@@ -1,5 +1,6 @@
 """Leases are renewed while the work goes on, let go when it hangs, and never taken from whoever has taken over."""
 
+import threading
 from datetime import timedelta
 from uuid import UUID
 
@@ -46,11 +47,26 @@ def test_the_lease_of_long_work_is_renewed(database: object, clock: HeldClock) -
 def test_whoever_has_taken_over_keeps_it(database: object, clock: HeldClock) -> None:
     a_row()
     claims = work.claim(outbox.KIND, 1)
-    clock.advance(seconds=20)
+    clock.advance(seconds=21)
     assert work.claim(outbox.KIND, 1)
     clock.advance(seconds=10)
     with leases.held(outbox.KIND, claims):
         leases.renew(AT_ONCE)
+    assert lease_left(clock) == leases.LEASE - timedelta(seconds=10)
+
+
+def test_a_row_that_its_holder_is_writing_does_not_hold_renewing_up(
+    postgresql_database: object, clock: HeldClock
+) -> None:
+    a_row()
+    claims = work.claim(outbox.KIND, 1)
+    clock.advance(seconds=10)
+    with leases.held(outbox.KIND, claims), unit_of_work() as uow:
+        uow.scalars(select(OutboxRow).with_for_update()).one()
+        renewing = threading.Thread(target=leases.renew, args=(AT_ONCE,))
+        renewing.start()
+        renewing.join(10)
+        assert not renewing.is_alive()
     assert lease_left(clock) == leases.LEASE - timedelta(seconds=10)
 
 
