@@ -1,45 +1,92 @@
 """Asks whether the journal is what was recorded, of the database or of an exported file, and says so in plain words."""
 
+import os
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import signing
+from core import db, signing
 from core.checkpoints import Checkpoint, PublicKey
 from core.clock import now
+from core.db import reading
+from core.journal import JournalLeaf
 from core.journal_rows import JournalRows
 from core.proof_files import FORMAT, Head, ProofFile
 from core.proof_files import write as write_file
 from core.proving import Proof, follow
 from core.ref_sums import Reference, RefSums, Texts
+from core.settings import settings
 
 
 def prove_database(
-    session: Session, keys: Collection[PublicKey] = (), given: Sequence[Checkpoint] = ()
+    keys: Collection[PublicKey] = (),
+    given: Sequence[Checkpoint] = (),
+    *,
+    workers: int | None = None,
+    at_a_time: int = 25_000,
 ) -> Proof:
-    """Prove the journal in the database: the first thing done with this session (see JournalRows).
+    """Prove the journal in the database, at one moment, on as many cores as there are (or `workers`).
 
-    keys: beside this installation's own. given: checkpoints that were kept elsewhere.
+    keys: beside this installation's own. given: checkpoints that were kept elsewhere. at_a_time: leaves that one process
+    takes; fewer in all are looked at here. With many it opens the database anew: call it where nothing else uses it.
     """
-    rows, sums = JournalRows(session), RefSums()
-    trusted = {signing.public_key().raw, *(key.raw for key in keys)}
-    proof = Proof(trusted, given, rows.instants, sums.texts)
-    follow(proof, rows.leaves(), rows.stamps())
-    for waiting in rows.waiting():
-        proof.unsealed(waiting)
-    for chunk in rows.refs():
-        sums.index(chunk)
-    if not sums.equal:
-        _name_refs(proof, rows, sums)
-    for entry in rows.never_sealed(proof.present):
-        proof.tell(
-            "never sealed", f"entry {entry}",
-            "This entry is neither sealed nor waiting for it: it was put in, or its leaf was taken out.",
-        )  # fmt: skip
+    sums, number = RefSums(), workers or os.cpu_count() or 1
+    with reading() as session:
+        many = (session.scalar(select(func.max(JournalLeaf.idx))) or 0) > at_a_time and number > 1
+    if many:
+        db.configure(settings())  # no connection may be open when processes are made
+    with _helpers(number, sums) if many else nullcontext() as helpers, reading() as session:
+        rows = JournalRows(session)
+        slices = [(n, min(n + at_a_time, rows.size)) for n in range(0, rows.size, at_a_time)]
+        trusted = {signing.public_key().raw, *(key.raw for key in keys)}
+        proof = Proof(trusted, given, rows.instants, sums.texts, checked_elsewhere=helpers is not None)
+        parts = helpers.imap(_check, slices) if helpers else iter(())
+        follow(proof, rows.hashes() if helpers else rows.leaves(), rows.stamps())
+        for waiting in rows.waiting():
+            proof.unsealed(waiting)
+        for chunk in rows.refs():
+            sums.index(chunk)
+        for part, texts in parts:
+            proof.absorb(part)
+            sums.merge(texts)
+        proof.end()
+        if not sums.equal:
+            _name_refs(proof, rows, sums)
+        for entry in rows.never_sealed(proof.present):
+            proof.tell(
+                "never sealed", f"entry {entry}",
+                "This entry is neither sealed nor waiting for it: it was put in, or its leaf was taken out.",
+            )  # fmt: skip
     return proof
+
+
+_my_sums: list[RefSums] = []
+
+
+def _helpers(number: int, sums: RefSums) -> Pool:
+    """Processes forked from this one: they share its hash key, so that their sums can be put together."""
+    return get_context("fork").Pool(number, _my_sums.append, (sums,))
+
+
+def _check(bounds: tuple[int, int]) -> tuple[Proof, list[int]]:
+    """In a process of its own: look at the entries of some leaves."""
+    sums = RefSums(_my_sums[0].key)
+    with reading() as session:
+        rows = JournalRows(session)
+        part = Proof(set(), instant=rows.instants, refs=sums.texts, next=bounds[0])
+        for chunk in rows.leaves(*bounds):
+            if chunk:
+                part.check(chunk)
+        part.end_at(bounds[1])
+    part.instant = part.refs = None  # what goes back is what was found
+    return part, sums.sums
 
 
 def prove_file(path: Path, keys: Collection[PublicKey] = (), given: Sequence[Checkpoint] = ()) -> Proof:
@@ -48,6 +95,7 @@ def prove_file(path: Path, keys: Collection[PublicKey] = (), given: Sequence[Che
     trusted = {key.raw for key in keys} or {PublicKey.read(file.head.key).raw}
     proof = Proof(trusted, given)
     follow(proof, file.leaves(), file.stamps())
+    proof.end()
     if proof.entries != file.head.entries:
         proof.tell(
             "cut off", str(path),

@@ -12,7 +12,7 @@ from core.db import is_postgres
 from core.journal import JournalCheckpoint, JournalEntry, JournalLeaf, JournalPending
 from core.proving import MOST_TOLD, Row, Stamp
 
-CHUNK = 2000
+CHUNK = 4000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEX = {"sqlite": "{}", "postgresql": "encode(uuid_send({}), 'hex')"}  # an id as 32 hex digits
 _COLUMNS = "j.body, d.salt, d.data, j.at, j.actor_kind, j.actor_id, j.verb, j.data_digest"
@@ -39,15 +39,24 @@ class JournalRows:
         """The raw column `at` as instants."""
         return list(column) if self.postgres else [_EPOCH + timedelta(0, 0, micros) for micros in column]
 
-    def leaves(self) -> Iterator[list[Row]]:
-        """Every leaf with its entry, in order, a few thousand at a time."""
+    def hashes(self) -> Iterator[list[Row]]:
+        """Every leaf's index and hash alone, in order."""
+        for start in range(0, self.size, CHUNK):
+            yield self._rows(
+                "SELECT idx, NULL, hash FROM journal_leaves "  # noqa: S608 - numbers
+                f"WHERE idx >= {start} AND idx < {start + CHUNK} ORDER BY idx"
+            )
+
+    def leaves(self, first: int = 0, end: int | None = None) -> Iterator[list[Row]]:
+        """Every leaf (from `first` until before `end`) with its entry, in order, a few thousand at a time."""
+        stop = self.size if end is None else end
         query = (
             f"SELECT l.idx, {self._hex('l.entry')}, l.hash, {_COLUMNS} FROM journal_leaves l "  # noqa: S608 - constants
             "LEFT JOIN journal j ON j.id = l.entry LEFT JOIN journal_data d ON d.entry = l.entry "
             "WHERE l.idx >= {} AND l.idx < {} ORDER BY l.idx"
         )
-        for start in range(0, self.size, CHUNK):
-            yield self._rows(query.format(start, start + CHUNK))
+        for start in range(first, stop, CHUNK):
+            yield self._rows(query.format(start, min(start + CHUNK, stop)))
 
     def waiting(self) -> Iterator[list[Row]]:
         """The entries that are not sealed yet, as leaves without a place and a hash."""

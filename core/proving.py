@@ -91,7 +91,8 @@ class Proof:
     last: Checkpoint | None = None
     kept: list[Checkpoint] = field(default_factory=list)
     signers: dict[bytes, int] = field(default_factory=dict)
-    _announced: set[bytes] = field(default_factory=set)
+    announced: set[bytes] = field(default_factory=set)
+    checked_elsewhere: bool = False
     _strange: list[tuple[bytes, Checkpoint]] = field(default_factory=list)
     _good: int = 0
 
@@ -155,7 +156,7 @@ class Proof:
             )  # fmt: skip
         latest = max(self.signers.items(), key=lambda item: item[1])[0] if self.signers else None
         for raw, one in self._strange:
-            if raw == latest or raw not in self._announced:
+            if raw == latest or raw not in self.announced:
                 self.tell(
                     "foreign key", f"checkpoint {one.size}",
                     f"The checkpoint of {one.at:%Y-%m-%d %H:%M:%S} UTC is signed by {PublicKey(one.origin, raw).text}, which is "
@@ -176,8 +177,15 @@ class Proof:
             self._entry(f"entry {row[1]}", row, sealed=False)
 
     def _some(self, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
+        if rows:
+            hashes = [one if isinstance(one, bytes) else b"" for one in (row[2] for row in rows)]
+            if not self.checked_elsewhere:
+                self.check(rows)
+            self.entries += len(rows)
+            self.tree.extend(hashes)
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Look at the next leaves' entries, without adding them to the tree."""
         hashes = [row[2] for row in rows]
         try:
             fits = self._fit(rows, hashes)
@@ -190,11 +198,21 @@ class Proof:
                     self._gap(idx, row[0])
                 self._entry(f"leaf {row[0]}, entry {row[1]}", row, sealed=True)
                 idx = row[0] + 1
-            hashes = [one if isinstance(one, bytes) else b"" for one in hashes]
         self.next = rows[-1][0] + 1
-        self.entries += len(rows)
         self.present += len(rows)
-        self.tree.extend(hashes)
+
+    def end_at(self, number: int) -> None:
+        """The leaves that were to be checked end before this number."""
+        if self.next < number:
+            self._gap(self.next, number)
+
+    def absorb(self, part: "Proof") -> None:
+        """What another process found in the leaves that it looked at."""
+        self.found += part.found
+        self.problems = (self.problems + part.problems)[:MOST_TOLD]
+        self.present += part.present
+        self.redacted += part.redacted
+        self.announced |= part.announced
 
     def _fit(self, rows: Sequence[Row], hashes: list[bytes]) -> bool:
         """Whether these leaves are all as they should be: column by column, for there may be millions."""
@@ -291,7 +309,7 @@ class Proof:
         if verb != KEY_CHANGED:
             return
         said = msgspec.json.decode(body)["body"]
-        self._announced |= {bytes.fromhex(said[name]) for name in ("raw", "before") if name in said}
+        self.announced |= {bytes.fromhex(said[name]) for name in ("raw", "before") if name in said}
 
     def _compare_given(self, one: Checkpoint) -> None:
         if self.tree.size == one.size and self.tree.root() == one.root:
@@ -305,7 +323,7 @@ class Proof:
 
 
 def follow(proof: Proof, leaves: Iterable[list[Row]], stamps: Iterable[Stamp]) -> None:
-    """Give a proof all leaves and all checkpoints, each checkpoint after the last leaf it covers."""
+    """Give a proof all leaves and all checkpoints, each checkpoint after the last leaf it covers; then say `end()`."""
     coming = iter(stamps)
     stamp = next(coming, None)
     for rows in leaves:
@@ -319,4 +337,3 @@ def follow(proof: Proof, leaves: Iterable[list[Row]], stamps: Iterable[Stamp]) -
     while stamp is not None:
         proof.stamp(stamp)
         stamp = next(coming, None)
-    proof.end()

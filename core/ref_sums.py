@@ -16,13 +16,13 @@ class RefSums:
     A sum tells that something differs, not what: the buckets limit a second reading to a few in a thousand.
     """
 
-    def __init__(self) -> None:
-        self._key = secrets.token_hex(16)
+    def __init__(self, key: str | None = None) -> None:
+        self.key = key or secrets.token_hex(16)
         self._sums = [0] * _BUCKETS
 
     def texts(self, entries: Texts) -> None:
         """What the texts of these entries name."""
-        key, sums = self._key, self._sums
+        key, sums = self.key, self._sums
         for entry, refs in entries:
             for kind, ref_id in refs:
                 number = hash((key, entry, kind, ref_id))
@@ -30,10 +30,19 @@ class RefSums:
 
     def index(self, rows: Iterable[Sequence[str]]) -> None:
         """What the index says: entry, kind and id."""
-        key, sums = self._key, self._sums
+        key, sums = self.key, self._sums
         for entry, kind, ref_id in rows:
             number = hash((key, entry, kind, ref_id))
             sums[number & 255] ^= number
+
+    def merge(self, sums: Sequence[int]) -> None:
+        """Add what another process has summed up with the same key."""
+        self._sums = [mine ^ theirs for mine, theirs in zip(self._sums, sums, strict=True)]
+
+    @property
+    def sums(self) -> list[int]:
+        """What has been summed up so far."""
+        return list(self._sums)
 
     @property
     def equal(self) -> bool:
@@ -46,5 +55,5 @@ class RefSums:
         return {
             (entry, kind, ref_id)
             for entry, kind, ref_id in rows
-            if hash((self._key, entry, kind, ref_id)) & 255 in wrong
+            if hash((self.key, entry, kind, ref_id)) & 255 in wrong
         }

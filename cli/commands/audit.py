@@ -49,8 +49,8 @@ def verify(file: Path | None, kept: tuple[Path, ...], keys: tuple[str, ...], as_
     else:
         serving.prepare()
         migrate.require_current()
+        proof = auditing.prove_database(known, given)
         with reading() as session:
-            proof = auditing.prove_database(session, known, given)
             waiting = sealing.state(session).waiting
         signer = signing.public_key().text
     if as_json:

@@ -2,14 +2,16 @@
 
 import gzip
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, select, text
-from tables_ready import Database
+from tables_ready import ROOT, Database
 
 from core import auditing, checkpoints, db, sealing, settings, signing
 from core.actors import SYSTEM
@@ -34,9 +36,8 @@ def sealed(number: int, *, upto: int = 4) -> None:
 
 
 def proved(*given: Checkpoint) -> Proof:
-    """The database's proof."""
-    with reading() as session:
-        return auditing.prove_database(session, given=given)
+    """The database's proof, by this process alone."""
+    return auditing.prove_database(given=given, workers=1)
 
 
 def kinds(proof: Proof) -> set[str]:
@@ -160,7 +161,7 @@ def test_what_is_altered_is_found_and_named(database: Database, name: str) -> No
     assert "does NOT verify" in auditing.statement(proof)
 
 
-def attack_each(database: Database, statements: list[str], values: dict[str, object]) -> None:
+def attack_each(database: Database, statements: list[str], values: Mapping[str, object]) -> None:
     """As `attack`, giving each statement the values it names."""
     attack(database)
     with db.engine().begin() as connection:
@@ -250,8 +251,7 @@ def test_a_new_key_that_the_journal_tells_of_is_believed_under_the_newest(databa
     former = signing.public_key()
     settings.configure(database.settings.with_(signing_key="YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="))
     assert kinds(proved()) == {"foreign key"}  # a restored database without its key
-    with reading() as session:
-        assert auditing.prove_database(session, [former]).found == 0
+    assert auditing.prove_database([former]).found == 0
     sealed(3)
     sealing.seal_everything()
     assert proved().found == 0
@@ -280,6 +280,52 @@ def test_redacting_leaves_the_proof_whole(database: Database) -> None:
         uow.execute(text("DELETE FROM journal_data"))
     proof = proved()
     assert (proof.found, proof.redacted) == (0, 5)
+
+
+_SEVERAL = """
+import sys
+from pathlib import Path
+from core import auditing, settings
+from core.settings import Settings
+url, key, folder = sys.argv[1:]
+settings.configure(Settings(data_dir=Path(folder), database_url=url, secret_key=key.encode(), base_url="http://tocsin.test"))
+import json
+alone, many = (auditing.prove_database(workers=workers, at_a_time=3) for workers in (1, 2))
+print(json.dumps([auditing.told(alone), auditing.told(many)]))
+"""
+
+
+def test_several_processes_find_what_one_finds(database: Database, tmp_path: Path) -> None:
+    """In a process of its own, for tests have threads, and those do not go well with forking."""
+
+    def asked() -> tuple[dict[str, object], dict[str, object]]:
+        arguments = [database.url, database.settings.secret_key.decode(), str(tmp_path)]
+        done = subprocess.run(
+            [sys.executable, "-c", _SEVERAL, *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        alone, many = json.loads(done.stdout)
+        return alone, many
+
+    sealed(11)
+    alone, many = asked()
+    assert alone == many
+    assert alone["verified"]
+    values = {"five": entry_at(5), "none": b"x"}
+    statements = [
+        "UPDATE journal SET body = :none WHERE id = :five", "DELETE FROM journal_leaves WHERE idx = 8",
+        "DELETE FROM journal_refs WHERE kind = 'alert' AND entry = :five",
+    ]  # fmt: skip
+    attack_each(database, statements, values)
+    alone, many = asked()
+    problems = [sorted(map(str, told.pop("problems"))) for told in (alone, many)]  # type: ignore[call-overload]  # a list
+    assert problems[0] == problems[1]
+    assert alone == many
+    assert {"body", "gap", "root"} <= {word for word in ("body", "gap", "root") if word in str(problems)}
 
 
 def test_what_is_sealed_while_it_is_proved_does_not_disturb(postgresql_database: Database) -> None:

@@ -58,8 +58,8 @@ def test_a_mailbox_gets_a_checkpoint_that_proves_the_journal(
     assert saved.size == 5
     assert kept() == [Kept("auditor@example.org", 5, clock.now, None)]
     sealed(4)
+    proof = auditing.prove_database(given=[saved])
     with reading() as session:
-        proof = auditing.prove_database(session, given=[saved])
         (entry,) = journal.entries(session, verbs=["journal.witnessed"])
     assert (proof.found, proof.kept) == (0, [saved])
     assert entry.body["witness"] == "auditor@example.org"
