@@ -1,14 +1,14 @@
 """Every page in Chromium, with the demo's data and with what attackers write: readable, still, light, quick, safe.
 
-Each page is loaded once. axe's rules for WCAG 2.2 A and AA are checked at 1440 and 390 px, colours in both themes; at
-360 px the width and the size of what one taps. The figures are printed (`pytest -s`).
+Each page is loaded once. All of axe's rules for WCAG 2.2 A and AA are checked at 1440, 390 and 360 px, light and dark,
+with everything unfolded (which shows all that the folded page shows), and in each menu that is opened. The figures are
+printed (`pytest -s`).
 """
 
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 import page_audit
 import pytest
@@ -26,10 +26,13 @@ WELCOME = re.compile(r"sign in as (\S+)\s+password (\S+)")
 TITLES = {
     "critical": "x" * 500,
     "high": '<script>alert("title")</script>' + " <b>not bold</b> & so on" * 19,
-    "medium": "\u202eevil\u202c \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u05e2\u05d1\u05e8\u05d9\u05ea " * 20,
+    "medium": "\u202eevil\u202c \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u05e2\u05d1\u05e8\u05d9\u05ea "
+    * 20,
     "low": "😀🏴‍☠️👩‍👩‍👧‍👦" * 60,
 }
 MARKUP = '"><img src=x onerror=alert(1)>'
+SIZES = (DESKTOP, PHONE, SMALL_PHONE)
+THEMES = ("light", "dark")
 FIRST_VISIT = 200_000  # bytes
 SHIFT = 0.1
 SERVER = 0.1  # seconds
@@ -62,15 +65,17 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     try:
         tocsin.start("demo --fresh")
         wait_until(lambda: "a report" in _said(tocsin), seconds=180, what="the demo's morning")
-        found = WELCOME.findall(_said(tocsin))[0]
+        email, password = WELCOME.findall(_said(tocsin))[0]
         tocsin.data = tocsin.data / "demo"
         tocsin.env["TOCSIN_DATA_DIR"] = str(tocsin.data)
         reader = Reader(tocsin)
-        reader.sign_in(*found)
+        reader.sign_in(email, password)
         _attack(tocsin)
         _approve_a_block(reader)
-        wait_until(lambda: count(tocsin, "SELECT count(*) FROM action_calls") > 0, seconds=30, what="the call")
-        yield Scene(tocsin, *found, reader)
+        wait_until(
+            lambda: count(tocsin, "SELECT count(*) FROM action_calls") > 0, seconds=30, what="the call"
+        )
+        yield Scene(tocsin, email, password, reader)
         reader.client.close()
     finally:
         tocsin.kill()
@@ -135,27 +140,28 @@ def seen(chromium: Browser, scene: Scene, addresses: dict[str, str]) -> Iterator
 
 
 def _look(page: Page, address: str) -> Found:
+    """One page, loaded once: folded and unfolded, in every size and theme, then each of its menus open."""
     found = Found(address, page_audit.layout_shift(page))
-    for size in (DESKTOP, PHONE):
-        found.wide += _in_size(page, size)
-        found.broken += [f"{size['width']}: {one}" for one in page_audit.broken_rules(page)]
-        _in_theme(page, "dark")
-        found.broken += [f"{size['width']} dark: {one}" for one in page_audit.broken_rules(page, "color-contrast")]
-        _in_theme(page, "light")
-    found.wide += _in_size(page, SMALL_PHONE)
-    found.broken += [f"360: {one}" for one in page_audit.broken_rules(page, "target-size")]
+    for size in SIZES:
+        page.set_viewport_size(size)  # type: ignore[arg-type]  # a width and a height
+        width = size["width"]
+        found.wide += [f"{width}: {one}" for one in page_audit.too_wide(page)]
+        page_audit.unfold(page)
+        found.wide += [f"{width} unfolded: {one}" for one in page_audit.too_wide(page)]
+        for theme in THEMES:
+            page_audit.paint(page, theme)
+            found.broken += [f"{width} {theme}: {one}" for one in page_audit.broken_rules(page)]
+        for menu in page_audit.menus(page, frame=address == "/"):
+            menu.evaluate("menu => { menu.open = true; }")
+            found.wide += [f"{width} menu: {one}" for one in page_audit.too_wide(page)]
+            for theme in THEMES:
+                page_audit.paint(page, theme)
+                found.broken += [
+                    f"{width} {theme} menu: {one}" for one in page_audit.broken_rules(page, menu)
+                ]
+            menu.evaluate("menu => { menu.open = false; }")
     page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a width and a height
     return found
-
-
-def _in_theme(page: Page, theme: Literal["light", "dark"]) -> None:
-    page.emulate_media(color_scheme=theme)
-    page.wait_for_function("theme => document.documentElement.dataset.bsTheme === theme", arg=theme)
-
-
-def _in_size(page: Page, size: dict[str, int]) -> list[str]:
-    page.set_viewport_size(size)  # type: ignore[arg-type]  # a width and a height
-    return [f"{size['width']}: {one}" for one in page_audit.too_wide(page)]
 
 
 def test_every_route_has_been_looked_at(addresses: dict[str, str]) -> None:
@@ -190,17 +196,21 @@ def test_the_first_visit_is_small(chromium: Browser, scene: Scene) -> None:
 
 
 def test_the_server_answers_each_page_at_once(scene: Scene, addresses: dict[str, str]) -> None:
-    """The quickest of five answers, or of some more where needed: other tests run beside this one."""
-    took: dict[str, float] = {}
-    for route, address in addresses.items():
-        if address:
-            tries: list[float] = []
-            while len(tries) < 5 or (min(tries) > SERVER and len(tries) < 25):
-                started = time.perf_counter()
-                scene.reader.client.get(address)
-                tries.append(time.perf_counter() - started)
-            took[route] = min(tries)
+    """The 95th percentile of twenty answers, whatever else this machine does beside them."""
+    took = {route: _quantile(scene.reader, address) for route, address in addresses.items() if address}
     slowest = sorted(took.items(), key=lambda item: -item[1])[:5]
     middle = sorted(took.values())[len(took) // 2]
-    print(f"\nserver time: median {middle * 1000:.0f} ms; " + ", ".join(f"{r} {s * 1000:.0f} ms" for r, s in slowest))
+    print(
+        f"\nserver time, p95: median {middle * 1000:.0f} ms; "
+        + ", ".join(f"{r} {s * 1000:.0f} ms" for r, s in slowest)
+    )
     assert not {route: seconds for route, seconds in took.items() if seconds > SERVER}
+
+
+def _quantile(reader: Reader, address: str) -> float:
+    tries: list[float] = []
+    for _ in range(20):
+        started = time.perf_counter()
+        reader.client.get(address)
+        tries.append(time.perf_counter() - started)
+    return sorted(tries)[18]

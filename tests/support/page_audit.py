@@ -1,16 +1,14 @@
 """What can be measured on a page in a browser: axe's rules, width, layout shift, and what was transferred."""
 
 from functools import cache
-from typing import Any
-
-from playwright.sync_api import Page
+from playwright.sync_api import ElementHandle, Page
 from tables_ready import ROOT
 
 AXE = ROOT / "tests" / "browser" / "vendor" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
-_RUN = """async (options) => {
-  const found = await axe.run(document, options);
+_RUN = """async ([within, options]) => {
+  const found = await axe.run(within || document, options);
   return found.violations.flatMap((rule) => rule.nodes.map((node) =>
     rule.id + " at " + node.target.join(" ") + ": " + (node.any.concat(node.all, node.none)[0] || {message: rule.help}).message
   ));
@@ -47,15 +45,35 @@ def _axe() -> str:
     return AXE.read_text(encoding="utf-8")
 
 
-def broken_rules(page: Page, *rules: str) -> list[str]:
-    """What axe finds on the page as it is shown now: all WCAG 2.2 A and AA rules, or only the ones named."""
+def broken_rules(page: Page, within: ElementHandle | None = None) -> list[str]:
+    """What axe's WCAG 2.2 A and AA rules find on the page as it is shown now, or in one part of it."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(_axe())  # not a script of the page: its policy holds for what it loads itself
-    only: dict[str, Any] = (
-        {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": RULES}
-    )
-    found: list[str] = page.evaluate(_RUN, {"runOnly": only, "resultTypes": ["violations"]})
+    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+    found: list[str] = page.evaluate(_RUN, [within, options])
     return found
+
+
+def paint(page: Page, theme: str) -> None:
+    """Show the page light or dark, as its switch does."""
+    page.evaluate("theme => document.documentElement.setAttribute('data-bs-theme', theme)", theme)
+
+
+def unfold(page: Page) -> None:
+    """Show all that folds out in its place, and what appears once a row is ticked; menus lie above others and stay shut."""
+    page.evaluate("""() => {
+      document.querySelectorAll("details:not(.menu, .more)").forEach((one) => { one.open = true; });
+      document.querySelectorAll("[data-bulk]").forEach((bar) => {
+        const box = document.querySelector("input[type=checkbox][name='" + bar.dataset.bulk + "']");
+        if (box && !box.checked) box.click();
+      });
+    }""")
+
+
+def menus(page: Page, frame: bool) -> list[ElementHandle]:
+    """The menus that are shown at this width: the page's own, and with frame=True those around every page too."""
+    found = page.query_selector_all("details.menu, details.more" if frame else "main details.menu")
+    return [menu for menu in found if menu.is_visible()]
 
 
 def too_wide(page: Page) -> list[str]:
