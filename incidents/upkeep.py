@@ -13,6 +13,7 @@ from core.journal import Fact
 from core.types import Ref
 from incidents import facts, indexing, reaching
 from incidents.models import Alert, Upkeep
+from notify import stuck
 
 BATCH = 500
 MOST_ROUNDS = 40  # then it is somebody else's turn; the rest waits for the next time
@@ -20,6 +21,7 @@ EVERY = {
     "end quiet alerts": timedelta(seconds=30),
     "index alerts": timedelta(seconds=5),
     "page for the unattended": timedelta(seconds=15),
+    "page for stuck work": timedelta(seconds=30),
 }
 
 
@@ -48,6 +50,7 @@ _CHORES = {
     "end quiet alerts": end_quiet_alerts,
     "index alerts": indexing.index_alerts,
     "page for the unattended": reaching.page_unattended,
+    "page for stuck work": stuck.page_for_parked,
 }
 
 

@@ -28,6 +28,7 @@ def test_quiet_alerts_end_and_chores_come_back(database: object, clock: Any, dra
         assert sorted(row.name for row in rows) == [
             "end quiet alerts",
             "index alerts",
+            "page for stuck work",
             "page for the unattended",
         ]
         assert all(row.due_at is not None and row.due_at > clock.now for row in rows)
