@@ -16,6 +16,7 @@ from core import callbacks, crashpoints, logs, metrics, telemetry, work
 from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import NotFound, TocsinError
+from core.net import patience
 from core.secrets import Unsealable
 from core.work import Backoff, Claim, LostLease, WorkKind
 
@@ -25,6 +26,7 @@ SECONDS = metrics.histogram(
     "tocsin_call_seconds", "How long a call to a product takes, by what came of it.", "product", "outcome"
 )
 
+MOST_TOGETHER = 120.0  # seconds for everything that one call asks: signing in, pages, a probe
 MOST_ASKED = 6  # how often a product is asked whether something happened, before a person is
 _ASK_AFTER = Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=1))
 _SETTLING = timedelta(seconds=3)
@@ -76,7 +78,8 @@ def _one(claim: Claim, span: telemetry.Span) -> None:
         return
     span.note(action=job.action.full_name, instance=job.call.instance, run=job.call.run)
     began = time.monotonic()
-    outcome = _do(job)
+    with patience.within(MOST_TOGETHER):
+        outcome = _do(job)
     span.note(outcome=outcome.kind)
     SECONDS.observe(time.monotonic() - began, job.product.connector.name, outcome.kind)
     outcome = replace(outcome, why=callbacks.hidden(outcome.why))

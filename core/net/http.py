@@ -15,6 +15,7 @@ import httpcore
 import httpx
 
 from core.errors import Invalid
+from core.net import patience
 from core.net.egress import Egress, current, resolve, screen
 from core.net.errors import NetFailed, NetRefused, NetTimeout, ResponseTooLarge
 from core.net.tls import Tls
@@ -121,11 +122,12 @@ def send(request: Request, *, auth: "Auth | None" = None, egress: Egress | None 
 
 
 def _follow(request: Request, rules: Egress, auth: "Auth | None") -> Response:
-    deadline = time.monotonic() + request.timeout.total
+    deadline = patience.until(time.monotonic() + request.timeout.total)
     left = request.redirects
     while True:
         ready = auth.sign(request, rules) if auth is not None else request
-        response = _exchange(ready, rules, deadline)
+        with patience.within(deadline - time.monotonic()):
+            response = _exchange(ready, rules, deadline)
         target = response.headers.get("location")
         if left <= 0 or target is None or response.status not in (301, 302, 303, 307, 308):
             return response
@@ -203,7 +205,8 @@ def _exchange(request: Request, rules: Egress, deadline: float) -> Response:
         raise NetTimeout(f"{place} did not accept a connection within {limit.connect:g} s") from None
     except httpx.TimeoutException as error:
         unsent = isinstance(error, _NOT_SENT)
-        raise NetTimeout(f"{place} did not answer in time", sent=not unsent) from None
+        said = "did not finish its answer" if time.monotonic() >= deadline else "did not answer"
+        raise NetTimeout(f"{place} {said} in time", sent=not unsent) from None
     except httpx.TransportError as error:
         unsent = isinstance(error, _NOT_SENT)
         raise NetFailed(f"{place} cannot be reached: {error}" if unsent else f"{place} broke off: {error}",
@@ -270,10 +273,35 @@ class _PinnedBackend(httpcore.SyncBackend):
             if left <= 0:
                 break
             try:
-                return super().connect_tcp(str(address), port, left, local_address, socket_options)
+                made = super().connect_tcp(str(address), port, left, local_address, socket_options)
+                return _Patient(made)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = error
         raise problem
+
+
+class _Patient(httpcore.NetworkStream):
+    """A connection on which nothing lasts longer than the exchange may: a byte now and then does not keep it going."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, patience.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, patience.left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Patient(self._inner.start_tls(ssl_context, server_hostname, patience.left(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
 
 
 class _PinnedTransport(httpx.HTTPTransport):

@@ -4,6 +4,8 @@ import re
 import smtplib
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import copy
@@ -17,11 +19,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.errors import Invalid
 from core.net import egress as ways
+from core.net import patience
 from core.net.egress import Egress, current
 from core.net.errors import NetError, NetFailed, NetTimeout, SmtpRefused
 from core.net.tls import Tls
 from core.net.tls import context as tls_context
 
+
+MOST_TIMEOUTS = 2.5  # a whole conversation may last so many times what one answer may
 
 # A line break that does not continue the header (RFC 5322 §2.2.3).
 _NEXT_LINE = re.compile(r"\0|(\r\n?|\n)(?![ \t])")
@@ -103,6 +108,7 @@ def send(
     """Send `message` to everyone in To, Cc and Bcc (which is taken out) and return the server's reply.
 
     sender: the envelope's sender, otherwise the address in From; "" for answers that must not be answered.
+    timeout: seconds for each answer; the whole conversation may last MOST_TIMEOUTS times as long.
     Raises SmtpRefused (the server said no), NetRefused, NetTimeout and NetFailed; `.sent` is True only when the text
     was on its way and no answer came: it may have been delivered. Raises Invalid for addresses and headers that
     cannot be sent.
@@ -113,8 +119,9 @@ def send(
     text, utf8 = _text(message, [from_, *recipients])
     rules = egress if egress is not None else current(allow_private=True)
     stage = _Stage()
+    guard = _Guard(patience.until(time.monotonic() + MOST_TIMEOUTS * timeout))
     try:
-        client = _open(server, rules, timeout, ca)
+        client = _open(server, rules, timeout, ca, guard)
         try:
             return _converse(client, server, from_, recipients, text, utf8, stage)
         finally:
@@ -129,12 +136,43 @@ def send(
     except TimeoutError:
         raise NetTimeout(f"{server.place} did not answer in time", sent=stage.text_sent) from None
     except smtplib.SMTPServerDisconnected as error:
-        if isinstance(error.__context__, TimeoutError):
+        if isinstance(error.__context__, TimeoutError) or guard.out_of_time:
             raise NetTimeout(f"{server.place} did not answer in time", sent=stage.text_sent) from None
         raise NetFailed(f"{server.place} closed the connection", sent=stage.text_sent) from None
     except OSError as error:  # smtplib's own errors too
+        if guard.out_of_time:
+            raise NetTimeout(f"{server.place} did not finish in time", sent=stage.text_sent) from None
         said = error.strerror or type(error).__name__
         raise NetFailed(f"{server.place} broke off: {said}", sent=stage.text_sent) from None
+    finally:
+        guard.leave()
+
+
+class _Guard:
+    """Breaks a connection off when the whole conversation has lasted too long, whatever is still said on it."""
+
+    def __init__(self, until: float) -> None:
+        self.out_of_time = False
+        self._timer = threading.Timer(max(until - time.monotonic(), 0.001), self._break_off)
+        self._timer.daemon = True
+        self._twin: socket.socket | None = None
+
+    def watch(self, connection: socket.socket) -> None:
+        """Begin; a twin of the socket, since TLS takes the first one over."""
+        self._twin = connection.dup()
+        self._timer.start()
+
+    def leave(self) -> None:
+        """The conversation has ended."""
+        self._timer.cancel()
+        if self._twin is not None:
+            self._twin.close()
+
+    def _break_off(self) -> None:
+        self.out_of_time = True
+        with suppress(OSError):
+            if self._twin is not None:
+                self._twin.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass
@@ -149,17 +187,19 @@ class _Pinned(smtplib.SMTP):
     """smtplib over a socket that the egress rules opened."""
 
     rules: Egress
+    guard: _Guard
     wrap: ssl.SSLContext | None = None
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         opened = ways.connect(host, port, self.rules, timeout)
         opened.settimeout(timeout)
+        self.guard.watch(opened)
         return self.wrap.wrap_socket(opened, server_hostname=host) if self.wrap is not None else opened
 
 
-def _open(server: Server, rules: Egress, timeout: float, ca: str | None) -> _Pinned:
+def _open(server: Server, rules: Egress, timeout: float, ca: str | None, guard: _Guard) -> _Pinned:
     client = _Pinned(timeout=timeout, local_hostname=server.name)
-    client.rules = rules
+    client.rules, client.guard = rules, guard
     client.wrap = tls_context(Tls(ca=ca, verify=server.verify)) if server.implicit_tls else None
     client._host = server.host  # type: ignore[attr-defined]  # not in the stubs; the name that STARTTLS checks
     try:
