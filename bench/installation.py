@@ -114,6 +114,11 @@ class Bench:
     def __enter__(self) -> Self:
         return self
 
+    @property
+    def fewer(self) -> int:
+        """How often to repeat where no peer stands beside us."""
+        return min(3, self.repeat)
+
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 

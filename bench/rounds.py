@@ -63,7 +63,9 @@ def until_drained(engine: Engine, within: float = DRAINED_WITHIN) -> None:
     end = time.monotonic() + within
     while time.monotonic() < end:
         with engine.connect() as connection:
-            if not connection.scalar(text("SELECT EXISTS (SELECT 1 FROM deliveries WHERE due_at IS NOT NULL)")):
+            if not connection.scalar(
+                text("SELECT EXISTS (SELECT 1 FROM deliveries WHERE due_at IS NOT NULL)")
+            ):
                 return
         time.sleep(0.02)
     raise SystemExit(f"the backlog was not drained within {within:.0f} s")

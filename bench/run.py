@@ -64,8 +64,13 @@ def _asked(arguments: list[str] | None) -> argparse.Namespace:
     usual = [name for name in MEASURES if name not in ON_DEMAND]
     parser.add_argument("--out", type=Path, help="also write the figures to this file, as JSON")
     parser.add_argument("--only", nargs="+", choices=sorted(MEASURES), default=usual)
-    parser.add_argument("--repeat", type=int, default=5, help="how often each figure is measured")
-    parser.add_argument("--seconds", type=float, default=5.0, help="how long each load lasts")
+    parser.add_argument(
+        "--repeat",
+        type=int,
+        default=5,
+        help="how often each figure beside a peer's is measured; others at most three times",
+    )
+    parser.add_argument("--seconds", type=float, default=4.0, help="how long each load lasts")
     parser.add_argument(
         "--sizes", type=int, nargs="*", default=[10_000, 100_000, 1_000_000],
         help="how many alerts and incidents are there already, for `filled`",

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench import rounds
 from bench.figures import Figure, Rival
 from bench.installation import Bench
+from bench.measures import through
 from bench.peers import alerta
 from bench.rounds import Round
 
@@ -23,8 +24,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
             source = made.source()
             with made.running("serve") as processes, made.reader() as engine:
                 found = []
-                for _ in range(bench.repeat):
-                    found.append(rounds.ours(processes, source, bench.seconds))
+                for _ in range(bench.fewer):
+                    found.append(rounds.ours(processes, source, through.burst(bench)))
                     rounds.until_drained(engine)
         yield from _figures(f"{name}, all in one process", 0, found, [], marked=False)
 

@@ -10,7 +10,6 @@ from bench.measures.steps import paced
 from bench.measures.through import SCALED, burst
 from bench.processes import Running
 
-MOST_ROUNDS = 3
 READS_A_ROUND = 8
 WITHIN = 50.0
 
@@ -18,7 +17,6 @@ WITHIN = 50.0
 def measure(bench: Bench) -> Iterator[Figure]:
     """One database that is filled further and further; at each size the same loads, and pages read one at a time."""
     base, there = filling.newest(), 0
-    often = min(MOST_ROUNDS, bench.repeat)
     with bench.installed("postgresql", scaled=True) as made, made.reader() as engine:
         source = made.source()
         cookie = made.inside("bench.visiting").split()[-1]
@@ -27,14 +25,14 @@ def measure(bench: Bench) -> Iterator[Figure]:
             if size:
                 took, there = pouring.pour(engine, base, there, size), size
             with made.running("web") as processes:
-                accepted = [rounds.ours(processes, source, burst(bench)) for _ in range(often)]
+                accepted = [rounds.ours(processes, source, burst(bench)) for _ in range(bench.fewer)]
             with made.running("web", "worker") as processes:
                 rounds.ours(processes, source, 1, duplicates=90, engine=engine)
                 through = [
                     rounds.ours(processes, source, burst(bench), duplicates=90, engine=engine)
-                    for _ in range(often)
+                    for _ in range(bench.fewer)
                 ]
-                steps = [paced(made, where="elsewhere") for _ in range(often)]
+                steps = [paced(made, where="elsewhere") for _ in range(bench.fewer)]
                 read = _read(processes[0], cookie, base, size, READS_A_ROUND * bench.repeat)
             notes = {"filled in s": took}
             yield Figure(

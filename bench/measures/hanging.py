@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bench import rounds
 from bench.figures import Figure
 from bench.installation import Bench
-from bench.measures.through import SCALED
+from bench.measures.through import SCALED, burst
 from bench.rounds import Round
 
 NOTES = 50
@@ -27,7 +27,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
             def once() -> tuple[Round, list[float]]:
                 told = _tell(processes[0].url, token, incident)
-                return rounds.ours(processes, source, bench.seconds, duplicates=90, engine=engine), told
+                return rounds.ours(processes, source, burst(bench), duplicates=90, engine=engine), told
 
             once()
             for _ in range(bench.repeat):

@@ -46,7 +46,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     yield from _figures("PostgreSQL, all in one process", ours, rates, alone)
     yield from _figures("PostgreSQL, 1 worker apart", apart, rates, alone)
     with bench.installed("sqlite") as made:
-        yield from _figures("SQLite, all in one process", [paced(made) for _ in range(bench.repeat)], (), ())
+        yield from _figures("SQLite, all in one process", [paced(made) for _ in range(bench.fewer)], (), ())
 
 
 def paced(
@@ -89,7 +89,7 @@ def effects(bench: Bench) -> Iterator[Figure]:
         stack.enter_context(running(vendor, env=plain_environment(), folder=ROOT, log=log))
         found = [
             paced(made, playbook="ten_effects", runs=20, address=f"http://127.0.0.1:{port}")
-            for _ in range(bench.repeat)
+            for _ in range(bench.fewer)
         ]
     shape = "PostgreSQL, all in one process"
     yield Figure(

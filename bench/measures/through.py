@@ -25,14 +25,14 @@ def measure(bench: Bench) -> Iterator[Figure]:
             with made.running("serve") as processes, made.reader() as engine:
                 found = [
                     rounds.ours(processes, source, burst(bench), duplicates=90, engine=engine)
-                    for _ in range(bench.repeat)
+                    for _ in range(bench.fewer)
                 ]
         yield _figure(f"{name}, all in one process", 90, [one.rate for one in found], ())
 
 
 def burst(bench: Bench) -> float:
     """Seconds of sending; draining what was sent takes longer."""
-    return max(1.0, bench.seconds / 3)
+    return max(2.0, bench.seconds / 2)
 
 
 def _beside_alerta(bench: Bench, duplicates: int) -> Figure:

@@ -20,16 +20,16 @@ def measure(bench: Bench) -> Iterator[Figure]:
         accepted, through, steps = {}, {}, {}
         for count in COUNTS:
             with made.running(*["web"] * count) as processes:
-                accepted[count] = [_to_all(processes, source, burst(bench)) for _ in range(bench.repeat)]
+                accepted[count] = [_to_all(processes, source, burst(bench)) for _ in range(bench.fewer)]
             with made.running("web", *["worker"] * count) as processes:
                 rounds.ours(
                     processes, source, 1, duplicates=90, engine=engine
                 )  # what accepting has left is done now
                 through[count] = [
                     rounds.ours(processes, source, burst(bench), duplicates=90, engine=engine).rate
-                    for _ in range(bench.repeat)
+                    for _ in range(bench.fewer)
                 ]
-                steps[count] = [paced(made, where="elsewhere")["waiting"] for _ in range(bench.repeat)]
+                steps[count] = [paced(made, where="elsewhere")["waiting"] for _ in range(bench.fewer)]
     yield from _figures("alerts accepted, all different", "web", accepted)
     yield from _figures("alerts to incidents, 90 % duplicates", "web + worker", through)
     yield from _figures("steps of 200 runs × 10 that wait for a worker", "worker", steps)
