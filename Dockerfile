@@ -17,7 +17,8 @@ ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 TOCSIN_HOST=0.0.0.0 TOCSIN_PORT
 USER tocsin
 VOLUME /data
 EXPOSE 8000
+STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['TOCSIN_PORT'] + '/readyz', timeout=2)"]
 ENTRYPOINT ["tocsin"]
 CMD ["serve"]

@@ -20,6 +20,7 @@ from core import db, logs, metrics
 from core.db import Base, database_now, unit_of_work
 from core.errors import TocsinError
 from core.ids import new_id
+from core.settings import settings
 from core.types import Identified, Instant
 
 log = logs.get(__name__)
@@ -107,6 +108,8 @@ def _say(me: UUID, role: str) -> None:
             row.started_at = uow.now
             uow.add(row)
         row.seen_at, row.connections, row.memory = uow.now, connections, memory
+    if (file := settings().alive_file) is not None:
+        file.touch()  # what a container's health check looks at
 
 
 def pools() -> dict[str, QueuePool]:

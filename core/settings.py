@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from core.errors import Invalid
 
@@ -33,6 +33,7 @@ class Settings:
     max_body: int = 1024 * 1024
     muzzled: bool = False
     log_level: str = "INFO"
+    alive_file: Path | None = None
     signing_key: str | None = field(default=None, repr=False)
     witness: tuple[str, ...] = field(default=(), repr=False)
     witness_every: timedelta = timedelta(days=1)
@@ -49,14 +50,18 @@ class Settings:
     def load(cls, env: Mapping[str, str]) -> Self:
         """Read `TOCSIN_*`; raises Invalid with the name of the variable that cannot be used.
 
-        TOCSIN_SECRET_KEY, when unset, is generated once into the data directory.
+        TOCSIN_SECRET_KEY, when unset, is generated once into the data directory. A secret may be given by the file that
+        holds it: TOCSIN_SECRET_KEY_FILE and so on.
         """
+        env = _with_files(env)
         data_dir = Path(env.get("TOCSIN_DATA_DIR", "data")).expanduser()
         data_dir.mkdir(parents=True, exist_ok=True)
         host = env.get("TOCSIN_HOST", "127.0.0.1")
         port = _number(env, "TOCSIN_PORT", 8000)
         key, generated = _secret_key(env, data_dir)
         database_url = env.get("TOCSIN_DATABASE_URL") or f"sqlite:///{data_dir.resolve() / 'tocsin.db'}"
+        if password := env.get("TOCSIN_DATABASE_PASSWORD"):
+            database_url = _with_password(database_url, password)
         if urlsplit(database_url).scheme.partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
             raise Invalid("TOCSIN_DATABASE_URL must begin with sqlite:/// or postgresql://")
         shown_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - only compared
@@ -78,6 +83,7 @@ class Settings:
             max_body=_number(env, "TOCSIN_MAX_BODY", 1024 * 1024),
             muzzled=env.get("TOCSIN_MUZZLED", "") == "1",
             log_level=_level(env),
+            alive_file=Path(env["TOCSIN_ALIVE_FILE"]) if env.get("TOCSIN_ALIVE_FILE") else None,
             signing_key=env.get("TOCSIN_SIGNING_KEY") or None,
             witness=tuple(filter(None, (w.strip() for w in env.get("TOCSIN_WITNESS", "").split(",")))),
             watch_notify=tuple(
@@ -113,6 +119,39 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     if not raw.isdecimal():
         raise Invalid(f"{name} must be a whole number, not {raw!r}")
     return int(raw)
+
+
+_SECRETS = (
+    "TOCSIN_SECRET_KEY", "TOCSIN_DATABASE_URL", "TOCSIN_DATABASE_PASSWORD", "TOCSIN_REDIS_URL", "TOCSIN_SMTP_URL",
+    "TOCSIN_SIGNING_KEY",
+)  # fmt: skip
+
+
+def _with_files(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment with what TOCSIN_…_FILE name put in its place. Raises Invalid."""
+    full = dict(env)
+    for name in _SECRETS:
+        path = full.get(f"{name}_FILE")
+        if not path:
+            continue
+        if full.get(name):
+            raise Invalid(f"{name} and {name}_FILE are both set: keep one of them")
+        try:
+            full[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Invalid(f"{name}_FILE names {path}, which cannot be read: {error}") from error
+    return full
+
+
+def _with_password(url: str, password: str) -> str:
+    """A database's address with a password, where it names a user and has none."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at or ":" in user:
+        raise Invalid(
+            "TOCSIN_DATABASE_PASSWORD goes with a TOCSIN_DATABASE_URL that names a user and no password"
+        )
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
 
 
 def _level(env: Mapping[str, str]) -> str:

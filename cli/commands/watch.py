@@ -60,6 +60,8 @@ def command(once: bool, beside: int | None) -> None:
         found = watching.look(engine)
         sure = [one for one in found if one.key in before]  # what is there twice is no moment's hiccup
         before = {one.key for one in found}
+        if beside is None and given.alive_file is not None:
+            given.alive_file.touch()
         if gone:
             sure.append(Finding("process", "Tocsin's process has ended without having been asked to."))
             memory.last = 0.0

@@ -1,7 +1,11 @@
 """The scaled shape: the very commands of docker-compose.yml, as processes, on a real PostgreSQL and Redis."""
 
+import os
 import re
+import subprocess
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +16,8 @@ from ringing import Bell
 from running_tocsin import Tocsin
 from tables_ready import ROOT
 
-GIVEN = {"POSTGRES_PASSWORD": "p", "TOCSIN_SECRET_KEY": "thirty-two characters at the very least"}
+GIVEN: dict[str, str] = {}  # every variable has its default; secrets are files
+SECRETS = {"postgres_password": "p/@:%", "secret_key": "thirty-two characters at the very least"}
 OURS = ("migrate", "web", "worker", "beat")
 
 
@@ -42,19 +47,37 @@ def _compose() -> dict[str, Any]:
 
 @pytest.fixture
 def compose() -> dict[str, Any]:
-    """docker-compose.yml as Docker would read it, with the two secrets given."""
+    """docker-compose.yml as Docker would read it."""
     return _compose()
 
 
-def test_every_service_is_limited_and_ours_are_not_root(compose: dict[str, Any]) -> None:
+def test_every_service_is_limited_watched_and_ours_are_not_root(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
-        if name != "migrate":
-            assert service["deploy"]["resources"]["limits"]["memory"], name
-        assert service.get("healthcheck") or name == "web", name  # web has the image's own
+        limits = service["deploy"]["resources"]["limits"]
+        assert limits["memory"], name
+        assert limits["cpus"], name
+        if name not in ("migrate", "web"):  # one ends, the other has the image's own check
+            assert service["healthcheck"]["test"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
         if name in OURS:
             assert service["read_only"]
             assert service["cap_drop"] == ["ALL"]
-    assert re.search(r"^USER tocsin$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.search(r"^USER tocsin$", dockerfile, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK ", dockerfile, re.MULTILINE)
+    assert len(re.findall(r"^FROM ", dockerfile, re.MULTILINE)) == 2, "what builds is not what runs"
+
+
+def test_secrets_are_files_and_named_volumes_hold_what_stays(compose: dict[str, Any]) -> None:
+    assert set(compose["secrets"]) == set(SECRETS)
+    assert set(compose["volumes"]) == {"data", "postgres"}
+    for service in compose["services"].values():
+        for name, value in (service.get("environment") or {}).items():
+            if re.search("PASSWORD|SECRET|KEY", name):
+                assert name.endswith("_FILE"), name
+                assert value.removeprefix("/run/secrets/") in service["secrets"], name
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "/secrets/" in ignored
 
 
 def test_what_the_image_copies_is_what_tocsin_needs() -> None:
@@ -73,11 +96,17 @@ def test_its_commands_take_an_alert_to_an_incident(
     tocsin: Callable[..., Tocsin],
     new_postgres: Callable[[], str],
     redis_server: Redis,
+    tmp_path: Path,
 ) -> None:
     services = compose["services"]
     environment = {**services["web"]["environment"]}
-    # Only the addresses differ: Docker's names for services stand for these.
+    # Only the addresses differ: Docker's names for services stand for these, and its places for files.
     environment |= {"TOCSIN_DATABASE_URL": new_postgres(), "TOCSIN_REDIS_URL": redis_server.url}
+    environment["TOCSIN_ALIVE_FILE"] = str(tmp_path / "tocsin.alive")
+    for name, content in SECRETS.items():
+        (tmp_path / name).write_text(content + "\n", encoding="utf-8")
+    for name, value in environment.items():
+        environment[name] = value.replace("/run/secrets/", f"{tmp_path}/")
     environment["TOCSIN_HOST"] = "127.0.0.1"
     del environment["TOCSIN_DATA_DIR"]
     scaled = tocsin(**environment)
@@ -100,4 +129,15 @@ def test_its_commands_take_an_alert_to_an_incident(
 
         wait_until(incidents, seconds=20, what="the incident")
         assert incidents()[0]["title"] == "Beacon from finance-7"
+    alive = services["worker"]["healthcheck"]["test"]
+    assert alive == services["beat"]["healthcheck"]["test"]
+    assert alive[0] == "CMD-SHELL"
+    check = alive[1].replace("$$", "$").replace("/tmp/tocsin.alive", environment["TOCSIN_ALIVE_FILE"])
+    wait_until(
+        lambda: subprocess.run(["sh", "-c", check], check=False).returncode == 0, what="the health check"
+    )
     assert scaled.stop() < 10
+    os.utime(environment["TOCSIN_ALIVE_FILE"], (time.time() - 60,) * 2)
+    assert subprocess.run(["sh", "-c", check], check=False).returncode == 1
+    (tmp_path / "tocsin.alive").unlink()
+    assert subprocess.run(["sh", "-c", check], check=False).returncode == 1
