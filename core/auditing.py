@@ -21,7 +21,7 @@ from core.journal_rows import JournalRows
 from core.proof_files import FORMAT, Head, ProofFile
 from core.proof_files import write as write_file
 from core.proving import Proof, follow
-from core.ref_sums import Reference, RefSums, Texts
+from core.ref_sums import RefSums, lines
 from core.settings import settings
 
 
@@ -142,22 +142,20 @@ def told(proof: Proof, waiting: int = 0) -> dict[str, Any]:
 
 def _name_refs(proof: Proof, rows: JournalRows, sums: RefSums) -> None:
     """Read once more and name the references that only one side has."""
-    by_text: set[Reference] = set()
-
-    def collect(texts: Texts) -> None:
-        by_text.update(sums.suspects((entry, kind, ref_id) for entry, refs in texts for kind, ref_id in refs))
-
-    again = Proof(set(), refs=collect)
+    by_text: set[str] = set()
+    again = Proof(set(), refs=lambda texts: by_text.update(sums.suspects(lines(texts))))
     for chunk in rows.leaves():
         again.leaves(chunk)
     for chunk in rows.waiting():
         again.unsealed(chunk)
-    by_index = sums.suspects(row for chunk in rows.refs() for row in chunk)
-    for entry, kind, ref_id in sorted(by_text - by_index):
+    by_index = sums.suspects(line for chunk in rows.refs() for (line,) in chunk)
+    for line in sorted(by_text - by_index):
+        entry, kind, ref_id = line.split(" ", 2)
         proof.tell(
             "reference", f"entry {entry}", f"It is about {kind} {ref_id}, and the index no longer says so."
         )
-    for entry, kind, ref_id in sorted(by_index - by_text):
+    for line in sorted(by_index - by_text):
+        entry, kind, ref_id = line.split(" ", 2)
         proof.tell(
             "reference",
             f"entry {entry}",

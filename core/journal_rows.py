@@ -74,10 +74,10 @@ class JournalRows:
         ):
             yield Stamp(*row)
 
-    def refs(self) -> Iterator[Sequence[tuple[str, str, str]]]:
-        """Every row of journal_refs: entry, kind and id, in any order."""
+    def refs(self) -> Iterator[Sequence[tuple[str]]]:
+        """Every row of journal_refs as "entry kind id", in any order."""
         with closing(self._cursor("refs")) as cursor:
-            cursor.execute(f"SELECT {self._hex('entry')}, kind, ref_id FROM journal_refs")  # noqa: S608 - constants
+            cursor.execute(f"SELECT {self._hex('entry')} || ' ' || kind || ' ' || ref_id FROM journal_refs")  # noqa: S608 - constants
             while rows := cursor.fetchmany(CHUNK):
                 yield rows
 

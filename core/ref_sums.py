@@ -4,10 +4,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 
 _BUCKETS = 256
-Reference = tuple[str, str, str]
-"""Entry (32 hex digits), kind and id."""
 Texts = Iterable[tuple[str, Sequence[tuple[str, str]]]]
-"""Entries, each with what its text names."""
+"""Entries (32 hex digits), each with the kinds and ids that its text names."""
 
 
 class RefSums:
@@ -22,17 +20,13 @@ class RefSums:
 
     def texts(self, entries: Texts) -> None:
         """What the texts of these entries name."""
-        key, sums = self.key, self._sums
-        for entry, refs in entries:
-            for kind, ref_id in refs:
-                number = hash((key, entry, kind, ref_id))
-                sums[number & 255] ^= number
+        self.index([(line,) for line in lines(entries)])
 
-    def index(self, rows: Iterable[Sequence[str]]) -> None:
-        """What the index says: entry, kind and id."""
+    def index(self, rows: Iterable[tuple[str]]) -> None:
+        """What the index says: "entry kind id", each in one line."""
         key, sums = self.key, self._sums
-        for entry, kind, ref_id in rows:
-            number = hash((key, entry, kind, ref_id))
+        for (line,) in rows:
+            number = hash((key, line))
             sums[number & 255] ^= number
 
     def merge(self, sums: Sequence[int]) -> None:
@@ -49,11 +43,12 @@ class RefSums:
         """Whether both said the same."""
         return not any(self._sums)
 
-    def suspects(self, rows: Iterable[Sequence[str]]) -> set[Reference]:
-        """Of these references, those that may be on one side only."""
+    def suspects(self, found: Iterable[str]) -> set[str]:
+        """Of these lines, those that may be on one side only."""
         wrong = {number for number, total in enumerate(self._sums) if total}
-        return {
-            (entry, kind, ref_id)
-            for entry, kind, ref_id in rows
-            if hash((self.key, entry, kind, ref_id)) & 255 in wrong
-        }
+        return {line for line in found if hash((self.key, line)) & 255 in wrong}
+
+
+def lines(entries: Texts) -> list[str]:
+    """What the texts of entries name, written as the index is read."""
+    return [f"{entry} {kind} {ref_id}" for entry, refs in entries for kind, ref_id in refs]
