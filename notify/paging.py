@@ -12,7 +12,7 @@ from core.auth.models import User
 from core.db import UnitOfWork, unit_of_work
 from core.ids import new_id
 from core.journal import Fact, Verb, record
-from core.types import Ref
+from core.types import Ref, Severity
 from notify import facts, reaching, registry
 from notify.escalation import Move, next_move
 from notify.models import (
@@ -28,6 +28,8 @@ from notify.models import (
 
 BRAKE = 5
 """At most so many pages a person (or shared place) in `WINDOW`; the rest go into bundles."""
+BRAKE_CRITICAL = 10
+"""Critical ones pass until so many have come: the one that matters must not wait behind a storm."""
 WINDOW = timedelta(minutes=10)
 GATHER = timedelta(seconds=20)
 """How long a bundle waits for more before it is sent."""
@@ -110,7 +112,7 @@ def _take(uow: UnitOfWork, page: Page, move: Move) -> tuple[int, list[str]]:
             urgency=page.urgency,
         )
         _lock(uow, target)
-        if _too_many(uow, target):
+        if _too_many(uow, target, page.severity):
             _bundle(uow, page, target)
         uow.add(target)
         uow.flush()
@@ -163,14 +165,14 @@ def _same_person(target: PageTarget) -> list[ColumnElement[bool]]:
     return [PageTarget.user_id.is_(None), PageTarget.contact_id == target.contact_id]
 
 
-def _too_many(uow: UnitOfWork, target: PageTarget) -> bool:
+def _too_many(uow: UnitOfWork, target: PageTarget, severity: str) -> bool:
     recent = select(func.count()).where(
         *_same_person(target),
         PageTarget.page_id.is_not(None),
         PageTarget.state != TargetState.bundled,
         PageTarget.created_at > uow.now - WINDOW,
     )
-    return (uow.scalar(recent) or 0) >= BRAKE
+    return (uow.scalar(recent) or 0) >= (BRAKE_CRITICAL if severity == Severity.critical else BRAKE)
 
 
 def _bundle(uow: UnitOfWork, page: Page, target: PageTarget) -> None:
