@@ -58,6 +58,8 @@ class Auditor:
             "calls": "SELECT count(*) FROM action_calls WHERE state IN ('intended', 'calling')",
             "page attempts": "SELECT count(*) FROM page_attempts WHERE state IN ('pending', 'sending')",
         }
+        now = "clock_timestamp()" if self._engine.dialect.name == "postgresql" else _SQLITE_NOW
+        statements["escalations"] = f"SELECT count(*) FROM pages WHERE due_at <= {now}"
         try:
             found = {name: int(self.rows(statement)[0][0]) for name, statement in statements.items()}
         except SQLAlchemyError as error:
@@ -97,10 +99,12 @@ class Auditor:
 
     def _incidents(self, findings: Findings) -> None:
         hosts = {one.host for one in self._ledger.acknowledged if one.host}
-        opened = Counter(row.group_key for row in self.rows("SELECT group_key FROM incidents"))
-        findings.figures["incidents"] = opened.total()
-        findings.none("incidents opened twice", (key for key, times in opened.items() if times > 1))
-        findings.none("incidents not opened", (host for host in hosts if opened[f"host:{host}"] == 0))
+        rows = self.rows("SELECT group_key, title FROM incidents")
+        findings.figures["incidents"] = len(rows)
+        by_key, by_host = Counter(row.group_key for row in rows), Counter(row.title[9:] for row in rows)
+        findings.none("grouping keys with two incidents", (key for key, times in by_key.items() if times > 1))
+        findings.none("incidents opened twice", (host for host, times in by_host.items() if times > 1))
+        findings.none("incidents not opened", (host for host in hosts if by_host[host] == 0))
 
     def _runs(self, findings: Findings) -> None:
         rows = self.rows(f"SELECT id, state, subject_id, ({_ASKS}) AS asks FROM runs")
@@ -209,6 +213,8 @@ _ASKS = (
     "EXISTS (SELECT 1 FROM waits WHERE waits.run_id = runs.id AND waits.kind = 'approval' "
     "AND waits.answered_at IS NULL AND waits.closed_at IS NULL)"
 )
+
+_SQLITE_NOW = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
 
 
 def _hex(value: Any) -> str:

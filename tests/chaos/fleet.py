@@ -48,6 +48,11 @@ class Postgres:
             self._server = get_server(self._folder, cleanup_mode="delete")
         uri = self._server.get_uri().replace("postgres:@", "postgres@")
         with psycopg.connect(uri, autocommit=True) as connection:
+            # Processes are killed here, not machines: what fsync protects against cannot happen, and recovery is quick.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("ALTER SYSTEM SET full_page_writes = off")
+            connection.execute("ALTER SYSTEM SET max_wal_size = '64MB'")
+            connection.execute("SELECT pg_reload_conf()")
             connection.execute("CREATE DATABASE tocsin")
         head, _, query = uri.partition("?")
         self.url = f"{head.rpartition('/')[0]}/tocsin?{query}"

@@ -10,7 +10,7 @@ TOKEN = "token"  # the file with the secret of the source `gate`
 
 MAPPING: dict[str, Any] = {
     "mapping": {
-        "title": "title", "external_id": "id", "fingerprint": ["id"],
+        "title": "title", "external_id": "id", "fingerprint": ["id"], "rule_name": "rule",
         "severity": {"from": "severity", "values": {"critical": "critical", "low": "low"}},
         "entities": [{"type": "host", "from": "host", "role": "target"}],
     }

@@ -14,6 +14,11 @@ SENDERS = 4
 TOGETHER = 3  # alerts about one host, sent at the same time by different tools
 
 
+def _about(host: str) -> dict[str, str]:
+    """Each host has a rule of its own: alerts of one kind would be gathered in one incident, as a storm's are."""
+    return {"host": host, "rule": f"Something on {host}"}
+
+
 class Senders:
     """Tools that send at a bounded rate and send again what was not acknowledged, as tools do."""
 
@@ -57,7 +62,7 @@ class Senders:
         with self._lock:
             self._serial += 1
             serial = f"a-{self._serial}"
-        told = {"id": serial, "title": title, "severity": severity} | ({"host": host} if host else {})
+        told = {"id": serial, "title": title, "severity": severity} | (_about(host) if host else {})
         return Sent(serial, json.dumps(told).encode(), host)
 
     def _tool(self, number: int) -> None:
@@ -114,7 +119,11 @@ class Killer:
         goal, end = fleet.deaths.total() + kills, time.monotonic() + seconds
         fleet.arming = True
         while fleet.deaths.total() < goal and time.monotonic() < end:
-            time.sleep(self._chance.uniform(0.1, 1.0 if fleet.shape == "scaled" else 4.0))
+            if (
+                fleet.shape == "embedded" and self._chance.random() < 0.8
+            ):  # else it may be killed while it starts
+                until(lambda: fleet.up() and _ready(fleet.ports["serve-1"]), 10)
+            time.sleep(self._chance.uniform(0.1, 1.0 if fleet.shape == "scaled" else 3.0))
             self._strike()
         fleet.arming = False
 

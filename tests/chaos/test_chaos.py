@@ -25,7 +25,7 @@ SEED = int(os.environ.get("TOCSIN_CHAOS_SEED", random.randrange(10**6)))
 LONG = KILLS >= 200
 SHARE = {"scaled": 0.75, "embedded": 0.25}  # of all kills; the embedded shape has only one process to kill
 CREWS = 240 if LONG else 16
-STORM = 125  # kills between two audits
+STORM = 100  # kills between two audits
 QUIET = 300.0 if LONG else 120.0  # seconds in which all must be done after a storm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 6 * KILLS)]
@@ -44,7 +44,7 @@ def installation(shape: str) -> Iterator[tuple[Fleet, Auditor, Senders]]:
             auditor = Auditor(fleet.database_url, ledger, product, post)
             fleet.start()
             wait_up(fleet)
-            yield fleet, auditor, Senders(fleet, ledger, token, SEED, CREWS, hosts_a_second=1.5)
+            yield fleet, auditor, Senders(fleet, ledger, token, SEED, CREWS, hosts_a_second=1.0)
             auditor.close()
         finally:
             fleet.end()
