@@ -22,6 +22,7 @@ def command() -> None:
     TOCSIN_EGRESS_ALLOW   internal hosts and networks it may speak to  none
     TOCSIN_WATCH_NOTIFY   whom the watch over Tocsin itself tells      nobody; see `tocsin watch`
     TOCSIN_HEARTBEAT_URL  told every minute that all is well           nobody
+    TOCSIN_WITNESS        who keeps the journal's checkpoints        none
     TOCSIN_REDIS_URL      must be unset here; see `tocsin web`
     """  # noqa: D301 - \b keeps click from folding the lines
     given = serving.prepare()
