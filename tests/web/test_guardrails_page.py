@@ -118,8 +118,10 @@ def test_a_list_that_is_no_longer_fetched_is_said_on_its_page_the_connectors_pag
     assert "usually every 5 min" in ana.get("/settings/guardrails")
     assert "no longer fetched" not in ana.get("/settings/guardrails") + ana.get("/connectors") + ana.get("/")
     clock.advance(minutes=16)
-    drain("connectors.fetching")
+    drain("connectors.fetching", "core.outbox")
     assert "what is new on it is not in force" in ana.get("/settings/guardrails")
     assert "1 product does not answer" in ana.get("/connectors")
     assert "No longer fetched: edge" in ana.get("/connectors")
     assert "The block list “edge” is no longer fetched" in ana.get("/")
+    alert = re.findall(r"/alerts/[0-9a-f-]{36}", ana.get("/alerts"))[0]
+    assert "The block list edge is no longer fetched" in ana.get(alert)
