@@ -83,16 +83,31 @@ def held(kind: Leased, claims: Sequence[Claimed]) -> Iterator[None]:
             del _held[id(held)]
 
 
+def in_hand(kind: Leased) -> list[UUID]:
+    """The rows of a kind that this process works on: it takes none of them over from itself, whatever a clock says."""
+    now = time.monotonic()
+    with _lock:
+        mine = [one for one in _held.values() if one.kind.name == kind.name]
+        return [claim.id for one in mine if now - one.since < LONGEST.total_seconds() for claim in one.claims]
+
+
 def renew(after: timedelta = RENEW_EVERY) -> None:
     """Renew what has been held for longer than `after`; what lasts longer than LONGEST is let go."""
     now = time.monotonic()
     with _lock:
-        long = [one for one in _held.values() if after.total_seconds() <= now - one.since < LONGEST.total_seconds()]
+        long = [
+            one
+            for one in _held.values()
+            if after.total_seconds() <= now - one.since < LONGEST.total_seconds()
+        ]
     for one in long:
         try:
             with unit_of_work() as uow:
                 _extend(uow, one)
-        except (TocsinError, SQLAlchemyError) as error:  # the database is away; nobody else can take over meanwhile
+        except (
+            TocsinError,
+            SQLAlchemyError,
+        ) as error:  # the database is away; nobody else can take over meanwhile
             log.warning("leases of %s could not be renewed", one.kind.name, extra={"reason": repr(error)})
 
 

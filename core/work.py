@@ -149,6 +149,8 @@ def claim(kind: WorkKind, limit: int, lane: Lane | None = None) -> list[Claim]:
             if session.scalar(look) is None:
                 return []
     of_lane = [getattr(model, kind.lane) == lane.name] if lane is not None and kind.lane is not None else []
+    if busy := leases.in_hand(kind):
+        of_lane.append(model.id.not_in(busy))
     with unit_of_work() as uow:
         picked = (
             select(model.id)
