@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, aliased
 
 from core import journal
@@ -96,7 +96,8 @@ def of_many(session: Session, incident_ids: Sequence[UUID]) -> dict[UUID, dict[s
     newer = aliased(Milestone)
     query = (
         select(Milestone)
-        .outerjoin(newer, newer.supersedes == Milestone.id)
+        # A correction is of the same incident: said here, its index is enough.
+        .outerjoin(newer, and_(newer.incident_id == Milestone.incident_id, newer.supersedes == Milestone.id))
         .where(Milestone.incident_id.in_(incident_ids), newer.id.is_(None))
         .order_by(Milestone.created_at, Milestone.id)
     )

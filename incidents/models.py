@@ -14,6 +14,7 @@ from incidents.search_models import SearchWord
 
 _LIVE_GROUP = text("closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL")
 _OPEN = text("closed_at IS NULL")
+_CLOSED = text("closed_at IS NOT NULL")
 _RESTRICTED = text("restricted_to IS NOT NULL")
 _OPEN_TASK = text("status = 'open'")
 
@@ -63,6 +64,14 @@ class Incident(Identified, Dated, Versioned, Base):
         ),
         Index("ix_incidents_restricted", "id", postgresql_where=_RESTRICTED, sqlite_where=_RESTRICTED),
         Index("ix_incidents_owner", "owner_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index(
+            "ix_incidents_owned",
+            "owner_id",
+            "created_at",
+            "id",
+            postgresql_where=_CLOSED,
+            sqlite_where=_CLOSED,
+        ),
     )
 
     key: Mapped[str] = mapped_column(String(24), unique=True)

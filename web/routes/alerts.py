@@ -17,7 +17,7 @@ from core.types import Ref, Severity
 from incidents.alert_models import Alert, AlertDelivery
 from incidents.models import Incident
 from incidents.visibility import alerts_visible_to
-from ingest.models import QUARANTINED, Delivery
+from ingest.models import QUARANTINED, Delivery, Source
 from web import keyset
 from web.languages import gettext as _
 from web.pages import Page, show
@@ -109,15 +109,10 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
             session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == QUARANTINED))
             or 0
         )
-        names = list(
-            session.scalars(
-                select(Alert.source)
-                .where(alerts_visible_to(actor))
-                .distinct()
-                .order_by(Alert.source)
-                .limit(12)
-            )
-        )
+        # One look into an index for each source, however many alerts there are.
+        any_of_it = select(Alert.id).where(Alert.source_id == Source.id, alerts_visible_to(actor)).limit(1)
+        from_it = any_of_it.correlate(Source).scalar_subquery().is_not(None)
+        names = list(session.scalars(select(Source.name).where(from_it).order_by(Source.name).limit(12)))
 
     def chip(name: str, value: str, word: str) -> tuple[str, str, bool]:
         on = given.get(name, "") == value

@@ -616,6 +616,7 @@ def upgrade() -> None:
     with op.batch_alter_table('incidents', schema=None) as batch_op:
         batch_op.create_index('ix_incidents_created_at', ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_incidents_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
+        batch_op.create_index('ix_incidents_owned', ['owner_id', 'created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NOT NULL'), sqlite_where=sa.text('closed_at IS NOT NULL'))
         batch_op.create_index('ix_incidents_owner', ['owner_id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
         batch_op.create_index('ix_incidents_restricted', ['id'], unique=False, postgresql_where=sa.text('restricted_to IS NOT NULL'), sqlite_where=sa.text('restricted_to IS NOT NULL'))
         batch_op.create_index('uq_incidents_group', ['group_key'], unique=True, postgresql_where=sa.text('closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL'), sqlite_where=sa.text('closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL'))
