@@ -116,8 +116,7 @@ def restore(given: Settings, path: Path, *, other_key: bool, hold: bool, tell: T
             )
     if own_key is not None:
         configure(given.with_(secret_key=own_key))  # the checkpoints are signed with it
-    with reading() as session:
-        proof = auditing.prove_database(session)
+    proof = auditing.prove_database()
     return Restored(manifest, revision, own_key is not None, auditing.statement(proof), proof.found)
 
 
