@@ -228,6 +228,24 @@ def test_dying_around_the_call_asks_the_product(
     assert sent.call_count == called + (0 if happened else 1)
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_what_was_begun_may_still_arrive_so_it_is_not_called_again_at_once(
+    okta, vendor, drain, clock, monkeypatch, arrives
+):
+    sent = vendor.post(SUSPEND).respond(200)
+    vendor.get(GET).respond(200, json={"status": "ACTIVE"})
+    call = ask()
+    crash(monkeypatch, "after the commit, before the call", drain)
+    clock.advance(seconds=22)  # the lease has ended; a request of 30 seconds may still be under way
+    drain("connectors.calls")
+    assert (now(call).state, sent.call_count) == ("calling", 0)
+    assert "may still be on its way" in now(call).note
+    vendor.get(GET).respond(200, json={"status": "SUSPENDED" if arrives else "ACTIVE"})
+    clock.advance(seconds=10)
+    drain("connectors.calls")
+    assert (now(call).state, sent.call_count) == ("succeeded", 0 if arrives else 1)
+
+
 def test_dying_around_a_call_that_cannot_be_asked_about_is_left_to_a_person(
     database, vendor, drain, clock, monkeypatch
 ):
