@@ -1,10 +1,12 @@
 """Incidents over the API: list, open, read, change, move, assign, confirm, close, comment."""
+# ruff: noqa: FAST003 - the key is a parameter of the dependency Changing
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from core import clock
@@ -227,81 +229,65 @@ def read_incident(key: str, response: Response, actor: Actor = may("incident.rea
         return _out(queries.incident(session, actor, key), response)
 
 
+class _Change:
+    """A change to the incident of the address, as long as it is the version that the caller saw (If-Match)."""
+
+    def __init__(self, key: str, request: Request, response: Response) -> None:
+        self.key, self.request, self.response = key, request, response
+
+    def change(self, actor: Actor, how: Callable[[UnitOfWork, UUID], Incident]) -> IncidentOut:
+        """Do `how` to it in a unit of work; the answer is what it became, with its new ETag."""
+        with unit_of_work() as uow:
+            found = queries.incident(uow, actor, self.key)
+            expect(self.request, found.version)
+            made = how(uow, found.id)
+            uow.flush()
+        return _out(made, self.response)
+
+
+Changing = Annotated[_Change, Depends()]
+
+
 @router.patch("/{key}")
-def change_incident(
-    key: str,
-    change: IncidentChange,
-    request: Request,
-    response: Response,
-    actor: Actor = may("incident.edit"),
-) -> IncidentOut:
+def change_incident(it: Changing, change: IncidentChange, actor: Actor = may("incident.edit")) -> IncidentOut:
     """Change fields; send the ETag as If-Match to be told when somebody else was faster."""
-    with unit_of_work() as uow:
-        found = _expected(uow, actor, key, request)
-        changes = change.model_dump(exclude_unset=True, exclude={"reason"})
-        made = lifecycle.change(uow, actor, found.id, changes, reason=change.reason)
-        uow.flush()
-    return _out(made, response)
+    changes = change.model_dump(exclude_unset=True, exclude={"reason"})
+    return it.change(actor, lambda uow, of: lifecycle.change(uow, actor, of, changes, reason=change.reason))
 
 
 @router.post("/{key}/move")
-def move_incident(
-    key: str, to: Move, request: Request, response: Response, actor: Actor = may("incident.edit")
-) -> IncidentOut:
+def move_incident(it: Changing, to: Move, actor: Actor = may("incident.edit")) -> IncidentOut:
     """Move it to another stage."""
-    with unit_of_work() as uow:
-        made = lifecycle.move(uow, actor, _expected(uow, actor, key, request).id, to.stage)
-        uow.flush()
-    return _out(made, response)
+    return it.change(actor, lambda uow, of: lifecycle.move(uow, actor, of, to.stage))
 
 
 @router.post("/{key}/assign")
-def assign_incident(
-    key: str, to: Assignment, request: Request, response: Response, actor: Actor = may("incident.edit")
-) -> IncidentOut:
+def assign_incident(it: Changing, to: Assignment, actor: Actor = may("incident.edit")) -> IncidentOut:
     """Give it to somebody, or to nobody."""
-    with unit_of_work() as uow:
-        made = lifecycle.assign(uow, actor, _expected(uow, actor, key, request).id, to.owner_id)
-        uow.flush()
-    return _out(made, response)
+    return it.change(actor, lambda uow, of: lifecycle.assign(uow, actor, of, to.owner_id))
 
 
 @router.post("/{key}/confirm")
-def confirm_incident(
-    key: str, said: Confirm, request: Request, response: Response, actor: Actor = may("incident.declare")
-) -> IncidentOut:
+def confirm_incident(it: Changing, said: Confirm, actor: Actor = may("incident.declare")) -> IncidentOut:
     """Say whether this is an incident: unconfirmed, suspected, declared, not_an_incident."""
-    with unit_of_work() as uow:
-        found = _expected(uow, actor, key, request)
-        made = lifecycle.confirm(uow, actor, found.id, said.confirmation, because=said.because)
-        uow.flush()
-    return _out(made, response)
+    return it.change(
+        actor, lambda uow, of: lifecycle.confirm(uow, actor, of, said.confirmation, because=said.because)
+    )
 
 
 @router.post("/{key}/close")
-def close_incident(
-    key: str, end: CloseIn, request: Request, response: Response, actor: Actor = may("incident.close")
-) -> IncidentOut:
+def close_incident(it: Changing, end: CloseIn, actor: Actor = may("incident.close")) -> IncidentOut:
     """Close it; 422 lists everything that is missing."""
-    with unit_of_work() as uow:
-        found = _expected(uow, actor, key, request)
-        made = closing.close(
-            uow, actor, found.id, closing.Closing(end.disposition, end.summary, end.root_cause)
-        )
-        uow.flush()
-    return _out(made, response)
+    closed = closing.Closing(end.disposition, end.summary, end.root_cause)
+    return it.change(actor, lambda uow, of: closing.close(uow, actor, of, closed))
 
 
 @router.post("/{key}/reopen")
-def reopen_incident(
-    key: str, again: ReopenIn, request: Request, response: Response, actor: Actor = may("incident.close")
-) -> IncidentOut:
+def reopen_incident(it: Changing, again: ReopenIn, actor: Actor = may("incident.close")) -> IncidentOut:
     """Open a closed one again."""
-    with unit_of_work() as uow:
-        found = _expected(uow, actor, key, request)
-        made = closing.reopen(uow, actor, found.id, reason=again.reason, to=again.stage)
-        uow.flush()
-    return _out(made, response)
+    return it.change(
+        actor, lambda uow, of: closing.reopen(uow, actor, of, reason=again.reason, to=again.stage)
+    )
 
 
 @router.get("/{key}/timeline")
@@ -364,12 +350,6 @@ def add_comment(key: str, note: CommentIn, actor: Actor = may("incident.comment"
         made = comments.add(uow, actor, found.id, note.body)
         uow.flush()
         return CommentOut.model_validate(made)
-
-
-def _expected(uow: UnitOfWork, actor: Actor, key: str, request: Request) -> Incident:
-    found = queries.incident(uow, actor, key)
-    expect(request, found.version)
-    return found
 
 
 def _out(incident: Incident, response: Response) -> IncidentOut:
