@@ -63,6 +63,11 @@ class Told:
     redacted: bool
     comment: str
 
+    @property
+    def beside(self) -> list[tuple[str, str]]:
+        """The details that stand on one line: neither what moved nor why."""
+        return [(name, value) for name, value in self.details if name not in ("", "why")]
+
 
 def tell(entry: Entry, names: telling.Names | None = None) -> Told:
     """An entry as a line: what reports.telling tells of it, less what a page shows beside it anyway."""
