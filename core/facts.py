@@ -7,3 +7,4 @@ KEY_CHANGED = declare("journal.key_changed", "began to sign checkpoints with ano
 WITNESSED = declare("journal.witnessed", "had a checkpoint kept by a witness")
 BACKUP_MADE = declare("backup.made", "made a backup of everything")
 BACKUP_RESTORED = declare("backup.restored", "restored everything from a backup")
+FORGOTTEN = declare("retention.forgotten", "forgot what was old enough")

@@ -39,6 +39,9 @@ class Settings:
     witness_every: timedelta = timedelta(days=1)
     watch_notify: tuple[str, ...] = field(default=(), repr=False)
     heartbeat_url: str | None = field(default=None, repr=False)
+    keep_deliveries: timedelta | None = timedelta(days=90)  # None: for ever
+    keep_alerts: timedelta | None = timedelta(days=365)
+    keep_inbox: timedelta | None = timedelta(days=90)
     secret_key_generated: bool = False
 
     @property
@@ -90,6 +93,9 @@ class Settings:
                 filter(None, (w.strip() for w in env.get("TOCSIN_WATCH_NOTIFY", "").split(",")))
             ),
             heartbeat_url=env.get("TOCSIN_HEARTBEAT_URL") or None,
+            keep_deliveries=_days(env, "TOCSIN_KEEP_DELIVERIES", 90),
+            keep_alerts=_days(env, "TOCSIN_KEEP_ALERTS", 365),
+            keep_inbox=_days(env, "TOCSIN_KEEP_INBOX", 90),
             witness_every=timedelta(minutes=_number(env, "TOCSIN_WITNESS_MINUTES", 24 * 60)),
         )
 
@@ -119,6 +125,14 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     if not raw.isdecimal():
         raise Invalid(f"{name} must be a whole number, not {raw!r}")
     return int(raw)
+
+
+def _days(env: Mapping[str, str], name: str, default: int) -> timedelta | None:
+    """How many days, as 90 or 90d; None for 0, which is for ever. Raises Invalid."""
+    raw = env.get(name, str(default)).strip().removesuffix("d")
+    if not raw.isdecimal() or len(raw) > 5:
+        raise Invalid(f"{name} must be a number of days such as 90, or 0 to keep for ever, not {raw[:40]!r}")
+    return timedelta(days=int(raw)) if int(raw) else None
 
 
 _SECRETS = (

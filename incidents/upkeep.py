@@ -1,11 +1,11 @@
-"""The chores of the record: quiet alerts end, new ones become findable, serious incidents reach somebody; each a row that comes back by itself."""
+"""The chores of the record, each a row that comes back by itself: quiet alerts end, new ones become findable, the old is forgotten."""
 
 from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from core import journal, work
+from core import journal, retention, work
 from core.actors import SYSTEM
 from core.db import UnitOfWork, is_postgres, reading, unit_of_work
 from core.ids import new_id
@@ -17,6 +17,7 @@ from notify import stuck
 
 BATCH = 500
 MOST_ROUNDS = 40  # then it is somebody else's turn; the rest waits for the next time
+SOON = timedelta(seconds=1)  # where a turn of forgetting has left off
 EVERY = {
     "end quiet alerts": timedelta(seconds=30),
     "index alerts": timedelta(seconds=5),
@@ -54,23 +55,25 @@ _CHORES = {
 }
 
 
+_forgetting = retention.Round()
+
+
 def _handle(claims: list[work.Claim]) -> None:
     for claim in claims:
         with reading() as session:
             name = session.scalar(select(Upkeep.name).where(Upkeep.id == claim.id))
-        chore = _CHORES[name] if name is not None else None
+        wait = EVERY.get(name or "")
+        if name == "forget what is old" and _forgetting.turn():
+            wait = SOON
+        chore = _CHORES.get(name or "")
         for _ in range(MOST_ROUNDS if chore is not None else 0):
             with unit_of_work() as uow:
                 done = chore(uow) if chore is not None else 0
             if done < BATCH:
                 break
         with unit_of_work() as uow:
-            work.later(uow, KIND, claim, uow.now + EVERY[name or ""])
+            work.later(uow, KIND, claim, uow.now + wait if wait is not None else None)
 
 
-KIND = work.register(
-    work.WorkKind(
-        "incidents.upkeep", Upkeep, _handle, batch=1, max_attempts=1_000_000
-    )
-)
+KIND = work.register(work.WorkKind("incidents.upkeep", Upkeep, _handle, batch=1, max_attempts=1_000_000))
 """Chores are tried for ever: a parked one would let alerts grow old unseen."""

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors import mapping, registry
@@ -23,7 +23,7 @@ from core.types import Ref, Severity
 from core.work import Claim, WorkKind, finish_all, finish_with
 from incidents import opening
 from ingest import envelopes, facts, inbox, sns
-from ingest.models import IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, DeliveryKey, Source
+from ingest.models import IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, Source
 from ingest.permissions import REPLAY_DELIVERIES
 from ingest.storing import WORK
 
@@ -36,8 +36,6 @@ ALERTS = metrics.counter(
 Item = tuple[AlertDraft, UUID | None, datetime]
 
 _SEEN_EVERY = timedelta(seconds=10)
-_FORGET_EVERY = timedelta(minutes=1)
-_MOST_FORGOTTEN = 2_000
 
 
 @dataclass
@@ -171,7 +169,6 @@ def _take_in(claims: Sequence[Claim], understood: Sequence[Understood]) -> None:
             by_source.setdefault(one.source.id, []).append(one)
         for group in by_source.values():
             _take_in_source(uow, group)
-        _forget_old_keys(uow)
 
 
 def _take_in_source(uow: UnitOfWork, group: Sequence[Understood]) -> None:
@@ -258,25 +255,6 @@ def facts_of(source: Source) -> opening.SourceFacts:
         team_id=source.team_id,
         restricted_to=tuple(source.restricted_to) if source.restricted_to else None,
     )
-
-
-_forgotten: list[datetime] = []
-
-
-def _forget_old_keys(uow: UnitOfWork) -> None:
-    """Now and then, in small bites, drop the keys of deliveries that can no longer come again."""
-    if _forgotten and uow.now - _forgotten[-1] < _FORGET_EVERY and _forgotten[-1] <= uow.now:
-        return
-    _forgotten[:] = [uow.now]
-    old = (
-        select(DeliveryKey.source_id, DeliveryKey.key)
-        .where(DeliveryKey.expires_at < uow.now - _FORGET_EVERY)
-        .limit(_MOST_FORGOTTEN)
-        .with_for_update(skip_locked=True)
-    )
-    pairs = [(source, key) for source, key in uow.execute(old)]
-    for source, key in pairs:
-        uow.execute(delete(DeliveryKey).where(DeliveryKey.source_id == source, DeliveryKey.key == key))
 
 
 # ------------------------------------------------------------------------------------------------ again

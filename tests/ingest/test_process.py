@@ -1,7 +1,6 @@
 """What was delivered becomes alerts; what cannot be read is set aside and still heard."""
 
 import json
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -14,7 +13,7 @@ from core.types import Ref
 from incidents import opening
 from incidents.models import Alert
 from ingest import process, queries, sources, storing
-from ingest.models import Delivery, DeliveryKey, Source, Subscription
+from ingest.models import Delivery, Source, Subscription
 from ingest.storing import Arrival, body_key
 
 
@@ -168,7 +167,7 @@ def test_a_worker_that_dies_loses_nothing_and_counts_nothing_twice(sender, drain
     def dies(*args):
         raise Killed
 
-    for place in ("finish_with", "_take_in_source", "_forget_old_keys"):
+    for place in ("finish_with", "_take_in_source"):
         with monkeypatch.context() as patched:
             patched.setattr(process, place, dies)
             with pytest.raises(Killed):
@@ -193,17 +192,6 @@ def test_a_topics_wish_to_be_confirmed_is_kept_and_never_followed(sender, drain)
     with reading() as session:
         (wish,) = session.scalars(select(Subscription)).all()
     assert (wish.topic, wish.confirmed_at) == ("arn:aws:sns:eu-west-1:1:t", None)
-
-
-def test_old_keys_are_forgotten_in_time(sender, drain, clock):
-    source = sender().source
-    deliver(source, ALERT)
-    drain("ingest.deliveries")
-    clock.advance(timedelta(hours=1))
-    deliver(source, {"title": "other", "severity": "low"})
-    drain("ingest.deliveries")
-    with reading() as session:
-        assert len(session.scalars(select(DeliveryKey)).all()) == 1
 
 
 def test_health_of_sources_and_pages_of_deliveries(sender, drain):
