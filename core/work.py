@@ -55,6 +55,13 @@ class Work:
     parked_at: Mapped[datetime | None] = mapped_column(Instant)
     correlation: Mapped[str | None] = mapped_column(String(64), default=logs.tied_to)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """What is parked is found by an index of its own, which is nearly always empty and so costs nothing."""
+        super().__init_subclass__(**kwargs)  # makes the table
+        table = cls.__dict__["__table__"]
+        where = text("parked_at IS NOT NULL")
+        Index(f"ix_{table.name}_parked", table.c.parked_at, postgresql_where=where, sqlite_where=where)
+
 
 def due_index(table: str) -> Index:
     """The partial index that finds due rows; goes into the table's `__table_args__`."""

@@ -77,6 +77,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('blocklist_feeds', schema=None) as batch_op:
         batch_op.create_index('ix_blocklist_feeds_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_blocklist_feeds_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
 
     op.create_table('channel_settings',
     sa.Column('channel', sa.Text(), nullable=False),
@@ -140,6 +141,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('deliveries', schema=None) as batch_op:
         batch_op.create_index('ix_deliveries_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_deliveries_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_deliveries_quarantined', ['id'], unique=False, postgresql_where=sa.text("state = 'quarantined'"), sqlite_where=sa.text("state = 'quarantined'"))
         batch_op.create_index('ix_deliveries_source', ['source_id', 'id'], unique=False)
 
@@ -203,6 +205,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('incident_upkeep', schema=None) as batch_op:
         batch_op.create_index('ix_incident_upkeep_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_incident_upkeep_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
 
     op.create_table('journal',
     sa.Column('id', sa.Uuid(), nullable=False),
@@ -266,6 +269,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('journal_witnesses', schema=None) as batch_op:
         batch_op.create_index('ix_journal_witnesses_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_journal_witnesses_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
 
     op.create_table('metric_counts',
     sa.Column('name', sa.String(length=100), nullable=False),
@@ -295,6 +299,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.create_index('ix_outbox_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_outbox_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
 
     op.create_table('pages',
     sa.Column('key', sa.Text(), nullable=True),
@@ -332,6 +337,7 @@ def upgrade() -> None:
     with op.batch_alter_table('pages', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_pages_created_at_id'), ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_pages_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_pages_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_pages_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
         batch_op.create_index(batch_op.f('ix_pages_subject_kind_subject_id'), ['subject_kind', 'subject_id'], unique=False)
         batch_op.create_index('uq_pages_open_key', ['key'], unique=True, postgresql_where=sa.text('closed_at IS NULL AND key IS NOT NULL'), sqlite_where=sa.text('closed_at IS NULL AND key IS NOT NULL'))
@@ -508,6 +514,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_action_calls_action', ['action', 'id'], unique=False)
         batch_op.create_index('ix_action_calls_aside', ['id'], unique=False, postgresql_where=sa.text("state IN ('held', 'unknown')"), sqlite_where=sa.text("state IN ('held', 'unknown')"))
         batch_op.create_index('ix_action_calls_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_action_calls_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_action_calls_lane', ['instance', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_action_calls_parent_id'), ['parent_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_action_calls_run'), ['run'], unique=False)
@@ -711,6 +718,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('runs', schema=None) as batch_op:
         batch_op.create_index('ix_runs_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_runs_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_runs_live', ['created_at', 'id'], unique=False, postgresql_where=sa.text('ended_at IS NULL'), sqlite_where=sa.text('ended_at IS NULL'))
         batch_op.create_index('ix_runs_playbook', ['playbook', 'created_at'], unique=False)
         batch_op.create_index('ix_runs_subject', ['subject_kind', 'subject_id', 'created_at'], unique=False)
@@ -863,6 +871,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('countermeasures', schema=None) as batch_op:
         batch_op.create_index('ix_countermeasures_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_countermeasures_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_countermeasures_lane', ['instance', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index('ix_countermeasures_standing', ['entity_type', 'entity_value'], unique=False, postgresql_where=sa.text('removed_at IS NULL'), sqlite_where=sa.text('removed_at IS NULL'))
         batch_op.create_index('ix_countermeasures_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
@@ -904,6 +913,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('messages', schema=None) as batch_op:
         batch_op.create_index('ix_messages_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_messages_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_messages_lane', ['lane', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_messages_subject_kind_subject_id'), ['subject_kind', 'subject_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_messages_user_id'), ['user_id'], unique=False)
@@ -954,6 +964,7 @@ def upgrade() -> None:
     with op.batch_alter_table('page_targets', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_page_targets_bundle_id'), ['bundle_id'], unique=False)
         batch_op.create_index('ix_page_targets_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_page_targets_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_targets_page_id'), ['page_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_page_targets_user_id_created_at'), ['user_id', 'created_at'], unique=False)
 
@@ -1051,6 +1062,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('page_attempts', schema=None) as batch_op:
         batch_op.create_index('ix_page_attempts_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_page_attempts_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_page_attempts_lane', ['lane', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_attempts_page_id'), ['page_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_page_attempts_target_id'), ['target_id'], unique=False)
