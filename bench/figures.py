@@ -66,7 +66,9 @@ def times(ratio: float | None) -> str:
 
 def amount(value: float) -> str:
     """A measured value without digits that mean nothing."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
 
 
 def table(figures: Sequence[Figure]) -> str:

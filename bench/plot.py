@@ -6,6 +6,7 @@ from typing import Any
 from bench.figures import Figure
 
 OURS = "Tocsin"
+LEAST = 10
 _INK, _GRID = "#5c6773", "#d8dde3"
 _COLOURS = {OURS: "#2563a8"}
 _OTHERS = ("#b9785a", "#8f9aa8", "#7f8f62")
@@ -22,6 +23,7 @@ def drawn(figures: Sequence[Figure]) -> str:
         "padding": 12,
         "vconcat": parts,
         "spacing": 28,
+        "resolve": {"scale": {"color": "independent"}, "legend": {"color": "independent"}},
         "config": {
             "font": "system-ui, sans-serif",
             "axis": {"labelColor": _INK, "titleColor": _INK, "gridColor": _GRID, "domainColor": _GRID,
@@ -42,7 +44,10 @@ def _beside(figures: Sequence[Figure]) -> dict[str, Any] | None:
     colours = [_COLOURS.get(name) or _OTHERS[(place - 1) % len(_OTHERS)] for place, name in enumerate(who)]
     bars = {
         "mark": {"type": "bar", "cornerRadiusEnd": 2, "height": {"band": 0.85}},
-        "encoding": {"color": {"field": "who", "sort": who, "scale": {"domain": who, "range": colours}}},
+        "encoding": {
+            "x2": {"datum": LEAST},  # a logarithmic scale has no zero to begin at
+            "color": {"field": "who", "sort": who, "scale": {"domain": who, "range": colours}},
+        },
     }
     labels = {
         "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 11, "color": _INK},
@@ -52,12 +57,12 @@ def _beside(figures: Sequence[Figure]) -> dict[str, Any] | None:
         "title": "A second, more is better (logarithmic)",
         "data": {"values": rows},
         "width": 430,
-        "height": {"step": 17},
+        "height": {"step": 12},
         "encoding": {
             "y": {"field": "what", "sort": None, "title": None, "axis": {"ticks": False, "domain": False},
                   "scale": {"paddingInner": 0.3}},
             "yOffset": {"field": "who", "sort": who},
-            "x": {"field": "value", "type": "quantitative", "title": None, "scale": {"type": "log", "domainMin": 10},
+            "x": {"field": "value", "type": "quantitative", "title": None, "scale": {"type": "log", "domainMin": LEAST, "nice": True},
                   "axis": {"format": "~s", "values": [10, 100, 1000, 10000]}},
         },
         "layer": [bars, labels],
