@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, tuple_
+from sqlalchemy import ColumnElement, Select, literal, tuple_
 from starlette.datastructures import QueryParams
 
 from core.errors import Invalid
@@ -34,7 +34,8 @@ def after(at: Any, row_id: Any, cursor: str | None) -> list[ColumnElement[bool]]
     if not cursor:
         return []
     then, last = place(cursor)
-    return [tuple_(at, row_id) < tuple_(then, last)]
+    # Typed as the columns are: SQLite would compare an instant of ours, a number, with a text, and find every row older.
+    return [tuple_(at, row_id) < tuple_(literal(then, at.type), literal(last, row_id.type))]
 
 
 def newest_first(
