@@ -143,14 +143,17 @@ class Listed:
     others: int
 
 
-def of_incident(session: Session, actor: Actor, incident_id: UUID) -> list[Listed]:
-    """The observables of an incident by type and value, each once."""
+def of_incident(
+    session: Session, actor: Actor, incident_id: UUID, *, limit: int | None = None
+) -> list[Listed]:
+    """The observables of an incident by type and value, each once; of the first `limit` sightings, when that is given."""
     rows = session.execute(
         select(Observable, Sighting)
         .join(Sighting, Sighting.observable_id == Observable.id)
         .join(Incident, Incident.id == Sighting.incident_id)
         .where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None), visible_to(actor))
         .order_by(Observable.type, Observable.value)
+        .limit(limit)
     ).all()
     others = seen_elsewhere(session, actor, incident_id, [observable.id for observable, _ in rows])
     listed: dict[UUID, Listed] = {}
@@ -164,6 +167,12 @@ def of_incident(session: Session, actor: Actor, incident_id: UUID) -> list[Liste
             others.get(observable.id, 0),
         )  # fmt: skip
     return list(listed.values())
+
+
+def number_in(session: Session, incident_id: UUID) -> int:
+    """How many sightings of values an incident holds: a storm's may hold thousands."""
+    query = select(func.count()).where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None))
+    return session.scalar(query) or 0
 
 
 def seen_elsewhere(

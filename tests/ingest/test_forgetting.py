@@ -3,14 +3,14 @@
 import threading
 import time
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select
 
-from core import bulk, db, facts, journal, retention
+from core import bulk, facts, journal, retention
 from core.auth.models import User, UserSession
 from core.db import reading, unit_of_work
 from core.ids import new_id
@@ -34,14 +34,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def made(ago: timedelta) -> UUID:
     """An id as it was made that long ago."""
-    with reading() as session:
-        at = db.database_now(session) - ago
+    at = datetime.now(UTC) - ago
     return UUID(int=retention.first_id(at).int | new_id().int % (1 << 80))
 
 
 def delivery(ago: timedelta, **values: Any) -> dict[str, Any]:
-    with reading() as session:
-        at = db.database_now(session) - ago
+    at = datetime.now(UTC) - ago
     given = {
         "id": made(ago), "received_at": at, "source_id": UUID(int=1), "body": b"x" * 1024, "content_type": "application/json",
         "headers": {}, "digest": b"d" * 32, "size": 1024, "peer": None, "state": "processed", "reason": None, "alerts": 1,
@@ -74,8 +72,7 @@ def told() -> dict[str, int]:
 
 
 def test_old_bodies_go_and_young_waiting_parked_or_unreadable_ones_stay() -> None:
-    with reading() as session:
-        at = db.database_now(session)
+    at = datetime.now(UTC)
     gone = stored(delivery(OLD), delivery(OLD, state="ignored"), delivery(OLD, state="refused"))
     kept = stored(
         delivery(timedelta(days=80)), delivery(OLD, state="quarantined"), delivery(OLD, state="received", due_at=at),

@@ -6,7 +6,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
 
 from core import clock
 from core.actors import Actor
@@ -14,9 +15,10 @@ from core.db import reading
 from core.errors import NotFound
 from core.journal import entries
 from core.types import Ref, Severity
+from incidents import keys
 from incidents.alert_models import Alert, AlertDelivery
 from incidents.models import Incident
-from incidents.visibility import alerts_visible_to
+from incidents.visibility import alerts_visible_to, visible_to
 from ingest.models import QUARANTINED, Delivery, Source
 from web import keyset
 from web.languages import gettext as _
@@ -27,6 +29,7 @@ from web.telling import Told, tell_all
 router = APIRouter(include_in_schema=False)
 
 SHOWN_BYTES = 65_536
+MOST_COUNTED = 10_000
 
 
 @dataclass(kw_only=True)
@@ -37,6 +40,7 @@ class AlertsPage(Page, template="alerts.html", rail="alerts"):
     keys: dict[UUID, str]
     total: int
     day: int
+    most: int
     quarantined: int
     chips: list[tuple[str, list[tuple[str, str, bool]]]]
     filtered: bool
@@ -80,31 +84,20 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         query = query.where(Alert.incident_id.is_(None))
     if text := given.get("rule"):
         query = query.where(Alert.rule_id == text)
+    if key := given.get("incident"):
+        of = select(Incident.id).where(Incident.key == (keys.read(key) or key[:40]), visible_to(actor))
+        query = query.where(Alert.incident_id == of.scalar_subquery())
     query = keyset.newest_first(query, Alert.created_at, Alert.id, after)
     with reading() as session:
         rows, more = keyset.cut(session.scalars(query).all())
         ids = {row.incident_id for row in rows if row.incident_id}
-        keys = {
+        incidents = {
             row.id: row.key
             for row in session.execute(select(Incident.id, Incident.key).where(Incident.id.in_(ids)))
         }
-        total = (
-            session.scalar(
-                select(func.count())
-                .select_from(Alert)
-                .where(Alert.ended_at.is_(None), alerts_visible_to(actor))
-            )
-            or 0
-        )
+        total = _counted(session, select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor)))
         since = clock.now() - timedelta(days=1)
-        day = (
-            session.scalar(
-                select(func.count())
-                .select_from(Alert)
-                .where(Alert.created_at > since, alerts_visible_to(actor))
-            )
-            or 0
-        )
+        day = _counted(session, select(Alert.id).where(Alert.created_at > since, alerts_visible_to(actor)))
         aside = (
             session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == QUARANTINED))
             or 0
@@ -143,12 +136,15 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
     last = rows[-1] if rows else None
     page = AlertsPage(
         alerts=rows,
-        keys=keys,
+        keys=incidents,
         total=total,
         day=day,
+        most=MOST_COUNTED,
         quarantined=aside,
         chips=chips,
-        filtered=any(given.get(name) for name in ("severity", "state", "source", "loose", "rule")),
+        filtered=any(
+            given.get(name) for name in ("severity", "state", "source", "loose", "rule", "incident")
+        ),
         any_source=bool(names),
         next=keyset.address("/alerts", given, after=keyset.cursor_of(last.created_at, last.id))
         if more and last
@@ -156,6 +152,11 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         first=keyset.address("/alerts", given) if after else None,
     )
     return show(request, page)
+
+
+def _counted(session: Session, query: Select[UUID]) -> int:
+    """How many there are, up to one more than MOST_COUNTED: in a storm nobody needs the exact figure at once."""
+    return session.scalar(select(func.count()).select_from(query.limit(MOST_COUNTED + 1).subquery())) or 0
 
 
 @router.get("/alerts/{alert_id}")

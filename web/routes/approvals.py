@@ -150,7 +150,7 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
                     .limit(6)
                 )
             )
-            seen = observables.of_incident(session, actor, incident.id)[:12]
+            seen = observables.of_incident(session, actor, incident.id, limit=12)
         detail = wait.detail
         step = session.get_one(StepAttempt, wait.attempt_id)
         loaded = storing.load(session, [run.id])[run.id]

@@ -38,6 +38,7 @@ from web.telling import Told, tell_all
 router = APIRouter(include_in_schema=False)
 
 STORY = 60
+MOST_VALUES = 100
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     measures: list[Measure]
     startable: list[tuple[str, str]]
     observables: list[Listed]
+    values_total: int
     alerts: list[Alert]
     sent: list[PageSent]
     next_stage: str | None
@@ -187,7 +189,8 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             actions=response.actions_of(session, incident.ref),
             measures=response.measures_of(session, incident.ref),
             startable=response.startable(session) if incident.closed_at is None else [],
-            observables=observables.of_incident(session, actor, incident.id),
+            observables=observables.of_incident(session, actor, incident.id, limit=MOST_VALUES),
+            values_total=observables.number_in(session, incident.id),
             alerts=list(
                 session.scalars(
                     select(Alert)
