@@ -13,7 +13,7 @@ export UV_COMPILE_BYTECODE := 1
 # Tests run in this many processes at once.
 WORKERS ?= auto
 
-.PHONY: help run demo test check bench screenshots chaos migrate format assets packages clean
+.PHONY: help run demo test check bench screenshots chaos storm migrate format assets packages clean
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -49,6 +49,9 @@ screenshots: $(VENV)/.installed-all packages ## Photograph every page with Chrom
 
 chaos: $(VENV)/.installed-all ## Kill Tocsin a thousand times under load, then compare with an outside ledger; KILLS=1000 SEED=7
 	TOCSIN_CHAOS_KILLS=$(or $(KILLS),1000) $(if $(SEED),TOCSIN_CHAOS_SEED=$(SEED)) $(BIN)/pytest tests/chaos -q -s $(ARGS)
+
+storm: $(VENV)/.installed-all ## A hundred thousand alerts of fifty kinds in one go, both shapes, with figures; ALERTS=100000
+	TOCSIN_STORM_ALERTS=$(or $(ALERTS),100000) $(BIN)/pytest tests/storm -q -s --timeout 3600 $(ARGS)
 
 assets: ## Fetch the browser assets by version again and keep what the templates use (needs node)
 	cd web/assets && npm ci --no-audit --no-fund --ignore-scripts && node build.mjs
