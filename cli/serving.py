@@ -18,6 +18,7 @@ from core import db, live, logs, processes, queue, sealing, telemetry, witness
 from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
+from core.errors import Conflict
 from core.settings import Settings, settings
 from incidents import rules, upkeep
 from ingest import inbox
@@ -133,11 +134,14 @@ def first_start(given: Settings) -> None:
             return
         admin = users.by_email(session, "admin@localhost")
     if admin is None:
-        with unit_of_work() as uow:
-            admin = users.create(
-                uow, SYSTEM, email="admin@localhost", name="Administrator", roles=["administrator"]
-            )
-            first_steps.on_call(uow, [admin])  # so that what is urgent reaches somebody from the first minute
+        try:
+            with unit_of_work() as uow:
+                admin = users.create(
+                    uow, SYSTEM, email="admin@localhost", name="Administrator", roles=["administrator"]
+                )
+                first_steps.on_call(uow, [admin])  # so that what is urgent reaches somebody from the first minute
+        except Conflict:  # another process that starts at the same moment was quicker, and prints the link
+            return
     click.echo(
         f"\n  First start: set your password at {given.base_url}{users.start_path(admin)}\n", file=sys.stdout
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli import migrate, serving
+from cli import migrate, serving, waiting
 from core import queue
 from core.errors import Invalid
 
@@ -19,6 +19,7 @@ def command() -> None:
         raise Invalid(
             "TOCSIN_REDIS_URL is not set: `tocsin beat` belongs to the scaled shape; use `tocsin serve`."
         )
+    waiting.for_database()
     migrate.require_current()
     stop = threading.Event()
 

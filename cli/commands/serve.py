@@ -2,7 +2,7 @@
 
 import click
 
-from cli import alone, keeping_watch, serving
+from cli import alone, keeping_watch, serving, waiting
 from core.errors import Invalid
 
 
@@ -30,6 +30,7 @@ def command() -> None:
         raise Invalid(
             "TOCSIN_REDIS_URL is set: start `tocsin web`, `tocsin worker` and `tocsin beat` instead."
         )
+    waiting.for_database()
     serving.set_up(given)
     serving.first_start(given)
     alone.take_over(given)

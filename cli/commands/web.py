@@ -2,7 +2,7 @@
 
 import click
 
-from cli import migrate, serving
+from cli import migrate, serving, waiting
 from core.errors import Invalid
 
 
@@ -17,6 +17,7 @@ def command() -> None:
         raise Invalid(
             "TOCSIN_REDIS_URL is not set: `tocsin web` needs workers; `tocsin serve` is all in one process."
         )
+    waiting.for_database()
     migrate.require_current()
     serving.first_start(given)
     app = serving.application()

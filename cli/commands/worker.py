@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cli import migrate, serving
+from cli import migrate, serving, waiting
 from core import queue
 from core.errors import Invalid
 
@@ -22,6 +22,7 @@ def command(log_level: str) -> None:
         raise Invalid(
             "TOCSIN_REDIS_URL is not set: `tocsin worker` belongs to the scaled shape; use `tocsin serve`."
         )
+    waiting.for_database()
     migrate.require_current()
     app = queue.celery_app(given.redis_url)
     _keep_our_log()
