@@ -15,7 +15,7 @@ from connectors.models import CALLING, FAILED, HELD, INTENDED, SUCCEEDED, UNKNOW
 from core import callbacks, crashpoints, logs, metrics, telemetry, work
 from core.actors import Actor, ActorKind
 from core.db import UnitOfWork, reading, unit_of_work
-from core.errors import NotFound, TocsinError
+from core.errors import Conflict, NotFound, TocsinError
 from core.net import patience
 from core.secrets import Unsealable
 from core.work import Backoff, Claim, LostLease, WorkKind
@@ -306,6 +306,17 @@ def _parked(uow: UnitOfWork, call_id: UUID, error: str) -> None:
     calls.finished(uow, actor_of(row), row)
 
 
+def _replayed(uow: UnitOfWork, call_id: UUID) -> None:
+    """What has an outcome, or may have happened, is not done again by the press of a button among others."""
+    row = uow.get_one(ActionCall, call_id, populate_existing=True)
+    if row.state == UNKNOWN:
+        raise Conflict(
+            "Nobody knows whether this call happened: look at the product, and say so on the call's page."
+        )
+    if row.state not in (INTENDED, CALLING):
+        raise Conflict("This call has ended; ask for it again where it came from.")
+
+
 def actor_of(row: ActionCall) -> Actor:
     """Whoever asked for the call."""
     return Actor(ActorKind(row.actor_kind), row.actor_id, row.actor_name)
@@ -321,6 +332,7 @@ KIND = work.register(
         backoff=_AGAIN_AFTER,
         concurrency=16,
         on_park=_parked,
+        on_replay=_replayed,
         lane="instance",
         lane_batches=4,
     )

@@ -117,6 +117,7 @@ class WorkKind:
     backoff: Backoff = field(default_factory=Backoff)
     concurrency: int = 2
     on_park: Callable[[UnitOfWork, UUID, str], None] | None = None
+    on_replay: Callable[[UnitOfWork, UUID], None] | None = None  # makes the row workable again, or raises Conflict
     keep: bool = True  # False: a finished row is deleted, nobody will ask for it again
     lane: str | None = None  # a text column; its table has lane_index()
     lane_batches: int = 2
@@ -268,8 +269,7 @@ def transactional(
             if len(claims) == 1:
                 raise
             log.info("a batch of %s failed and is taken row by row", kind_name, extra={"reason": repr(error)})
-            for claim in claims:
-                _run(kind, [claim])
+            one_by_one(kind, claims)
 
     return handle
 
@@ -339,7 +339,7 @@ def _counting(model: Any) -> Select[Any]:
 
 
 def replay(uow: UnitOfWork, actor: Actor, name: str, row: UUID) -> None:
-    """Try a parked row again from its first attempt; the caller records why."""
+    """Try a parked row again from its first attempt; the caller records why. Raises NotFound, Conflict."""
     model = _kinds[name].model
     done = uow.execute(
         update(model)
@@ -350,6 +350,8 @@ def replay(uow: UnitOfWork, actor: Actor, name: str, row: UUID) -> None:
     assert isinstance(done, CursorResult)
     if done.rowcount == 0:
         raise NotFound(f"No parked {name} with this id: it may have been replayed already.", actor=actor.name)
+    if on_replay := _kinds[name].on_replay:
+        on_replay(uow, row)
     uow.wake(name)
 
 
@@ -369,6 +371,12 @@ def write_down(write: Callable[[UnitOfWork], None]) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - spreads load, guards nothing
+
+
+def one_by_one(kind: WorkKind, claims: Sequence[Claim]) -> None:
+    """Handle each claim alone, so that one bad row stops no other: for a batch that failed before anything was done."""
+    for claim in claims:
+        _run(kind, [claim])
 
 
 def _run(kind: WorkKind, claims: list[Claim]) -> None:

@@ -32,6 +32,8 @@ HANDED_OVER = metrics.histogram(
     "From a delivery's receipt to the first page about it in a provider's hands.",
 )
 
+log = logs.get(__name__)
+
 TRIES = 4
 AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=60))
 TIMEOUT = 10.0
@@ -104,6 +106,30 @@ def _kept(sent: Sent) -> str:
 
 def _handle(claims: list[work.Claim]) -> None:
     """Send a batch side by side: one slow far end does not hold up the others."""
+    try:
+        jobs, cut_off = _intended(claims)
+    except (
+        Exception
+    ) as error:  # any of them may be the bad one: nothing has been sent yet, so take them one at a time
+        if len(claims) == 1:
+            raise
+        log.info("a batch of pages failed and is taken one by one", extra={"reason": repr(error)})
+        work.one_by_one(ATTEMPTS, claims)
+        return
+    for claim in cut_off:
+        with unit_of_work() as uow:
+            _conclude(uow, claim, Outcome(AttemptState.unknown, failure=CUT_OFF))
+    if len(jobs) == 1:
+        _send_and_tell(*jobs[0])
+    elif jobs:
+        with ThreadPoolExecutor(len(jobs), thread_name_prefix="sending") as pool:
+            running = [pool.submit(_send_and_tell, claim, job) for claim, job in jobs]
+        for one in running:
+            one.result()
+
+
+def _intended(claims: list[work.Claim]) -> tuple[list[tuple[work.Claim, Job]], list[work.Claim]]:
+    """Write down, in one transaction, what will be sent; and which were cut off while they were being sent."""
     jobs: list[tuple[work.Claim, Job]] = []
     cut_off: list[work.Claim] = []
     with unit_of_work() as uow:
@@ -116,16 +142,7 @@ def _handle(claims: list[work.Claim]) -> None:
                     job = _intend(uow, claim, attempt)
                 if job is not None:
                     jobs.append((claim, job))
-    for claim in cut_off:
-        with unit_of_work() as uow:
-            _conclude(uow, claim, Outcome(AttemptState.unknown, failure=CUT_OFF))
-    if len(jobs) == 1:
-        _send_and_tell(*jobs[0])
-    elif jobs:
-        with ThreadPoolExecutor(len(jobs), thread_name_prefix="sending") as pool:
-            running = [pool.submit(_send_and_tell, claim, job) for claim, job in jobs]
-        for one in running:
-            one.result()
+    return jobs, cut_off
 
 
 def _send_and_tell(claim: work.Claim, job: Job) -> None:
@@ -284,6 +301,13 @@ def _parked(uow: UnitOfWork, attempt_id: UUID, error: str) -> None:
     paging.after_failure(uow, attempt)
 
 
+def _replayed(uow: UnitOfWork, attempt_id: UUID) -> None:
+    """Somebody wants it sent after all; it goes out if its page still waits."""
+    attempt = uow.get_one(PageAttempt, attempt_id, populate_existing=True)
+    attempt.state, attempt.failure = AttemptState.pending, None
+    uow.flush()
+
+
 ATTEMPTS = work.register(
     work.WorkKind(
         "notify.attempts",
@@ -292,6 +316,7 @@ ATTEMPTS = work.register(
         batch=10,
         concurrency=12,
         on_park=_parked,
+        on_replay=_replayed,
         lane="lane",
     )
 )
