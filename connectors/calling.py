@@ -14,11 +14,12 @@ from connectors.execute import Answer, Product
 from connectors.models import CALLING, FAILED, HELD, INTENDED, SUCCEEDED, UNKNOWN, ActionCall
 from core import callbacks, crashpoints, logs, metrics, telemetry, work
 from core.actors import Actor, ActorKind
+from core.backoff import Backoff
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import Conflict, NotFound, TocsinError
 from core.net import patience
 from core.secrets import Unsealable
-from core.work import Backoff, Claim, LostLease, WorkKind
+from core.work import Claim, LostLease, WorkKind
 
 log = logs.get(__name__)
 

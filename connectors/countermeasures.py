@@ -28,12 +28,13 @@ from connectors.models import (
 from connectors.permissions import REMOVE_COUNTERMEASURES
 from core import work
 from core.actors import SYSTEM, Actor
+from core.backoff import Backoff
 from core.auth import permissions
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import Conflict, NotFound
 from core.secrets import Unsealable
 from core.types import Ref
-from core.work import Backoff, Claim, LostLease, WorkKind
+from core.work import Claim, LostLease, WorkKind
 
 __all__ = ["active_for", "active_for_subject", "get", "of_subject", "remove", "review", "seen_active"]
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core import facts, sealing, signing, work
 from core.actors import SYSTEM
+from core.backoff import Backoff
 from core.db import Base, UnitOfWork, is_postgres, reading, unit_of_work
 from core.errors import Invalid
 from core.journal import Fact, JournalCheckpoint, record
@@ -142,7 +143,7 @@ def _post(target: str, checkpoint: JournalCheckpoint) -> str:
 KIND = work.register(
     work.WorkKind(
         "core.witness", JournalWitness, _handle, batch=1, max_attempts=1_000_000, concurrency=1,
-        backoff=work.Backoff(first=timedelta(seconds=30), cap=timedelta(hours=1)),
+        backoff=Backoff(first=timedelta(seconds=30), cap=timedelta(hours=1)),
     )
 )  # fmt: skip
 """A witness is tried for ever: what went wrong stands on the journal's page."""

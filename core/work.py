@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from core import bulk, lanes, leases, logs, metrics, telemetry
 from core.actors import Actor
+from core.backoff import Backoff
 from core.db import UnitOfWork, database_now, reading, unit_of_work
 from core.errors import NotFound, TocsinError, Unavailable
 from core.lanes import Lane, is_due
@@ -73,21 +74,6 @@ def lane_index(table: str, column: str) -> Index:
     """The partial index that finds the due rows of one lane; goes into `__table_args__` beside due_index()."""
     where = text("due_at IS NOT NULL")
     return Index(f"ix_{table}_lane", column, "due_at", postgresql_where=where, sqlite_where=where)
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """How long to wait before the next attempt: first × factor^n up to cap, ± a fifth."""
-
-    first: timedelta = timedelta(seconds=2)
-    factor: float = 2.0
-    cap: timedelta = timedelta(minutes=5)
-
-    def after(self, attempts: int) -> timedelta:
-        """The wait after `attempts` failed attempts."""
-        exponent = min(max(attempts - 1, 0), 32)
-        wait = min(self.first.total_seconds() * self.factor**exponent, self.cap.total_seconds())
-        return timedelta(seconds=wait * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
 
 
 @dataclass(frozen=True)
@@ -356,10 +342,9 @@ def replay(uow: UnitOfWork, actor: Actor, name: str, row: UUID) -> None:
 
 
 def write_down(write: Callable[[UnitOfWork], None]) -> None:
-    """Commit what came of something done outside, waiting up to a minute while the database is away.
+    """Commit what came of something done outside, waiting up to a minute while the database is away, else Unavailable.
 
-    `write` is called with a new unit of work each time; it must be fenced, for a commit may have come through whose
-    answer was lost. Raises Unavailable when the database stays away.
+    `write` gets a new unit of work each time and must be fenced: a commit may have come through whose answer was lost.
     """
     end = time.monotonic() + _PATIENCE.total_seconds()
     while True:
@@ -374,7 +359,7 @@ def write_down(write: Callable[[UnitOfWork], None]) -> None:
 
 
 def one_by_one(kind: WorkKind, claims: Sequence[Claim]) -> None:
-    """Handle each claim alone, so that one bad row stops no other: for a batch that failed before anything was done."""
+    """Handle each claim alone: for a batch that failed before anything was done, so that one bad row stops no other."""
     for claim in claims:
         _run(kind, [claim])
 

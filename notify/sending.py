@@ -108,9 +108,7 @@ def _handle(claims: list[work.Claim]) -> None:
     """Send a batch side by side: one slow far end does not hold up the others."""
     try:
         jobs, cut_off = _intended(claims)
-    except (
-        Exception
-    ) as error:  # any of them may be the bad one: nothing has been sent yet, so take them one at a time
+    except Exception as error:  # any of them may be the bad one, and nothing has been sent yet: one at a time
         if len(claims) == 1:
             raise
         log.info("a batch of pages failed and is taken one by one", extra={"reason": repr(error)})

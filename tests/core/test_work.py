@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from core import outbox, work
 from core.actors import SYSTEM
+from core.backoff import Backoff
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import NotFound
 from core.ids import new_id
@@ -126,7 +127,7 @@ def test_later_is_no_failure(database: object, told: list[Entry], clock: HeldClo
 
 
 def test_backoff_grows_to_its_cap() -> None:
-    backoff = work.Backoff(first=timedelta(seconds=2), cap=timedelta(seconds=60))
+    backoff = Backoff(first=timedelta(seconds=2), cap=timedelta(seconds=60))
     waits = [backoff.after(n).total_seconds() for n in range(1, 12)]
     for n, wait in enumerate(waits):
         nominal = min(2 * 2**n, 60)
