@@ -35,7 +35,7 @@ class Inbox:
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._bytes = 0
+        self._bytes = 0  # of bodies whose senders wait; counted in the event loop only
         self.inside = 0  # senders waiting for their answer; counted in the event loop only
         self._database: object = None
         self._recent: OrderedDict[tuple[UUID, bytes], tuple[UUID, datetime]] = OrderedDict()
@@ -59,6 +59,7 @@ class Inbox:
             return await future
         finally:
             self.inside -= 1
+            self._bytes -= len(arrival.body)
 
     def stop(self) -> None:
         """Store what waits, then end the writer thread."""
@@ -96,7 +97,6 @@ class Inbox:
                 return
 
     def _write(self, batch: list[Waiting]) -> None:
-        self._bytes -= sum(len(arrival.body) for arrival, _, _ in batch)
         arrivals = [arrival for arrival, _, _ in batch]
         try:
             answers: list[Receipt | Exception] = list(store(arrivals))
