@@ -22,7 +22,7 @@ TITLES = {
     "workers": "From one process to two",
     "hanging": "With a Redis that hangs",
     "filled": "With a filled database",
-    "soak": "Ten minutes at the limit",
+    "soak": "At the limit for long",
 }
 _QUIET = 0.15
 
