@@ -45,6 +45,8 @@ class Case:
     group_key: str | None
     group_limit: datetime | None
     group_until: datetime | None = None
+    alert_count: int = 0
+    version: int = 0
     rule: str | None = None
     why: str | None = None
     recurrence_of: UUID | None = None
@@ -285,6 +287,7 @@ def _case(row: Any, released: bool) -> Case:
         overridden=row.severity_reason is not None, late=row.late, trust=row.trust, tags=row.tags,
         techniques=row.techniques, category=row.category, group_key=None if released else row.group_key,
         group_limit=row.group_limit, group_until=row.group_until, recurrence_of=row.recurrence_of,
+        alert_count=row.alert_count, version=row.version,
     )  # fmt: skip
 
 
@@ -334,15 +337,14 @@ def priority_of(severity: Severity) -> str:
 
 
 def _update(uow: UnitOfWork, source: SourceFacts, cases: Sequence[Case]) -> None:
-    for case in sorted(cases, key=lambda case: case.id):
-        uow.execute(
-            update(_incidents)
-            .where(_incidents.c.id == case.id)
-            .values(
-                severity=case.severity.value, late=case.late, tags=case.tags, techniques=case.techniques,
-                trust=least_trust(case.trust, source.trust),
-                alert_count=_incidents.c.alert_count + len(case.attached), group_until=case.group_until,
-                version=_incidents.c.version + 1,
-            ),
-            execution_options={"synchronize_session": False},
-        )  # fmt: skip
+    # Their rows are locked since they were loaded, so what was counted then still holds.
+    rows = [
+        {
+            "id": case.id, "severity": case.severity.value, "late": case.late, "tags": case.tags,
+            "techniques": case.techniques, "trust": least_trust(case.trust, source.trust),
+            "alert_count": case.alert_count + len(case.attached), "group_until": case.group_until,
+            "version": case.version + 1,
+        }
+        for case in sorted(cases, key=lambda case: case.id)
+    ]  # fmt: skip
+    bulk.update(uow, _incidents, rows)
