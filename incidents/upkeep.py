@@ -23,6 +23,7 @@ EVERY = {
     "index alerts": timedelta(seconds=5),
     "page for the unattended": timedelta(seconds=15),
     "page for stuck work": timedelta(seconds=30),
+    "forget what is old": timedelta(hours=1),
 }
 
 

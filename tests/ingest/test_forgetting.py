@@ -17,8 +17,8 @@ from core.ids import new_id
 from core.retention import BITE, Round
 from core.settings import configure, settings
 from incident_bench import draft, low, take
-from incidents import indexing
-from incidents.models import Alert, AlertDelivery, Incident, SearchWord, Sighting
+from incidents import indexing, upkeep
+from incidents.models import Alert, AlertDelivery, Incident, SearchWord, Sighting, Upkeep
 from ingest.models import Delivery, DeliveryKey
 from notify.models import InboxItem
 
@@ -240,3 +240,27 @@ def test_no_lock_is_held_for_long_and_others_write_meanwhile(units: list[float])
           f"the door stored {len(waited)}, longest {max(waited):.1f} ms")  # fmt: skip
     assert len(units) >= 10_000 / BITE
     assert usual < 50
+
+
+def test_it_is_a_chore_that_comes_back_sooner_where_it_was_cut_off(
+    monkeypatch: pytest.MonkeyPatch, clock: Any, drain: Any
+) -> None:
+    monkeypatch.setattr(retention, "TURN", 0.0)
+    stored(delivery(OLD, id=UUID(int=retention.first_id(clock.now - OLD).int + 1)))
+    with unit_of_work() as uow:
+        upkeep.seed(uow)
+    drain("incidents.upkeep")
+    assert _due() - clock.now == timedelta(seconds=1)
+    assert number(Delivery) == 1
+    monkeypatch.setattr(retention, "TURN", 60.0)
+    clock.advance(seconds=2)
+    drain("incidents.upkeep")
+    assert _due() - clock.now == timedelta(hours=1)
+    assert number(Delivery) == 0
+
+
+def _due() -> datetime:
+    with reading() as session:
+        due = session.scalar(select(Upkeep.due_at).where(Upkeep.name == "forget what is old"))
+        assert due is not None
+        return due
