@@ -307,7 +307,7 @@ def test_what_a_sender_left_out_of_a_group_is_an_alert_beside_the_group(product:
     connector = registry.get(product)
     labels = {"alertname": "Down", "severity": "critical", "instance": "a:1"}
     group = {
-        "version": "4", "status": "firing", "groupKey": "{}:{job=\"x\"}", "receiver": "tocsin",
+        "version": "4", "status": "firing", "groupKey": '{}:{job="x"}', "receiver": "tocsin",
         "commonLabels": {"severity": "critical"}, "truncatedAlerts": 0,
         "alerts": [{"status": "firing", "labels": labels, "annotations": {}, "fingerprint": "f1"}],
     }  # fmt: skip
