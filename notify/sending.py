@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from core import crashpoints, logs, metrics, telemetry, work
 from core.actors import SYSTEM
@@ -35,6 +35,8 @@ HANDED_OVER = metrics.histogram(
 log = logs.get(__name__)
 
 TRIES = 4
+MOST_CUT_OFF = 20
+"""How often the same notification may be cut off by our own death; that says nothing of the channel and is no try of it."""
 AGAIN_AFTER = (timedelta(seconds=5), timedelta(seconds=20), timedelta(seconds=60))
 TIMEOUT = 10.0
 MUZZLED = "not sent: this Tocsin is muzzled"
@@ -234,7 +236,7 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: Outcome) -> None:
     if good:
         _reached(uow, attempt, target, pages)
         return
-    if not outcome.permanent and attempt.tries < TRIES and _worth_repeating(attempt, outcome):
+    if not outcome.permanent and _worth_repeating(attempt, outcome) and _may_go_on(uow, attempt):
         _again(uow, attempt)
     paging.after_failure(uow, attempt)
 
@@ -242,6 +244,14 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: Outcome) -> None:
 def _worth_repeating(attempt: PageAttempt, outcome: Outcome) -> bool:
     """Of unknown outcome: what is urgent goes out again (twice beats never), the rest stays unknown."""
     return outcome.state != AttemptState.unknown or attempt.urgency == Urgency.high
+
+
+def _may_go_on(uow: UnitOfWork, attempt: PageAttempt) -> bool:
+    if attempt.failure != CUT_OFF:
+        return attempt.tries < TRIES
+    same = (PageAttempt.target_id == attempt.target_id, PageAttempt.send_id == attempt.send_id)
+    rows = select(func.count()).where(*same)
+    return (uow.scalar(rows) or 0) < MOST_CUT_OFF
 
 
 def _again(uow: UnitOfWork, attempt: PageAttempt) -> None:
@@ -260,7 +270,7 @@ def _again(uow: UnitOfWork, attempt: PageAttempt) -> None:
             lane=attempt.lane,
             shown=attempt.shown,
             position=attempt.position,
-            tries=attempt.tries + 1,
+            tries=attempt.tries + (attempt.failure != CUT_OFF),
             urgency=attempt.urgency,
             due_at=uow.now + wait,
         )

@@ -359,6 +359,29 @@ def test_cut_off_between_sending_and_the_answer(
     )
 
 
+@pytest.mark.parametrize(("deaths", "reached"), [(9, "ana"), (sending.MOST_CUT_OFF, "bea")])
+def test_dying_again_and_again_is_no_failure_of_the_channel(
+    far_end: FarEnd, drain: Drain, clock: HeldClock, monkeypatch: pytest.MonkeyPatch, deaths: int, reached: str
+) -> None:
+    policy([user(person("ana", "sms:ana"))], [user(person("bea", "sms:bea"))], delay=1800)
+    ring()
+    left, real = [deaths], sending.send
+
+    def dies(job: sending.Job) -> sending.Outcome:
+        if job.channel == "sms" and left[0]:
+            left[0] -= 1
+            raise PowerCut
+        return real(job)
+
+    monkeypatch.setattr(sending, "send", dies)
+    for _ in range(deaths):
+        with pytest.raises(PowerCut):
+            drain("notify.attempts")
+        clock.advance(seconds=21)
+    drain()
+    assert len(far_end.to(reached)) == 1
+
+
 def test_cut_off_before_sending_sends_once(
     far_end: FarEnd, drain: Drain, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
