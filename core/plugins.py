@@ -86,7 +86,8 @@ def load_yaml(source: Path | str, file: str | None = None) -> tuple[Any, Marks]:
         raise _unreadable(f"{name}:{line}", "a character here is half of a pair") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
+        lines = len(text.splitlines()) or 1  # what is missing at the end is missing on the last line
+        where = f"{name}:{min(mark.line + 1, lines)}" if mark else name
         raise _unreadable(where, str(getattr(error, "problem", None) or error)) from error
 
 
