@@ -1,8 +1,8 @@
 """Whatever the plan and whatever happens to it: every run ends, and what has ended never changes."""
 
-import json
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from typing import Any
