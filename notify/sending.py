@@ -116,9 +116,9 @@ def _handle(claims: list[work.Claim]) -> None:
         log.info("a batch of pages failed and is taken one by one", extra={"reason": repr(error)})
         work.one_by_one(ATTEMPTS, claims)
         return
-    for claim in cut_off:
+    for claim, failure in cut_off:
         with unit_of_work() as uow:
-            _conclude(uow, claim, Outcome(AttemptState.unknown, failure=CUT_OFF))
+            _conclude(uow, claim, Outcome(AttemptState.unknown, failure=failure[:1000]))
     if len(jobs) == 1:
         _send_and_tell(*jobs[0])
     elif jobs:
@@ -128,15 +128,16 @@ def _handle(claims: list[work.Claim]) -> None:
             one.result()
 
 
-def _intended(claims: list[work.Claim]) -> tuple[list[tuple[work.Claim, Job]], list[work.Claim]]:
+def _intended(claims: list[work.Claim]) -> tuple[list[tuple[work.Claim, Job]], list[tuple[work.Claim, str]]]:
     """Write down, in one transaction, what will be sent; and which were cut off while they were being sent."""
     jobs: list[tuple[work.Claim, Job]] = []
-    cut_off: list[work.Claim] = []
+    cut_off: list[tuple[work.Claim, str]] = []
     with unit_of_work() as uow:
         for claim in claims:
             attempt = uow.get_one(PageAttempt, claim.id, with_for_update=True)
             if attempt.state == AttemptState.sending:  # an earlier worker never came back with the answer
-                cut_off.append(claim)
+                # An error of ours on the row says that it did not die: that counts as a try of the channel.
+                cut_off.append((claim, f"{CUT_OFF} ({attempt.error})" if attempt.error else CUT_OFF))
             else:
                 with logs.tied(claim.correlation):
                     job = _intend(uow, claim, attempt)
