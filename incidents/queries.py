@@ -136,8 +136,17 @@ class Counts:
     open_alerts: int
 
 
-def counts(session: Session, actor: Actor, since: datetime) -> Counts:
-    """Open incidents by severity, without an owner, mine; open tasks; alerts seen since `since` and open ones."""
+@dataclass(frozen=True)
+class Standing:
+    """How the open incidents stand, of what the reader may see."""
+
+    by_severity: dict[str, int]
+    unowned: int
+    mine: int
+
+
+def standing(session: Session, actor: Actor) -> Standing:
+    """Open incidents by severity, without an owner, mine: what is quickly counted however many alerts there are."""
     mine = (
         case((Incident.owner_id == actor.user_id, 1), else_=0)
         if actor.user_id
@@ -155,6 +164,12 @@ def counts(session: Session, actor: Actor, since: datetime) -> Counts:
     )
     rows = session.execute(query).all()
     by_severity = {severity.value: 0 for severity in reversed(Severity)} | {row[0]: row[1] for row in rows}
+    return Standing(by_severity, sum(row[2] for row in rows), sum(row[3] for row in rows))
+
+
+def counts(session: Session, actor: Actor, since: datetime) -> Counts:
+    """Open incidents by severity, without an owner, mine; open tasks; alerts seen since `since` and open ones."""
+    now = standing(session, actor)
     open_tasks = (
         select(func.count())
         .select_from(Task)
@@ -167,7 +182,7 @@ def counts(session: Session, actor: Actor, since: datetime) -> Counts:
         select(func.count()).select_from(Alert).where(Alert.ended_at.is_(None), alerts_visible_to(actor))
     )
     return Counts(
-        by_severity, sum(row[2] for row in rows), sum(row[3] for row in rows), session.scalar(open_tasks) or 0,
+        now.by_severity, now.unowned, now.mine, session.scalar(open_tasks) or 0,
         session.scalar(recent) or 0, session.scalar(open_alerts) or 0,
     )  # fmt: skip
 
