@@ -169,9 +169,14 @@ def of_incident(
     return list(listed.values())
 
 
-def number_in(session: Session, incident_id: UUID) -> int:
-    """How many sightings of values an incident holds: a storm's may hold thousands."""
-    query = select(func.count()).where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None))
+def number_in(session: Session, actor: Actor, incident_id: UUID) -> int:
+    """How many sightings of values an incident holds, if the actor may see it: a storm's may hold thousands."""
+    query = (
+        select(func.count())
+        .select_from(Sighting)
+        .join(Incident, Incident.id == Sighting.incident_id)
+        .where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None), visible_to(actor))
+    )
     return session.scalar(query) or 0
 
 

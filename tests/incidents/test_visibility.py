@@ -75,11 +75,17 @@ def everything_read_by(actor: Actor, case: Case) -> dict[str, Any]:
         "timeline": asked(lambda s: queries.timeline(s, actor, case.incident)),
         "journal": asked(lambda s: queries.readable(s, actor, journal.entries(s, ref=Ref("incident", str(case.incident))))),
         "counts": asked(lambda s: [n for n in vars(queries.counts(s, actor, core_clock.now() - timedelta(hours=1))).values() if (sum(n.values()) if isinstance(n, dict) else n)]),
+        "standing": asked(
+            lambda s: [n for n in vars(queries.standing(s, actor)).values() if (sum(n.values()) if isinstance(n, dict) else n)]
+        ),
         "search key": asked(lambda s: search.search(s, actor, case.key)),
         "search words": asked(lambda s: search.search(s, actor, "zebra")),
         "search host": asked(lambda s: search.search(s, actor, "web01")),
         "search address": asked(lambda s: search.search(s, actor, "203.0.113.7")),
         "observables": asked(lambda s: observables.of_incident(s, actor, case.incident)),
+        "number of observables": asked(
+            lambda s: [n for n in (observables.number_in(s, actor, case.incident),) if n]
+        ),
         "seen elsewhere": asked(
             lambda s: observables.seen_elsewhere(s, actor, UUID(int=1), [observables.observable_id("host", "web01")])
         ),

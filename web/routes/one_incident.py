@@ -190,7 +190,7 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             measures=response.measures_of(session, incident.ref),
             startable=response.startable(session) if incident.closed_at is None else [],
             observables=observables.of_incident(session, actor, incident.id, limit=MOST_VALUES),
-            values_total=observables.number_in(session, incident.id),
+            values_total=observables.number_in(session, actor, incident.id),
             alerts=list(
                 session.scalars(
                     select(Alert)
