@@ -158,7 +158,7 @@ class Fleet:
         env = dict(self.env)
         if name in self.ports:
             env["TOCSIN_PORT"] = str(self.ports[name])
-        if self.arming and self.roles[name] != "beat" and self._chance.random() < 0.8:
+        if self.arming and self.roles[name] != "beat" and self._chance.random() < 0.9:
             point = self._next_point(_OF_THE_WEB if self.roles[name] == "web" else _OF_THE_WORKER)
             most = 20 if point.startswith("commit") else 2
             env[VARIABLE] = f"{point}:{self._chance.randint(1, most)}"

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import deque
+from functools import partial
 
 from fleet import Fleet
 from ledger import Ledger, Sent, until
@@ -81,7 +82,7 @@ class Senders:
                 self._ledger.enter(sent)
                 lately.append(sent)
             self._send(sent, wires, chance)
-            time.sleep(chance.uniform(0.02, 0.1))
+            time.sleep(chance.uniform(0.05, 0.25))
         for wire in wires.values():
             wire.close()
 
@@ -97,13 +98,13 @@ class Senders:
                 said = answer.read()
             except (OSError, http.client.HTTPException):
                 wire.close()
-                time.sleep(0.03)
+                time.sleep(chance.uniform(0.05, 0.15))
                 continue
             if answer.status == 202:
                 sent.receipts.append(json.loads(said)["receipt"])
                 return
             assert answer.status in (503, 500), f"{answer.status}: {said[:300]!r}"
-            time.sleep(0.05)
+            time.sleep(chance.uniform(0.1, 0.3))
 
 
 class Killer:
@@ -114,18 +115,32 @@ class Killer:
         self._chance = random.Random(seed)
 
     def rage(self, kills: int, seconds: float) -> None:
-        """Until `kills` have died (or been flushed), by whatever way, or `seconds` have passed."""
+        """Until `kills` have died (or been flushed), by whatever way, or `seconds` have passed.
+
+        By turns: for a while it strikes at random moments, for a while it lets work go on until processes reach the points
+        at which they die.
+        """
         fleet = self._fleet
         goal, end = fleet.deaths.total() + kills, time.monotonic() + seconds
         fleet.arming = True
+        turn, waits = 0, False
         while fleet.deaths.total() < goal and time.monotonic() < end:
-            if (
+            turn -= 1
+            if turn < 0:
+                turn, waits = self._chance.randint(4, 10), not waits
+            if waits:
+                if until(partial(self._more_than, fleet.deaths.total()), 5):
+                    continue
+            elif (
                 fleet.shape == "embedded" and self._chance.random() < 0.8
             ):  # else it may be killed while it starts
                 until(lambda: fleet.up() and _ready(fleet.ports["serve-1"]), 10)
             time.sleep(self._chance.uniform(0.1, 1.0 if fleet.shape == "scaled" else 3.0))
             self._strike()
         fleet.arming = False
+
+    def _more_than(self, deaths: int) -> bool:
+        return self._fleet.deaths.total() > deaths
 
     def _strike(self) -> None:
         fleet = self._fleet
