@@ -9,7 +9,20 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, Select, String, Text, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    Index,
+    Select,
+    String,
+    Text,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    union_all,
+    update,
+)
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -103,10 +116,15 @@ class WorkKind:
     backoff: Backoff = field(default_factory=Backoff)
     concurrency: int = 2
     on_park: Callable[[UnitOfWork, UUID, str], None] | None = None
-    on_replay: Callable[[UnitOfWork, UUID], None] | None = None  # makes the row workable again, or raises Conflict
+    on_replay: Callable[[UnitOfWork, UUID], None] | None = (
+        None  # makes the row workable again, or raises Conflict
+    )
     keep: bool = True  # False: a finished row is deleted, nobody will ask for it again
     lane: str | None = None  # a text column; its table has lane_index()
     lane_batches: int = 2
+    pace: Callable[[int], None] | None = (
+        None  # called before each claim with the size of the batch before (0: none)
+    )
 
 
 @dataclass(frozen=True)
@@ -263,7 +281,10 @@ def transactional(
 def drain(name: str, stop: Callable[[], bool] = lambda: False) -> int:
     """Claim and handle until nothing of this kind is due, or `stop()`; returns how many rows were handled."""
     kind, handled = _kinds[name], 0
+    done = 0
     while not stop():
+        if kind.pace is not None:
+            kind.pace(done)
         done = _one_batch(kind) if kind.lane is None else _one_batch_of_a_lane(kind)
         if not done:
             break
@@ -294,12 +315,22 @@ def _one_batch_of_a_lane(kind: WorkKind) -> int:
 
 def due(session: Session) -> list[str]:
     """The names of the kinds that have something due now."""
-    at = database_now(session)
-    return [
-        kind.name
-        for kind in _kinds.values()
-        if session.scalar(select(kind.model.id).where(*is_due(kind.model, at)).limit(1)) is not None
-    ]
+    found = session.execute(_due_of_each(tuple(_kinds.values())), {"at": database_now(session)})
+    return [name for (name,) in found]
+
+
+@cache
+def _due_of_each(kinds: tuple[WorkKind, ...]) -> Any:
+    """The name of each kind that has something due at :at, in one question: the sweeper asks it twice a second."""
+    at: Any = bindparam("at", type_=Instant)
+    return union_all(
+        *(
+            select(literal_column(f"'{kind.name}'")).where(
+                select(kind.model.id).where(*is_due(kind.model, at)).exists()
+            )
+            for kind in kinds
+        )
+    )
 
 
 def counts(session: Session) -> list[WorkCount]:

@@ -14,14 +14,16 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from core import clock, db, logs
 from core.errors import TocsinError, Unavailable
-from ingest.storing import Arrival, Receipt, store
+from ingest.storing import BATCH, Arrival, Receipt, store
 
 log = logs.get(__name__)
 
 MOST_AT_ONCE = 512  # deliveries in one commit
 MOST_WAITING = 4_096  # deliveries waiting for a commit; more are turned away
 MOST_BYTES_WAITING = 128 * 1024 * 1024
-CROWD = 8  # so many senders at once, and reading steps aside for them
+CROWD = 8  # so many senders at once, and reading steps aside for them …
+PASS = 0.3  # … for so many seconds before each batch
+GATHER = 0.02  # seconds a batch waits for more when the one before was small
 RECENT = 20_000  # receipts remembered without asking the database
 
 
@@ -36,6 +38,7 @@ class Inbox:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._bytes = 0  # of bodies whose senders wait; counted in the event loop only
+        self._crowded_at = float("-inf")
         self.inside = 0  # senders waiting for their answer; counted in the event loop only
         self._database: object = None
         self._recent: OrderedDict[tuple[UUID, bytes], tuple[UUID, datetime]] = OrderedDict()
@@ -54,12 +57,18 @@ class Inbox:
         future: asyncio.Future[Receipt] = loop.create_future()
         self._bytes += len(arrival.body)
         self.inside += 1
+        if self.inside >= CROWD:
+            self._crowded_at = time.monotonic()
         try:
             self._queue.put((arrival, loop, future))
             return await future
         finally:
             self.inside -= 1
             self._bytes -= len(arrival.body)
+
+    def crowded(self) -> bool:
+        """Whether many senders stood at the door a moment ago: right after a commit there are few."""
+        return time.monotonic() - self._crowded_at < GATHER
 
     def stop(self) -> None:
         """Store what waits, then end the writer thread."""
@@ -174,13 +183,15 @@ async def accept(arrival: Arrival) -> Receipt:
     return await inbox().accept(arrival)
 
 
-def let_senders_pass(at_most: float = 1.0) -> None:
-    """Wait while many senders stand at this process's door: what arrives is stored before what is stored is read.
+def take_turns(before: int) -> None:
+    """Called before each batch is read: lets what trickles in gather, and many senders at this process's door pass first.
 
-    At most `at_most` seconds, so that reading goes on under any load.
+    `before` is the size of the batch before. Waits a moment only, so that reading goes on under any load.
     """
-    end = time.monotonic() + at_most
-    while _inboxes and _inboxes[0].inside >= CROWD and time.monotonic() < end:
+    if 0 < before < BATCH:
+        time.sleep(GATHER)
+    end = time.monotonic() + PASS
+    while _inboxes and _inboxes[0].crowded() and time.monotonic() < end:
         time.sleep(0.01)
 
 

@@ -25,7 +25,7 @@ from incidents import opening
 from ingest import envelopes, facts, inbox, sns
 from ingest.models import IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, Source
 from ingest.permissions import REPLAY_DELIVERIES
-from ingest.storing import WORK
+from ingest.storing import BATCH, WORK
 
 log = logs.get(__name__)
 
@@ -53,7 +53,6 @@ class Understood:
 
 def handle(claims: list[Claim]) -> None:
     """Read a batch and take it in with one transaction; if that fails, each delivery by itself."""
-    inbox.let_senders_pass()
     understood = [_understand(delivery, source) for delivery, source in _load(claims)]
     try:
         _take_in(claims, understood)
@@ -318,9 +317,10 @@ KIND = work.register(
         name=WORK,
         model=Delivery,
         handle=handle,
-        batch=100,
+        batch=BATCH,
         max_attempts=5,
-        concurrency=2,
+        concurrency=1,  # reading is Python from end to end: a second thread would only halve the batches
+        pace=inbox.take_turns,
         on_park=_parked,
     )
 )

@@ -18,6 +18,7 @@ SAME_BODY = timedelta(minutes=5)  # the same bytes again within this are the sam
 SAME_ID = timedelta(days=7)  # no vendor redelivers later than that
 
 WORK = "ingest.deliveries"
+BATCH = 200  # deliveries that are read and taken in together
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
