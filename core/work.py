@@ -122,8 +122,8 @@ class WorkKind:
     keep: bool = True  # False: a finished row is deleted, nobody will ask for it again
     lane: str | None = None  # a text column; its table has lane_index()
     lane_batches: int = 2
-    pace: Callable[[int], None] | None = (
-        None  # called before each claim with the size of the batch before (0: none)
+    pace: Callable[[int], int] | None = (
+        None  # called with the size of the batch before: how many to claim next
     )
 
 
@@ -283,17 +283,16 @@ def drain(name: str, stop: Callable[[], bool] = lambda: False) -> int:
     kind, handled = _kinds[name], 0
     done = 0
     while not stop():
-        if kind.pace is not None:
-            kind.pace(done)
-        done = _one_batch(kind) if kind.lane is None else _one_batch_of_a_lane(kind)
+        limit = kind.batch if kind.pace is None else kind.pace(done)
+        done = _one_batch(kind, limit) if kind.lane is None else _one_batch_of_a_lane(kind)
         if not done:
             break
         handled += done
     return handled
 
 
-def _one_batch(kind: WorkKind) -> int:
-    claims = claim(kind, kind.batch)
+def _one_batch(kind: WorkKind, limit: int) -> int:
+    claims = claim(kind, limit)
     if claims:
         _run(kind, claims)
     return len(claims)

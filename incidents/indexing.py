@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, select
 
-from core.db import UnitOfWork, is_postgres
+from core import bulk
+from core.db import UnitOfWork
 from core.journal import Entry
 from core.outbox import subscriber
 from incidents.models import Alert, Comment, Incident, SearchWord
@@ -20,6 +20,10 @@ MAX_WORD = 64
 _WORD = re.compile(r"[^\W_]+(?:[.\-][^\W_]+)*")
 _words: Any = SearchWord.__table__
 _alerts: Any = Alert.__table__
+_INDEXED = tuple(
+    _alerts.c[name]
+    for name in ("id", "created_at", "entities", "title", "rule_name", "rule_id", "external_id", "tags")
+)
 
 
 def tokens_of(text: str) -> list[str]:
@@ -40,17 +44,16 @@ def words_of(*texts: str | None) -> list[str]:
     return list(found)
 
 
-def index_alerts(uow: UnitOfWork, limit: int = 500) -> int:
-    """Make up to 500 new or changed alerts findable; returns how many."""
-    query = select(Alert).where(Alert.indexed_at.is_(None)).order_by(Alert.created_at).limit(limit)
-    alerts = uow.scalars(query.with_for_update(skip_locked=True)).all()
-    if not alerts:
-        return 0
-    ids = [alert.id for alert in alerts]
-    uow.execute(
-        update(_alerts).where(_alerts.c.id.in_(ids)).values(indexed_at=uow.now),
-        execution_options={"synchronize_session": False},
+BITE = 100  # alerts in one transaction: nobody waits long for SQLite's only writer
+
+
+def index_alerts(uow: UnitOfWork, limit: int = BITE) -> int:
+    """Make up to `limit` new or changed alerts findable; returns how many."""
+    query = (
+        select(*_INDEXED).where(_alerts.c.indexed_at.is_(None)).order_by(_alerts.c.created_at).limit(limit)
     )
+    alerts = uow.execute(query.with_for_update(skip_locked=True)).all()
+    bulk.update(uow, _alerts, [{"id": alert.id, "indexed_at": uow.now} for alert in alerts])
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for alert in alerts:
         named = [entity["value"] for entity in alert.entities[:50]]
@@ -95,9 +98,7 @@ def _collect(
 
 
 def _store(uow: UnitOfWork, rows: dict[tuple[Any, ...], dict[str, Any]]) -> None:
-    if rows:
-        insert = (postgresql.insert if is_postgres(uow) else sqlite.insert)(_words)
-        uow.execute(insert.on_conflict_do_nothing(), [rows[place] for place in sorted(rows)])
+    bulk.insert(uow, _words, [rows[place] for place in sorted(rows)], "ON CONFLICT DO NOTHING")
 
 
 def _folded(text: str) -> str:

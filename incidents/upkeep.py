@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from core import journal, retention, work
+from core import journal, retention, turns, work
 from core.actors import SYSTEM
 from core.db import UnitOfWork, is_postgres, reading, unit_of_work
 from core.ids import new_id
@@ -17,6 +17,7 @@ from notify import stuck
 
 BATCH = 500
 MOST_ROUNDS = 40  # then it is somebody else's turn; the rest waits for the next time
+PASS = 1.0  # seconds for which senders at a crowded door go before the next round
 SOON = timedelta(seconds=1)  # where a turn of forgetting has left off
 EVERY = {
     "end quiet alerts": timedelta(seconds=30),
@@ -48,6 +49,7 @@ def end_quiet_alerts(uow: UnitOfWork) -> int:
     return len(alerts)
 
 
+_MOST = {"index alerts": indexing.BITE}  # what a full round of a chore does; BATCH for the others
 _CHORES = {
     "end quiet alerts": end_quiet_alerts,
     "index alerts": indexing.index_alerts,
@@ -67,10 +69,12 @@ def _handle(claims: list[work.Claim]) -> None:
         if name == "forget what is old" and _forgetting.turn():
             wait = SOON
         chore = _CHORES.get(name or "")
+        most = _MOST.get(name or "", BATCH)
         for _ in range(MOST_ROUNDS if chore is not None else 0):
+            turns.give_way(PASS)
             with unit_of_work() as uow:
                 done = chore(uow) if chore is not None else 0
-            if done < BATCH:
+            if done < most:
                 break
         with unit_of_work() as uow:
             work.later(uow, KIND, claim, uow.now + wait if wait is not None else None)

@@ -12,17 +12,16 @@ from uuid import UUID
 
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from core import clock, db, logs
+from core import clock, db, logs, turns
 from core.errors import TocsinError, Unavailable
-from ingest.storing import BATCH, Arrival, Receipt, store
+from ingest.storing import BATCH, SMALL_BATCH, Arrival, Receipt, store
 
 log = logs.get(__name__)
 
 MOST_AT_ONCE = 512  # deliveries in one commit
 MOST_WAITING = 4_096  # deliveries waiting for a commit; more are turned away
 MOST_BYTES_WAITING = 128 * 1024 * 1024
-CROWD = 8  # so many senders at once, and reading steps aside for them …
-PASS = 0.3  # … for so many seconds before each batch
+PASS = 0.3  # seconds for which many senders at the door go before the next batch
 GATHER = 0.02  # seconds a batch waits for more when the one before was small
 RECENT = 20_000  # receipts remembered without asking the database
 
@@ -38,7 +37,6 @@ class Inbox:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._bytes = 0  # of bodies whose senders wait; counted in the event loop only
-        self._crowded_at = float("-inf")
         self.inside = 0  # senders waiting for their answer; counted in the event loop only
         self._database: object = None
         self._recent: OrderedDict[tuple[UUID, bytes], tuple[UUID, datetime]] = OrderedDict()
@@ -57,18 +55,14 @@ class Inbox:
         future: asyncio.Future[Receipt] = loop.create_future()
         self._bytes += len(arrival.body)
         self.inside += 1
-        if self.inside >= CROWD:
-            self._crowded_at = time.monotonic()
+        turns.at_the_door(self.inside)
         try:
             self._queue.put((arrival, loop, future))
             return await future
         finally:
             self.inside -= 1
+            turns.at_the_door(self.inside)
             self._bytes -= len(arrival.body)
-
-    def crowded(self) -> bool:
-        """Whether many senders stood at the door a moment ago: right after a commit there are few."""
-        return time.monotonic() - self._crowded_at < GATHER
 
     def stop(self) -> None:
         """Store what waits, then end the writer thread."""
@@ -183,16 +177,16 @@ async def accept(arrival: Arrival) -> Receipt:
     return await inbox().accept(arrival)
 
 
-def take_turns(before: int) -> None:
-    """Called before each batch is read: lets what trickles in gather, and many senders at this process's door pass first.
+def take_turns(before: int) -> int:
+    """Called before each batch is read; returns how many deliveries it may hold. `before` is the size of the one before.
 
-    `before` is the size of the batch before. Waits a moment only, so that reading goes on under any load.
+    Lets what trickles in gather, and senders pass while many stand at this process's door: then batches are small, so
+    that on SQLite nobody waits long for the database.
     """
     if 0 < before < BATCH:
         time.sleep(GATHER)
-    end = time.monotonic() + PASS
-    while _inboxes and _inboxes[0].crowded() and time.monotonic() < end:
-        time.sleep(0.01)
+    turns.give_way(PASS)
+    return SMALL_BATCH if turns.crowded() else BATCH
 
 
 def stop() -> None:

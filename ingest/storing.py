@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -19,6 +20,7 @@ SAME_ID = timedelta(days=7)  # no vendor redelivers later than that
 
 WORK = "ingest.deliveries"
 BATCH = 200  # deliveries that are read and taken in together
+SMALL_BATCH = 50
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,33 +160,42 @@ def _keep_postgres(arrivals: Sequence[Arrival]) -> set[UUID]:
     return {delivery for (delivery,) in found}
 
 
-_TAKE_SQLITE = _TAKE.format("VALUES (?, ?, ?, ?)", "?")
+_TAKE_SQLITE = _TAKE.removesuffix(" RETURNING delivery_id")
 _KEEP_SQLITE = (
-    "INSERT INTO deliveries (id, due_at, fence, attempts, received_at, source_id, body, content_type, headers, digest, "
-    "size, peer, state, reason, alerts, ignored, replays) VALUES (?, ?, 0, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)"
+    "WITH arrived(id, due_at, received_at, source_id, body, content_type, headers, digest, size, peer, state, reason, key) "
+    "AS (VALUES {}) INSERT INTO deliveries (id, due_at, fence, attempts, received_at, source_id, body, content_type, "
+    "headers, digest, size, peer, state, reason, alerts, ignored, replays) "
+    "SELECT id, due_at, 0, 0, received_at, source_id, body, content_type, headers, digest, size, peer, state, reason, 0, 0, 0 "
+    "FROM arrived NATURAL JOIN (SELECT source_id, key, delivery_id AS id FROM delivery_keys) WHERE true "
+    "ON CONFLICT (id) DO NOTHING"
 )
+_KEPT_SQLITE = "SELECT json_group_array(id) FROM deliveries WHERE id IN (SELECT value FROM json_each(?))"
 
 
 def _keep_sqlite(arrivals: Sequence[Arrival]) -> set[UUID]:
+    """Three statements of many rows each: every statement's every row may cost a thread its turn at Python."""
     digests = [hashlib.sha256(a.body).digest() for a in arrivals]  # hashed before the write lock is held
-    kept: set[UUID] = set()
+    headers = [_encode(a.headers).decode() for a in arrivals]
+    ids = _encode([a.id.hex for a in arrivals]).decode()
+    keys_asked = ", ".join(["(?, ?, ?, ?)"] * len(arrivals))
+    rows_asked = ", ".join([f"({', '.join('?' * 13)})"] * len(arrivals))
     with unit_of_work() as uow:
         cursor = uow.connection().connection.cursor()
         now = to_micros(uow.now)
-        rows = []
-        for a, digest in zip(arrivals, digests, strict=True):
-            until = now + int(a.same_for.total_seconds() * 1_000_000)
-            cursor.execute(_TAKE_SQLITE, (a.source_id.hex, a.key, a.id.hex, until, now))
-            if not cursor.fetchall():
-                continue
-            kept.add(a.id)
-            rows.append((
-                a.id.hex, None if a.kept_only else now, now, a.source_id.hex, a.body, a.content_type,
-                _encode(a.headers).decode(), digest, len(a.body) if a.size is None else a.size, a.peer,
-                REFUSED if a.kept_only else RECEIVED, a.kept_only,
-            ))  # fmt: skip
-        cursor.executemany(_KEEP_SQLITE, rows)
-    return kept
+        keys: list[Any] = []
+        rows: list[Any] = []
+        for a, digest, head in zip(arrivals, digests, headers, strict=True):
+            keys += (a.source_id.hex, a.key, a.id.hex, now + int(a.same_for.total_seconds() * 1_000_000))
+            rows += (
+                a.id.hex, None if a.kept_only else now, now, a.source_id.hex, a.body, a.content_type, head, digest,
+                len(a.body) if a.size is None else a.size, a.peer, REFUSED if a.kept_only else RECEIVED, a.kept_only,
+                a.key,
+            )  # fmt: skip
+        cursor.execute(_TAKE_SQLITE.format(f"VALUES {keys_asked}", "?"), (*keys, now))
+        cursor.execute(_KEEP_SQLITE.format(rows_asked), rows)
+        cursor.execute(_KEPT_SQLITE, (ids,))
+        ((kept,),) = cursor.fetchall()
+    return {UUID(one) for one in msgspec.json.decode(kept)}
 
 
 def body_of(delivery: UUID) -> bytes | None:
