@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core import live, logs, work
+from core import backlog, live, logs, work
 from core.db import reading
 from core.errors import TocsinError
 from core.settings import settings
@@ -206,7 +206,7 @@ def relay_live(stop: threading.Event, redis_url: str) -> None:
 def _wake_due(send: Callable[[str], None]) -> None:
     try:
         with reading() as session:
-            names = work.due(session)
+            names = backlog.due(session)
     except (TocsinError, OSError) as error:
         log.warning("the sweep could not read the database", extra={"reason": repr(error)})
         return

@@ -5,26 +5,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Index,
-    Select,
     String,
     Text,
-    bindparam,
     delete,
-    func,
-    literal_column,
     select,
     text,
-    union_all,
     update,
 )
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from core import bulk, lanes, leases, logs, metrics, telemetry
 from core.actors import Actor
@@ -125,17 +119,6 @@ class WorkKind:
     pace: Callable[[int], int] | None = (
         None  # called with the size of the batch before: how many to claim next
     )
-
-
-@dataclass(frozen=True)
-class WorkCount:
-    """How much of a kind waits: due now, leased, parked, and since when the oldest has been due."""
-
-    name: str
-    due: int
-    leased: int
-    parked: int
-    oldest_due: datetime | None
 
 
 _kinds: dict[str, WorkKind] = {}  # filled by register() as packages are imported
@@ -310,48 +293,6 @@ def _one_batch_of_a_lane(kind: WorkKind) -> int:
                 return len(claims)
         waiting.remove(lane)  # another worker was quicker: look at the next one
     return 0
-
-
-def due(session: Session) -> list[str]:
-    """The names of the kinds that have something due now."""
-    found = session.execute(_due_of_each(tuple(_kinds.values())), {"at": database_now(session)})
-    return [name for (name,) in found]
-
-
-@cache
-def _due_of_each(kinds: tuple[WorkKind, ...]) -> Any:
-    """The name of each kind that has something due at :at, in one question: the sweeper asks it twice a second."""
-    at: Any = bindparam("at", type_=Instant)
-    return union_all(
-        *(
-            select(literal_column(f"'{kind.name}'")).where(
-                select(kind.model.id).where(*is_due(kind.model, at)).exists()
-            )
-            for kind in kinds
-        )
-    )
-
-
-def counts(session: Session) -> list[WorkCount]:
-    """How much of every kind waits, for the Now page and the metrics."""
-    at = database_now(session)
-    return [
-        WorkCount(kind.name, *session.execute(_counting(kind.model), {"at": at}).one())
-        for kind in _kinds.values()
-    ]
-
-
-@cache  # building it takes longer than asking it
-def _counting(model: Any) -> Select[Any]:
-    """How many rows are due, leased and parked, and since when the oldest is due: by an index each."""
-    at: Any = bindparam("at", type_=model.due_at.type)
-
-    def number(*conditions: Any) -> Any:
-        return select(func.count()).select_from(model).where(*conditions).scalar_subquery()
-
-    oldest = select(func.min(model.due_at)).where(*is_due(model, at)).scalar_subquery()
-    leased = number(model.due_at.is_not(None), model.lease_until > at)
-    return select(number(*is_due(model, at)), leased, number(model.parked_at.is_not(None)), oldest)
 
 
 def replay(uow: UnitOfWork, actor: Actor, name: str, row: UUID) -> None:

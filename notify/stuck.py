@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from core import logs, work
+from core import backlog, logs
 from core.actors import SYSTEM
 from core.db import UnitOfWork
 from core.errors import NotFound
@@ -38,7 +38,7 @@ def page_for_parked(uow: UnitOfWork) -> int:
     if not due(rows[0].parked_at, uow.now, last.created_at if last else None, last.state if last else None):
         return 0
     delivery.close(uow, SYSTEM, SUBJECT)
-    total = sum(one.parked for one in work.counts(uow))
+    total = sum(one.parked for one in backlog.counts(uow))
     said = "1 piece of work is stuck" if total == 1 else f"{total} pieces of work are stuck"
     try:
         delivery.page(

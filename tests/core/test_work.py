@@ -9,7 +9,7 @@ import pytest
 from held_time import HeldClock
 from sqlalchemy import select, update
 
-from core import outbox, work
+from core import backlog, outbox, work
 from core.actors import SYSTEM
 from core.backoff import Backoff
 from core.db import UnitOfWork, reading, unit_of_work
@@ -79,7 +79,7 @@ def test_a_poisoned_fact_is_retried_then_parked_and_stops_no_other(
     assert row.parked_at is not None
     assert row.due_at is None
     with reading() as session:
-        (count,) = [c for c in work.counts(session) if c.name == "core.outbox"]
+        (count,) = [c for c in backlog.counts(session) if c.name == "core.outbox"]
     assert (count.due, count.leased, count.parked) == (0, 0, 1)
 
 

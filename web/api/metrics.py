@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from core import metrics, processes, sealing, work
+from core import backlog, metrics, processes, sealing
 from core.db import database_now, reading
 from core.journal import JournalPending
 from core.metrics import Histogram
@@ -104,7 +104,7 @@ def _waiting(session: Session, now: datetime) -> Iterator[Metric]:
     leased = _gauge("tocsin_work_leased", "Rows that a worker holds.", "kind")
     parked = _gauge("tocsin_work_parked", "Rows set aside for a person to look at.", "kind")
     age = _gauge("tocsin_work_oldest_due_seconds", "How long the oldest due row waits.", "kind")
-    for count in work.counts(session):
+    for count in backlog.counts(session):
         due.add_metric([count.name], count.due)
         leased.add_metric([count.name], count.leased)
         parked.add_metric([count.name], count.parked)

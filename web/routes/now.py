@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from connectors import fetching
 from connectors.models import HELD, UNKNOWN, ActionCall
-from core import clock, work
+from core import backlog, clock
 from core.actors import Actor
 from core.auth import users
 from core.db import is_postgres, reading
@@ -163,7 +163,7 @@ def now(request: Request, actor: Signed) -> Response:
 def _lights(session: Session, at: datetime, sources: list[door.SourceHealth]) -> list[Light]:
     """What is not as it should be, each with where to go; good news in one line."""
     lights: list[Light] = []
-    for count in work.counts(session):
+    for count in backlog.counts(session):
         if count.parked:
             said = ngettext("%(num)s stuck: %(what)s", "%(num)s stuck: %(what)s", count.parked)
             lights.append(

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from core import parked, work
+from core import backlog, parked
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.parked import Parked
-from core.work import WorkCount
+from core.backlog import Count
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
@@ -31,7 +31,7 @@ PLACES = {
 class WorkPage(Page, template="work.html", rail="settings"):
     """Every kind of work, and the rows that wait for a person."""
 
-    counts: list[WorkCount]
+    counts: list[Count]
     waiting: int
     stuck: list[Parked]
     total: int
@@ -43,7 +43,7 @@ class WorkPage(Page, template="work.html", rail="settings"):
 def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
     """All work."""
     with reading() as session:
-        counts = work.counts(session)
+        counts = backlog.counts(session)
         stuck = parked.parked(session)
     page = WorkPage(
         counts=sorted(counts, key=lambda one: (-one.parked, -one.due, one.name)),
