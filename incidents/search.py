@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from connectors.entities import classify, normalise, refang
+from core import bulk
 from core.actors import Actor
 from incidents import keys
 from incidents.indexing import tokens_of
-from incidents.models import Alert, Incident, SearchWord, Sighting
+from incidents.models import Alert, Incident, Observable, SearchWord, Sighting
 from incidents.observables import observable_id
 from incidents.visibility import alerts_visible_to, visible_to
 
@@ -45,8 +46,7 @@ def search(session: Session, actor: Actor, text: str, *, limit: int = 30) -> lis
     found: dict[UUID, Hit] = {}
     if key := keys.read(text):
         _add(found, session, _incidents(actor).where(Incident.key == key), "key", limit)
-    for kind, value in meanings(text):
-        of = observable_id(kind, value)
+    for kind, value, of in known(session, meanings(text)):
         because = f"{kind} {value}"
         _add(
             found,
@@ -84,6 +84,13 @@ def meanings(text: str) -> list[tuple[str, str]]:
             if value is not None:
                 found[kind, value] = None
     return list(found)
+
+
+def known(session: Session, meant: Sequence[tuple[str, str]]) -> list[tuple[str, str, UUID]]:
+    """Those of these values that were ever seen anywhere, with their ids: most of what a text may mean never was."""
+    ids = {observable_id(kind, value): (kind, value) for kind, value in meant}
+    seen = set(session.scalars(select(Observable.id).where(bulk.among(session, Observable.id, ids))))
+    return [(kind, value, of) for of, (kind, value) in ids.items() if of in seen]
 
 
 def _seen(of: UUID, thing: Any) -> Select[Any]:

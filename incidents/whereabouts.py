@@ -12,7 +12,7 @@ from core.actors import Actor
 from incidents.alert_models import Alert, Sighting
 from incidents.models import Incident
 from incidents.observables import observable_id
-from incidents.search import meanings
+from incidents.search import known, meanings
 from incidents.visibility import alerts_visible_to, visible_to
 
 
@@ -31,8 +31,11 @@ class Whereabouts:
 
 def whereabouts(session: Session, actor: Actor, text: str) -> list[Whereabouts]:
     """The values that a text may mean: those seen anywhere, or else the one it surely is, with zero counts."""
-    found = [_of(session, actor, kind, value) for kind, value in meanings(text)]
-    return [one for one in found if one.incidents or one.alerts] or found[:1]
+    meant = meanings(text)
+    found = [_of(session, actor, kind, value, of) for kind, value, of in known(session, meant)]
+    if seen := [one for one in found if one.incidents or one.alerts]:
+        return seen
+    return [Whereabouts(observable_id(*meant[0]), *meant[0], 0, 0, None, None)] if meant else []
 
 
 def incident_keys(session: Session, actor: Actor, observable: UUID, limit: int = 50) -> list[str]:
@@ -42,8 +45,7 @@ def incident_keys(session: Session, actor: Actor, observable: UUID, limit: int =
     return list(session.scalars(query.order_by(Incident.created_at.desc(), Incident.id.desc()).limit(limit)))
 
 
-def _of(session: Session, actor: Actor, kind: str, value: str) -> Whereabouts:
-    of = observable_id(kind, value)
+def _of(session: Session, actor: Actor, kind: str, value: str, of: UUID) -> Whereabouts:
     incidents = _counted(session, of, Incident, Sighting.incident_id, visible_to(actor))
     alerts = _counted(session, of, Alert, Sighting.alert_id, alerts_visible_to(actor))
     first = min((row.first for row in (incidents, alerts) if row.first is not None), default=None)
