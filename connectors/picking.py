@@ -15,11 +15,9 @@ from typing import Any
 from connectors.located import At
 from connectors.paths import Frame, Pick, compile_path, parse_steps, text_of, texts_of, walk
 
-try:
-    from re import _parser as _regex_parser  # no public way to inspect a pattern
-except ImportError:  # pragma: no cover - a Python that moved it
-    _regex_parser = None
-
+_regex_parser: Any = getattr(
+    re, "_parser", None
+)  # no public way to inspect a pattern; None where a Python has moved it
 MAX_REGEX_INPUT = 4_096
 Condition = Callable[[Frame], bool]
 
