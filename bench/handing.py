@@ -1,7 +1,7 @@
 """Times webhooks on their way to a mail server: rings one alert at a time and prints p50 and p99 in ms, as JSON.
 
-`python -m bench.handing prepare COUNT` sets up who is on call; `python -m bench.handing ring FIRST COUNT URL TOKEN
-PORT` rings at a Tocsin whose mail goes to that port.
+`python -m bench.handing prepare COUNT` sets up who is on call; `python -m bench.handing ring FIRST COUNT DOORS PORT` rings
+at the doors (JSON: [[url, token], …], one for each ten alerts) of a Tocsin whose mail goes to that port.
 """
 
 import json
@@ -24,6 +24,7 @@ from notify.oncall.policy_editing import PolicyDraft, StepDraft, create_policy
 
 APART = 0.1
 AT_MOST = 60.0
+A_SOURCE = 10  # alerts rung by one source
 
 
 class Clockwork:
@@ -50,13 +51,7 @@ def main() -> None:
     if sys.argv[1] == "prepare":
         _prepare(int(sys.argv[2]))
         return
-    first, count, url, token, port = (
-        int(sys.argv[2]),
-        int(sys.argv[3]),
-        sys.argv[4],
-        sys.argv[5],
-        int(sys.argv[6]),
-    )
+    first, count, doors, port = int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4]), int(sys.argv[5])
     post = Clockwork()
     mail = Controller(post, hostname="127.0.0.1", port=port)
     mail.start()
@@ -64,6 +59,7 @@ def main() -> None:
         times = []
         end = time.monotonic() + AT_MOST
         for number in range(first, first + count):
+            url, token = doors[number // A_SOURCE]
             times.append(_ring(post, url, token, f"ring-{number:04d}"))
             if time.monotonic() > end:  # far too slow to go on: what was seen says so
                 break

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine, text
 
-from bench import load, rounds
+from bench import handing, load, rounds
 from bench.figures import Figure
 from bench.installation import Bench
 from bench.load import Load
@@ -27,12 +27,15 @@ def measure(bench: Bench) -> Iterator[Figure]:
         port = free_port()
         with bench.installed(kind, scaled=scaled) as made:
             made.inside("bench.handing", "prepare", str(count))
-            source, other = made.source("ring"), made.source("background")
+            # Ten alerts a source: more of them, all critical, would be a storm, and that is not what is measured.
+            rings = [made.source(f"ring-{number}") for number in range(-(-count // handing.A_SOURCE))]
+            other = made.source("background")
             with (
                 made.running(*commands, TOCSIN_SMTP_URL=f"smtp://127.0.0.1:{port}") as processes,
                 made.reader() as engine,
             ):
-                at = (str(count // 2), processes[0].url + source.path, source.token, str(port))
+                doors = json.dumps([[processes[0].url + one.path, one.token] for one in rings])
+                at = (str(count // 2), doors, str(port))
                 idle = json.loads(made.inside("bench.handing", "ring", "0", *at))
                 rounds.until_drained(engine)
                 background = Load(
