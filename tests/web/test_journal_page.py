@@ -31,7 +31,7 @@ def test_without_a_witness_it_says_how_to_add_one(sqlite_database: Database, ana
     assert number > 0
     page = shown(ana)
     assert f"Sealed up to entry {number}, checkpoint" in page
-    assert "No witness keeps checkpoints" in page
+    assert ". No witness keeps checkpoints" in page
     assert "TOCSIN_WITNESS" in page
 
 
