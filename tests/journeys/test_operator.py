@@ -49,13 +49,13 @@ def test_on_the_first_start_the_administrator_says_who_they_are(
     assert browser.client.get(links[0]).status_code >= 400
     with running.client() as client:
         Bell(running).ring(client, severity="critical", title="Malware on the till", category="malware")
-    assert [mail["X-Envelope-To"] for mail in smtp_server.wait_for(1, 60)] == ["ana@example.org"]
+    assert [mail["X-Envelope-To"] for mail in smtp_server.wait_for(1)] == ["ana@example.org"]
     moved = browser.submit(
         browser.open("/profile"), "/profile/email", email="ana@new.example", present="a long first sentence"
     )
     assert "ana@new.example" in moved.text
     assert Browser(running).sign_in("ana@new.example", "a long first sentence").path == "/"
-    told = smtp_server.wait_for(2, 60)[1]
+    told = smtp_server.wait_for(2)[1]
     assert (told["X-Envelope-To"], "address in Tocsin" in str(told["Subject"])) == ("ana@example.org", True)
     running.stop()
     running.log.unlink()
