@@ -337,8 +337,8 @@ def upgrade() -> None:
     with op.batch_alter_table('pages', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_pages_created_at_id'), ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_pages_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
-        batch_op.create_index('ix_pages_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_pages_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
+        batch_op.create_index('ix_pages_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_pages_subject_kind_subject_id'), ['subject_kind', 'subject_id'], unique=False)
         batch_op.create_index('uq_pages_open_key', ['key'], unique=True, postgresql_where=sa.text('closed_at IS NULL AND key IS NOT NULL'), sqlite_where=sa.text('closed_at IS NULL AND key IS NOT NULL'))
 
@@ -514,9 +514,9 @@ def upgrade() -> None:
         batch_op.create_index('ix_action_calls_action', ['action', 'id'], unique=False)
         batch_op.create_index('ix_action_calls_aside', ['id'], unique=False, postgresql_where=sa.text("state IN ('held', 'unknown')"), sqlite_where=sa.text("state IN ('held', 'unknown')"))
         batch_op.create_index('ix_action_calls_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
-        batch_op.create_index('ix_action_calls_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_action_calls_lane', ['instance', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_action_calls_parent_id'), ['parent_id'], unique=False)
+        batch_op.create_index('ix_action_calls_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_action_calls_run'), ['run'], unique=False)
         batch_op.create_index('ix_action_calls_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
 
@@ -718,8 +718,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('runs', schema=None) as batch_op:
         batch_op.create_index('ix_runs_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
-        batch_op.create_index('ix_runs_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_runs_live', ['created_at', 'id'], unique=False, postgresql_where=sa.text('ended_at IS NULL'), sqlite_where=sa.text('ended_at IS NULL'))
+        batch_op.create_index('ix_runs_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_runs_playbook', ['playbook', 'created_at'], unique=False)
         batch_op.create_index('ix_runs_subject', ['subject_kind', 'subject_id', 'created_at'], unique=False)
 
@@ -871,8 +871,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('countermeasures', schema=None) as batch_op:
         batch_op.create_index('ix_countermeasures_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
-        batch_op.create_index('ix_countermeasures_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_countermeasures_lane', ['instance', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_countermeasures_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_countermeasures_standing', ['entity_type', 'entity_value'], unique=False, postgresql_where=sa.text('removed_at IS NULL'), sqlite_where=sa.text('removed_at IS NULL'))
         batch_op.create_index('ix_countermeasures_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
 
@@ -913,8 +913,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('messages', schema=None) as batch_op:
         batch_op.create_index('ix_messages_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
-        batch_op.create_index('ix_messages_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_messages_lane', ['lane', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_messages_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_messages_subject_kind_subject_id'), ['subject_kind', 'subject_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_messages_user_id'), ['user_id'], unique=False)
 
@@ -964,8 +964,8 @@ def upgrade() -> None:
     with op.batch_alter_table('page_targets', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_page_targets_bundle_id'), ['bundle_id'], unique=False)
         batch_op.create_index('ix_page_targets_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
-        batch_op.create_index('ix_page_targets_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_targets_page_id'), ['page_id'], unique=False)
+        batch_op.create_index('ix_page_targets_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_targets_user_id_created_at'), ['user_id', 'created_at'], unique=False)
 
     op.create_table('step_attempts',
@@ -1062,9 +1062,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('page_attempts', schema=None) as batch_op:
         batch_op.create_index('ix_page_attempts_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
-        batch_op.create_index('ix_page_attempts_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_page_attempts_lane', ['lane', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_attempts_page_id'), ['page_id'], unique=False)
+        batch_op.create_index('ix_page_attempts_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_attempts_target_id'), ['target_id'], unique=False)
 
     op.create_table('sightings',
