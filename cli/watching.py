@@ -98,7 +98,7 @@ def unattended(look: Look) -> list[Finding]:
     rows = look.rows(
         f"""SELECT i.key, i.severity, i.created_at FROM incidents i
         WHERE i.closed_at IS NULL AND i.severity IN ('high', 'critical') AND i.stage = 'new' AND i.owner_id IS NULL
-          AND NOT i.late AND NOT i.exercise AND i.created_at < :at
+          AND NOT i.late AND NOT i.exercise AND (NOT i.learning OR i.severity = 'critical') AND i.created_at < :at
           AND NOT EXISTS (SELECT 1 FROM pages p WHERE p.subject_kind = 'incident' AND p.subject_id = {as_text})
         ORDER BY i.created_at LIMIT {MOST + 1}""",  # noqa: S608 - nothing from outside is in it
         at=look.ago(look.limits.unattended),

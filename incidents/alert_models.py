@@ -65,6 +65,7 @@ class Alert(Identified, Dated, Base):
     correlation: Mapped[str | None] = mapped_column(String(500))
     is_test: Mapped[bool] = mapped_column(default=False)
     late: Mapped[bool] = mapped_column(default=False)
+    learning: Mapped[bool] = mapped_column(default=False)  # came while its source was being learned
 
     occurred_at: Mapped[datetime | None] = mapped_column(Instant)  # of the newest firing, as the source says
     resolved_at: Mapped[datetime | None] = mapped_column(Instant)  # of the resolve, as the source says

@@ -24,7 +24,10 @@ _deliveries: Any = AlertDelivery.__table__
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What of a source matters for its alerts; `restricted_to` are ids of users, None for everybody."""
+    """What of a source matters for its alerts; `restricted_to` are ids of users, None for everybody.
+
+    `learning`: it is new, so its alerts wake somebody only when they are critical.
+    """
 
     id: UUID
     name: str
@@ -34,6 +37,7 @@ class SourceFacts:
     constituency_id: UUID | None = None
     team_id: UUID | None = None
     restricted_to: tuple[str, ...] | None = None
+    learning: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,7 @@ def new_row(source: SourceFacts, episode: Episode) -> dict[str, Any]:
         "correlation": _clip(draft.correlation, 500),
         "is_test": draft.is_test,
         "late": episode.late,
+        "learning": episode.learning,
         "occurred_at": episode.occurred_at,
         "resolved_at": episode.resolved_at,
         "first_seen": episode.first_seen,
@@ -204,20 +209,21 @@ def as_judged(source: SourceFacts, episode: Episode, items: Sequence[Item]) -> d
 
 
 _EPISODE_FIELDS = (
-    "fingerprint", "id", "status", "severity", "entities", "count", "late", "occurred_at", "first_seen", "last_seen",
+    "fingerprint", "id", "status", "severity", "entities", "count", "late", "learning", "occurred_at", "first_seen",
+    "last_seen",
 )  # fmt: skip
 _LOADED = tuple(
     _alerts.c[name]
     for name in (
-        "id", "fingerprint", "status", "severity", "entities", "count", "history", "late", "occurred_at", "resolved_at",
-        "first_seen", "last_seen", "quiet_until", "ended_at", "ended_by", "incident_id", "rule", "group_key", "why",
+        "id", "fingerprint", "status", "severity", "entities", "count", "history", "late", "learning", "occurred_at",
+        "resolved_at", "first_seen", "last_seen", "quiet_until", "ended_at", "ended_by", "incident_id", "rule", "group_key", "why",
         "recurrence_of",
     )
 )  # fmt: skip
 _COUNTED_COLUMNS = ("count", "history", "last_seen", "quiet_until", "status", "occurred_at")
 _CHANGED_COLUMNS = (
-    "severity", "entities", "late", "resolved_at", "ended_at", "ended_by", "incident_id", "rule", "group_key", "why",
-    "recurrence_of",
+    "severity", "entities", "late", "learning", "resolved_at", "ended_at", "ended_by", "incident_id", "rule", "group_key",
+    "why", "recurrence_of",
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ class Case:
     severity: Severity
     overridden: bool
     late: bool
+    learning: bool
     trust: str
     tags: list[str]
     techniques: list[str]
@@ -217,7 +218,8 @@ def _open(uow: UnitOfWork, source: SourceFacts, episode: Episode, candidate: Can
     row = as_judged(source, episode, episode.items)
     return Case(
         id=new_id(), key="", title=row["title"], new=True, severity=episode.severity, overridden=False,
-        late=episode.late, trust=source.trust, tags=[], techniques=[], category=row["category"], group_key=key,
+        late=episode.late, learning=episode.learning, trust=source.trust, tags=[], techniques=[],
+        category=row["category"], group_key=key,
         group_limit=uow.now + max(MAX_SPAN, candidate.window), rule=candidate.rule, why=episode.why,
         recurrence_of=episode.recurrence_of, exercise=row["is_test"], opener=episode,
     )  # fmt: skip
@@ -244,6 +246,8 @@ def _worsen(case: Case, episode: Episode, *, merely_attached: bool = False) -> N
         case.techniques = _joined(case.techniques, item.draft.techniques)
     if case.late and not episode.late:
         case.late, case.became_live = False, not case.new
+    if case.learning and not episode.learning:
+        case.learning, case.became_live = False, not case.new
 
 
 def _joined(known: list[str], more: Sequence[str]) -> list[str]:
@@ -284,8 +288,8 @@ def _load(uow: UnitOfWork, group_keys: Iterable[str], ids: set[UUID]) -> list[Ca
 def _case(row: Any, released: bool) -> Case:
     return Case(
         id=row.id, key=row.key, title=row.title, new=False, severity=Severity(row.severity),
-        overridden=row.severity_reason is not None, late=row.late, trust=row.trust, tags=row.tags,
-        techniques=row.techniques, category=row.category, group_key=None if released else row.group_key,
+        overridden=row.severity_reason is not None, late=row.late, learning=row.learning, trust=row.trust,
+        tags=row.tags, techniques=row.techniques, category=row.category, group_key=None if released else row.group_key,
         group_limit=row.group_limit, group_until=row.group_until, recurrence_of=row.recurrence_of,
         alert_count=row.alert_count, version=row.version,
     )  # fmt: skip
@@ -324,7 +328,7 @@ def _row(uow: UnitOfWork, source: SourceFacts, case: Case) -> dict[str, Any]:
         "constituency_id": source.constituency_id, "team_id": source.team_id,
         "restricted_to": list(source.restricted_to) if source.restricted_to is not None else None,
         "tlp": "amber", "pap": "amber", "tags": case.tags, "techniques": case.techniques, "late": case.late,
-        "exercise": case.exercise, "source": source.name[:200], "trust": case.trust,
+        "learning": case.learning, "exercise": case.exercise, "source": source.name[:200], "trust": case.trust,
         "alert_count": len(case.attached), "opened_at": uow.now, "recurrence_of": case.recurrence_of,
         "group_key": case.group_key, "group_rule": case.rule, "group_why": case.why, "group_until": case.group_until,
         "group_limit": case.group_limit,
@@ -340,7 +344,7 @@ def _update(uow: UnitOfWork, source: SourceFacts, cases: Sequence[Case]) -> None
     # Their rows are locked since they were loaded, so what was counted then still holds.
     rows = [
         {
-            "id": case.id, "severity": case.severity.value, "late": case.late, "tags": case.tags,
+            "id": case.id, "severity": case.severity.value, "late": case.late, "learning": case.learning, "tags": case.tags,
             "techniques": case.techniques, "trust": least_trust(case.trust, source.trust),
             "alert_count": case.alert_count + len(case.attached), "group_until": case.group_until,
             "version": case.version + 1,

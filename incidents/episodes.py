@@ -45,6 +45,7 @@ class Episode:
     count: int = 0
     history: repeats.History = field(default_factory=list)
     late: bool = False
+    learning: bool = False
     occurred_at: datetime | None = None
     resolved_at: datetime | None = None
     first_seen: datetime | None = None
@@ -78,6 +79,7 @@ class Habits:
 
     quiet_after: timedelta
     thresholds: tuple[int, ...] = ()
+    learning: bool = False
 
 
 def fold(
@@ -185,6 +187,7 @@ def _begin(fingerprint: str, item: Item, habits: Habits) -> Episode:
         entities=dict.fromkeys(_triples(draft)),
         new_entities=_triples(draft),
         late=repeats.is_late(draft.occurred_at, at),
+        learning=habits.learning,
         occurred_at=draft.occurred_at if draft.status != "resolved" else None,
         first_seen=at,
         last_seen=at,
@@ -217,6 +220,9 @@ def _repeat(episode: Episode, item: Item, habits: Habits) -> None:
     if episode.late and not repeats.is_late(draft.occurred_at, at):
         episode.late, episode.became_live = False, True
         episode.reasons.append("fresh after late ones")
+    if episode.learning and not habits.learning:
+        episode.learning, episode.became_live = False, True
+        episode.reasons.append("still there after its source was learned")
     if episode.open:
         episode.status = draft.status
     episode.occurred_at = _later(episode.occurred_at, draft.occurred_at)

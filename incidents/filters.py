@@ -35,6 +35,7 @@ class IncidentFilter:
     technique: str | None = None
     observable: str | None = None  # a value: an address, a hash, a host, a user…
     late: bool | None = None
+    learning: bool | None = None
     exercise: bool | None = None
     words: str | None = None  # in the title
     opened_from: datetime | None = None
@@ -53,6 +54,7 @@ class AlertFilter:
     incident: UUID | None = None
     attached: bool | None = None  # has an incident, or has none
     late: bool | None = None
+    learning: bool | None = None
     is_test: bool | None = None
     rule_id: str | None = None
     observable: str | None = None
@@ -85,7 +87,7 @@ def incident_conditions(actor: Actor, wanted: IncidentFilter) -> list[ColumnElem
     ):  # fmt: skip
         if getattr(wanted, name):
             found.append(column == getattr(wanted, name))
-    found += _flags(Incident, wanted, ("late", "exercise"))
+    found += _flags(Incident, wanted, ("late", "learning", "exercise"))
     for listed, word in ((Incident.tags, wanted.tag), (Incident.techniques, wanted.technique)):
         if word:
             found.append(_lists(listed, word))
@@ -118,7 +120,7 @@ def alert_conditions(wanted: AlertFilter) -> list[ColumnElement[bool]]:
             found.append(column == value)
     if wanted.attached is not None:
         found.append(Alert.incident_id.is_not(None) if wanted.attached else Alert.incident_id.is_(None))
-    found += _flags(Alert, wanted, ("late", "is_test"))
+    found += _flags(Alert, wanted, ("late", "learning", "is_test"))
     if wanted.observable:
         ids = _observables(wanted.observable)
         found.append(exists().where(Sighting.alert_id == Alert.id, Sighting.observable_id.in_(ids)))

@@ -71,7 +71,7 @@ def open_by_hand(uow: UnitOfWork, actor: Actor, draft: IncidentDraft) -> Inciden
         id=new_id(), created_at=uow.now, key=keys.take(uow)[0], description=draft.description, severity=severity.value,
         severity_reason="set when opened" if severity is not Severity.unknown else None,
         priority=priority_of(severity), stage=Stage.new.value, exercise=draft.exercise, opened_at=uow.now,
-        restricted_to=_readers(actor, draft.restricted_to), trust="high", alert_count=0, late=False,
+        restricted_to=_readers(actor, draft.restricted_to), trust="high", alert_count=0, late=False, learning=False,
         confirmation=Confirmation.unconfirmed.value, source=None, **changes,
     )  # fmt: skip
     uow.add(incident)

@@ -104,6 +104,7 @@ class Incident(Identified, Dated, Versioned, Base):
     techniques: Mapped[list[str]] = mapped_column(Json, default=list)
 
     late: Mapped[bool] = mapped_column(default=False)
+    learning: Mapped[bool] = mapped_column(default=False)  # all its alerts came in their sources' first day
     exercise: Mapped[bool] = mapped_column(default=False)
     source: Mapped[str | None] = mapped_column(String(200))  # the name of the source of its first alert
     trust: Mapped[str] = mapped_column(String(8), default="normal")

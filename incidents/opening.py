@@ -50,7 +50,7 @@ def accept(
     for place, (draft, delivery_id, received_at) in enumerate(items):
         grouped.setdefault(_fingerprint(draft), []).append(Item(place, draft, delivery_id, received_at))
     ruleset = rules.active(uow)
-    habits = Habits(source.quiet_after, ruleset.thresholds)
+    habits = Habits(source.quiet_after, ruleset.thresholds, source.learning)
     episodes, states = _store(uow, source, dict(sorted(grouped.items())), habits)
     outcome = attaching.place(uow, source, ruleset, episodes, states)
     alert_rows.save(uow, [e for e in episodes if e.stored and e.touched])
@@ -145,7 +145,12 @@ def _record_case(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Case)
     if case.gathers is not None:
         _record_storm(uow, actor, source, case)
     if case.raised_from is not None and not case.new:
-        body = {"from": case.raised_from.value, "to": case.severity.value, "late": case.late}
+        body = {
+            "from": case.raised_from.value,
+            "to": case.severity.value,
+            "late": case.late,
+            "learning": case.learning,
+        }
         journal.record(uow, actor, Fact(facts.SEVERITY_RAISED, (Ref("incident", str(case.id)),), body))
     if case.became_live:
         refs = (Ref("incident", str(case.id)),)
@@ -168,7 +173,8 @@ def _record_opening(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Ca
     assert case.opener is not None
     body = {
         "key": case.key, "kind": "incident", "severity": case.severity.value, "category": case.category,
-        "late": case.late, "trust": case.trust, "source": source.name, "rule": case.rule, "exercise": case.exercise,
+        "late": case.late, "learning": case.learning, "trust": case.trust, "source": source.name, "rule": case.rule,
+        "exercise": case.exercise,
         "recurrence_of": str(case.recurrence_of) if case.recurrence_of else None, "alerts": len(case.attached),
     }  # fmt: skip
     # The closed incident of a recurrence is told in the body: refs have no order, and this fact is about the new one.
@@ -207,7 +213,8 @@ def _record_alert(uow: UnitOfWork, actor: Actor, source: SourceFacts, episode: E
     if episode.recurrence_of is not None:
         refs.append(Ref("incident", str(episode.recurrence_of)))  # the closed one: its readers want to know
     body = {
-        "severity": episode.severity.value, "late": episode.late, "source": source.name, "rule": episode.rule,
+        "severity": episode.severity.value, "late": episode.late, "learning": episode.learning, "source": source.name,
+        "rule": episode.rule,
         "incident": str(episode.incident_id) if episode.incident_id else None,
     }  # fmt: skip
     verb = facts.ALERT_RECURRED if episode.recurrence_of is not None else facts.ALERT_OPENED

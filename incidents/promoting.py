@@ -31,7 +31,8 @@ def open_for(uow: UnitOfWork, actor: Actor, alert_id: UUID, *, title: str | None
     )  # fmt: skip
     incident = open_by_hand(uow, actor, draft)
     incident.severity_reason = None  # it is the alert's word, so a worse alert may raise it
-    incident.source, incident.trust, incident.late = alert.source, alert.trust, alert.late
+    incident.source, incident.trust = alert.source, alert.trust
+    incident.late, incident.learning = alert.late, alert.learning
     milestones.project(uow, incident.id, "alerted", alert.first_seen, "alert", alert.source)
     _put(uow, actor, alert, incident, f"put here by {actor.name}, who opened {incident.key} for it")
     return incident

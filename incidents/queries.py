@@ -242,6 +242,6 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
 
 _COPIED = (
     "key", "title", "description", "kind", "severity", "priority", "stage", "status", "confirmation", "category",
-    "waiting_on", "tlp", "pap", "source", "trust", "late", "exercise", "alert_count", "opened_at", "closed_at",
-    "disposition",
+    "waiting_on", "tlp", "pap", "source", "trust", "late", "learning", "exercise", "alert_count", "opened_at",
+    "closed_at", "disposition",
 )  # fmt: skip

@@ -61,7 +61,7 @@ def wake(
 def page_unattended(uow: UnitOfWork) -> int:
     """Page for open incidents of high or critical severity that nobody has taken, been paged for or looked at.
 
-    Late ones and exercises wake nobody. Returns how many were paged for.
+    Late ones and exercises wake nobody, those of a source in its first day only when they are critical. Returns how many were paged for.
     """
     query = (
         select(Incident)
@@ -72,6 +72,7 @@ def page_unattended(uow: UnitOfWork) -> int:
             Incident.owner_id.is_(None),
             Incident.late.is_(False),
             Incident.exercise.is_(False),
+            Incident.learning.is_(False) | (Incident.severity == Severity.critical.value),
             Incident.created_at < uow.now - PATIENCE,
         )
         .order_by(Incident.created_at)

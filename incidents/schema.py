@@ -42,7 +42,8 @@ ALERT = Schema(
             "rule_id": "str?", "rule_name": "str?", "category": one_of(*CATEGORIES), "techniques": "list[str]",
             "tags": "list[str]", "labels": "map[str]", "url": "str?", "correlation": "str?", "is_test": "bool",
             "source": "str", "connector": "str", "trust": one_of(*TRUSTS), "occurred_at": "timestamp?",
-            "first_seen": "timestamp", "last_seen": "timestamp", "count": "int", "late": "bool", **_OBSERVED,
+            "first_seen": "timestamp", "last_seen": "timestamp", "count": "int", "late": "bool", "learning": "bool",
+            **_OBSERVED,
         }
     }
 )  # fmt: skip
@@ -56,8 +57,8 @@ INCIDENT = Schema(
             "status": "str?", "confirmation": one_of(*Confirmation), "category": one_of(*CATEGORIES),
             "waiting_on": one_of(*WaitingOn), "tlp": one_of(*Tlp), "pap": one_of(*Pap), "owner": "str?",
             "restricted": "bool", "constituency": "str?", "team": "str?", "techniques": "list[str]",
-            "tags": "list[str]", "source": "str?", "trust": one_of(*TRUSTS), "late": "bool", "exercise": "bool",
-            "alert_count": "int", "recurrence": "bool", "opened_at": "timestamp", "closed_at": "timestamp?",
+            "tags": "list[str]", "source": "str?", "trust": one_of(*TRUSTS), "late": "bool", "learning": "bool",
+            "exercise": "bool", "alert_count": "int", "recurrence": "bool", "opened_at": "timestamp", "closed_at": "timestamp?",
             "disposition": "str?", **_OBSERVED,
         }
     }
@@ -103,6 +104,7 @@ def alert_facts(row: Mapping[str, Any], entities: Sequence[tuple[str, str, str]]
 _COPIED = (
     "title", "description", "status", "external_id", "fingerprint", "rule_id", "rule_name", "category", "url",
     "correlation", "is_test", "source", "connector", "trust", "occurred_at", "first_seen", "last_seen", "count", "late",
+    "learning",
 )  # fmt: skip
 
 

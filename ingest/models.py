@@ -42,6 +42,10 @@ class Source(Identified, Dated, Versioned, Base):
     disabled_at: Mapped[datetime | None] = mapped_column(Instant)
     last_seen_at: Mapped[datetime | None] = mapped_column(Instant)  # set by processing, not by the door
 
+    def learning(self, now: datetime) -> bool:
+        """Whether it is so new that only its critical alerts wake anybody."""
+        return self.learning_until is not None and self.learning_until > now
+
     @property
     def quiet_after(self) -> timedelta:
         """How long without a repeat until an alert that nobody resolves has ended."""

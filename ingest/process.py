@@ -177,7 +177,7 @@ def _take_in_source(uow: UnitOfWork, group: Sequence[Understood]) -> None:
     if all(one.state != QUARANTINED for one in group) and any(one.delivery.replays for one in group):
         items += _mended(uow, group)
     if items:
-        _count(uow, source, group, opening.accept(uow, actor, facts_of(source), items))
+        _count(uow, source, group, opening.accept(uow, actor, facts_of(source, uow.now), items))
     for one in group:
         if one.subscription is not None:
             sns.keep(uow, source, one.delivery.id, one.subscription)
@@ -242,7 +242,7 @@ def _record_quarantined(uow: UnitOfWork, actor: Actor, delivery: Any, source: So
     record(uow, actor, Fact(facts.DELIVERY_QUARANTINED, refs, body, {"reason": reason[:2000]}))
 
 
-def facts_of(source: Source) -> opening.SourceFacts:
+def facts_of(source: Source, now: datetime) -> opening.SourceFacts:
     """What the record needs to know of a source."""
     return opening.SourceFacts(
         id=source.id,
@@ -253,6 +253,7 @@ def facts_of(source: Source) -> opening.SourceFacts:
         constituency_id=source.constituency_id,
         team_id=source.team_id,
         restricted_to=tuple(source.restricted_to) if source.restricted_to else None,
+        learning=source.learning(now),
     )
 
 
@@ -303,7 +304,7 @@ def _parked(uow: UnitOfWork, delivery_id: UUID, error: str) -> None:
             opening.accept(
                 uow,
                 actor,
-                facts_of(source),
+                facts_of(source, uow.now),
                 [(unreadable_alert(source, reason, delivery.id), delivery.id, uow.now)],
             )
     except (TocsinError, SQLAlchemyError):

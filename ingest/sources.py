@@ -25,6 +25,7 @@ from ingest.models import Source, SourceSecret
 from ingest.permissions import MANAGE_SOURCES
 from ingest.verify import SEALED_PROOFS, ProofKind, Trust, digest, trust_of
 
+FIRST_DAY = timedelta(hours=24)  # how long a source that is added on the pages learns
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 
 
@@ -47,7 +48,8 @@ def create(
     """Add a source; returns it with its secret, which is shown this once and kept only as a digest (HMAC: sealed).
 
     `proof` defaults to the connector's best, `trust` to what the proof is worth (it can be lowered, not raised),
-    `quiet_after` to the connector's. `secret` may be given where the product dictates it.
+    `quiet_after` to the connector's. For the time of `learning` its alerts wake somebody only when they are critical,
+    and nothing disruptive is done by itself. `secret` may be given where the product dictates it.
     Raises Invalid, Conflict (the name is taken), Forbidden.
     """
     permissions.require(actor, MANAGE_SOURCES.name)
@@ -81,7 +83,10 @@ def create(
     uow.add(source)
     uow.flush()
     shown = _add_secret(uow, source, secret)
-    body = {"name": name, "connector": connector, "proof": source.proof, "trust": source.trust}
+    body = {
+        "name": name, "connector": connector, "proof": source.proof, "trust": source.trust,
+        "learning_until": source.learning_until.isoformat() if source.learning_until else None,
+    }  # fmt: skip
     record(uow, actor, Fact(facts.SOURCE_CREATED, (_ref(source),), body))
     uow.after_commit(known.forget)
     return source, shown
@@ -140,6 +145,17 @@ def change(uow: UnitOfWork, actor: Actor, source_id: UUID, **changes: Any) -> So
     record(uow, actor, Fact(facts.SOURCE_CHANGED, (_ref(source),), {"name": source.name, "changed": told}))
     uow.after_commit(known.forget)
     return source
+
+
+def end_learning(uow: UnitOfWork, actor: Actor, source_id: UUID) -> None:
+    """Let this source page like any other from now on; nothing to do when its learning is over."""
+    permissions.require(actor, MANAGE_SOURCES.name)
+    source = get(uow, source_id)
+    if source.learning_until is None or source.learning_until <= uow.now:
+        return
+    was, source.learning_until = source.learning_until, uow.now
+    body = {"name": source.name, "would_have_ended": was.isoformat()}
+    record(uow, actor, Fact(facts.SOURCE_LEARNED, (_ref(source),), body))
 
 
 def disable(uow: UnitOfWork, actor: Actor, source_id: UUID) -> None:

@@ -38,11 +38,14 @@ def ask(
 
 
 def nobody_answered(view: View) -> Outcome:
-    """What follows when a question's time is over: deny, page once and wait again, or fail."""
+    """What follows when a question's time is over: deny, page once and wait again, or fail.
+
+    What wakes nobody by itself is not escalated either, unless somebody has taken the incident.
+    """
     asking = view.detail.get("asking", {})
     span = say_duration(float(asking.get("expires") or DEFAULT_EXPIRY))
     what = asking.get("on_expire", "deny")
-    if what == "escalate" and not view.detail.get("escalated"):
+    if what == "escalate" and not view.detail.get("escalated") and may_wake(view):
         return Perform(
             "page",
             {
@@ -93,6 +96,8 @@ def must_ask(view: View, effect: str) -> str | None:
         return None
     if view.late:
         return "the alerts behind this incident are old, so nothing disruptive is done by itself"
+    if view.learning:
+        return "the source of these alerts is still being learned, so nothing disruptive is done by itself"
     if view.mode == "ask":
         return "the playbook is in ask mode"
     if view.trust == "low":
@@ -100,6 +105,11 @@ def must_ask(view: View, effect: str) -> str | None:
     if effect == "destructive":
         return "what destroys is never done without a person"
     return None
+
+
+def may_wake(view: View) -> bool:
+    """Whether a question or a task may wake somebody: what is hushed may, once a person has agreed or has taken it."""
+    return view.hushed is None or view.led or bool(view.approved_by)
 
 
 def left_out(event: Event) -> str:

@@ -156,6 +156,18 @@ class View(Protocol):
         """Whether the incident comes from old alerts, which neither wake anybody nor act by themselves."""
 
     @property
+    def learning(self) -> bool:
+        """Whether all its alerts came in their source's first days, when it does not act by itself."""
+
+    @property
+    def hushed(self) -> str | None:
+        """Why the incident wakes nobody by itself, as the first half of a sentence; None when it may."""
+
+    @property
+    def led(self) -> bool:
+        """Whether somebody has taken the incident."""
+
+    @property
     def trust(self) -> str:
         """How well the source of the alerts proves itself: low, normal, high."""
 

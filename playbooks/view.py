@@ -68,6 +68,22 @@ class StepView:
         return bool(self.facts.get("late"))
 
     @property
+    def learning(self) -> bool:
+        return bool(self.facts.get("learning"))
+
+    @property
+    def hushed(self) -> str | None:
+        if self.late:
+            return "the alerts behind this incident are old"
+        if self.learning and self.facts.get("severity") != "critical":
+            return "the source of these alerts is still being learned"
+        return None
+
+    @property
+    def led(self) -> bool:
+        return self.facts.get("owner") is not None
+
+    @property
     def trust(self) -> str:
         return str(self.facts.get("trust") or "normal")
 

@@ -37,6 +37,10 @@ def command() -> None:
     help="An alert without a repeat for so long has ended.",
 )  # fmt: skip
 @click.option(
+    "--learning", type=click.IntRange(min=1, max=720), default=None, metavar="HOURS",
+    help="For so long only its critical incidents page, and nothing disruptive is done by itself.",
+)  # fmt: skip
+@click.option(
     "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
     help="A YAML or JSON file with the connector's configuration; for generic_json, the mapping.",
 )  # fmt: skip
@@ -46,7 +50,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help='Print {"id", "url", "token", …} as JSON.')
 def add(
     name: str, connector: str | None, proof: str | None, trust: str | None, quiet_after: int | None,
-    mapping: Path | None, secret: str | None, as_json: bool,
+    learning: int | None, mapping: Path | None, secret: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Add a source and show its address and secret once.
 
@@ -58,6 +62,7 @@ def add(
         source, token = sources.create(
             uow, SYSTEM, name=name, connector=connector or name.replace("-", "_"), proof=proof, config=config, trust=trust,
             quiet_after=timedelta(seconds=quiet_after) if quiet_after else None, secret=secret,
+            learning=timedelta(hours=learning) if learning else None,
         )  # fmt: skip
     _show(source, token, as_json)
 
@@ -127,6 +132,7 @@ def _told(source: Source) -> dict[str, Any]:
         "id": str(source.id), "name": source.name, "connector": source.connector, "proof": source.proof,
         "trust": source.trust, "url": sources.url_of(source),
         "last_seen_at": source.last_seen_at.isoformat() if source.last_seen_at else None,
+        "learning_until": source.learning_until.isoformat() if source.learning_until else None,
         "disabled": source.disabled_at is not None,
     }  # fmt: skip
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.expressions import render
-from playbooks.asking import agreed, ask, ask_again, left_out, must_ask, nobody_answered, refusal
+from playbooks.asking import agreed, ask, ask_again, left_out, may_wake, must_ask, nobody_answered, refusal
 from playbooks.contract import (
     Blocked,
     Body,
@@ -108,7 +108,7 @@ def _unbound(view: View, inputs: Any) -> Outcome:
             "checklist": [_one_line(one) for one in inputs] if isinstance(inputs, list) else [],
             "form": None,
             "due": 1800.0 if urgent else None,
-            "urgent": urgent,
+            "urgent": urgent and may_wake(view),
         },
         detail={"stage": "manual", "inputs": inputs},
     )

@@ -29,12 +29,12 @@ def _page(view: View) -> Perform:
 
 
 def begin(view: View) -> Outcome:
-    """Page; an incident of old alerts wakes nobody without a person's word."""
+    """Page; an incident of old alerts, or of a source in its first day, wakes nobody without a person's word."""
     spec = view.step.spec
     if view.mode == "watch":
         return Skipped("watch mode: recorded only", would={"page": view.render(spec["message"])})
-    if view.late and not view.approved_by:
-        why = "the alerts behind this incident are old, so nobody is woken by itself"
+    if view.hushed and not view.approved_by:
+        why = f"{view.hushed}, so nobody is woken by itself"
         policy = view.render(spec["policy"])
         what = [{"action": "page", "effect": "write", "inputs": {"policy": policy}}]
         return ask(view, f"Page {policy}: {view.render(spec['message'])}", {"what": what, "why": why})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from playbooks.asking import left_out, wrong_people
+from playbooks.asking import left_out, may_wake, wrong_people
 from playbooks.contract import (
     Blocked,
     Body,
@@ -94,7 +94,10 @@ def begin(view: View) -> Outcome:
     if view.mode == "watch":
         return Skipped("watch mode: recorded only", would={"task": view.render(spec["title"])})
     draft = {key: view.render(spec[key]) for key in ("title", "instructions", "assign", "checklist")}
-    return Perform("task", {**draft, "due": spec["due"], "form": spec["form"], "urgent": spec["urgent"]})
+    return Perform(
+        "task",
+        {**draft, "due": spec["due"], "form": spec["form"], "urgent": spec["urgent"] and may_wake(view)},
+    )
 
 
 def on_event(view: View, event: Event) -> Outcome:

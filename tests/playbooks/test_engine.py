@@ -332,6 +332,44 @@ def test_a_late_incident_neither_acts_nor_pages_without_a_person() -> None:
     assert len(run.asked) == 1
 
 
+def test_a_source_in_its_first_day_pages_for_what_is_critical_and_acts_with_a_person_only() -> None:
+    plan = plan_of("""
+      - {id: wake, page: {policy: critical, message: "{{ incident.key }}"}}
+      - {id: block, action: network.block_ip, with: {ip: "{{ incident.ip }}"}}
+    """)
+    run = start(plan, mode="act", incident=facts(learning=True))
+    assert (run.asked, states(run)) == ([], {"wake": "waiting"})
+    (wait,) = run.state.waits
+    assert (
+        wait.draft.detail["why"]
+        == "the source of these alerts is still being learned, so nobody is woken by itself"
+    )
+    run = start(plan, mode="act", incident=facts(learning=True, severity="critical"))
+    assert [asked.perform.port for asked in run.asked] == ["page"]
+    assert states(run)["block"] == "waiting", "what disrupts is asked for all the same"
+
+
+@pytest.mark.parametrize(
+    ("incident", "wakes"), [({}, True), ({"learning": True}, False), ({"late": True}, False),
+                            ({"learning": True, "severity": "critical"}, True),
+                            ({"learning": True, "owner": "ana@example.org"}, True)],
+)  # fmt: skip
+def test_what_is_hushed_neither_escalates_a_question_nor_rings_for_a_task(
+    incident: dict[str, object], wakes: bool
+) -> None:
+    plan = plan_of("""
+      - {id: agree, approve: {ask: Sure?, expires: 1h, on_expire: escalate, escalate_to: critical, steps: []}}
+      - {id: task, task: {title: Look, urgent: true}}
+    """)
+    run = start(plan, mode="act", incident=facts(**incident))
+    run.deliver("agree", Event("due"))
+    if wakes:
+        assert run.asked[0].perform.port == "page"
+        run.deliver("agree", answered(True))
+    (task,) = [asked.perform for asked in run.asked if asked.perform.port == "task"]
+    assert task.arguments["urgent"] is wakes
+
+
 def test_watch_mode_records_what_it_would_do() -> None:
     run = start(
         plan_of("""

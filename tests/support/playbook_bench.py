@@ -70,7 +70,7 @@ def facts(**changes: Any) -> dict[str, Any]:
     blank: dict[str, Any] = dict.fromkeys(INCIDENT.roots["incident"].fields)
     given: dict[str, Any] = {
         "id": "0192", "key": "INC-2026-000042", "title": "Brute force", "severity": "high", "category": "login",
-        "severity_rank": Severity.high.rank, "tags": [], "techniques": [], "late": False, "alert_count": 3,
+        "severity_rank": Severity.high.rank, "tags": [], "techniques": [], "late": False, "learning": False, "alert_count": 3,
         "restricted": False, "exercise": False, "recurrence": False, "opened_at": AT, "trust": "normal", "owner": None,
         **observed(entities),
     }  # fmt: skip

@@ -43,6 +43,7 @@ class AlertOut(Shape):
     url: str | None
     is_test: bool
     late: bool
+    learning: bool
     count: int
     occurred_at: datetime | None
     first_seen: datetime

@@ -54,6 +54,7 @@ class IncidentOut(Shape):
     tags: list[str]
     techniques: list[str]
     late: bool
+    learning: bool
     exercise: bool
     source: str | None
     trust: str

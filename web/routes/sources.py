@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from connectors import registry
 from connectors.contract import Connector
 from core.actors import Actor
+from core.clock import now
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError, Unavailable
 from ingest import sources, subscriptions
@@ -31,6 +32,7 @@ class SourcesPage(Page, template="sources.html", rail="settings"):
     titles: dict[str, str]
     quarantined: dict[str, int]
     products: list[Connector]
+    learning: set[str]
     may_manage: bool
 
 
@@ -50,6 +52,7 @@ class SourcePage(Page, template="source.html", rail="settings"):
 
     source: Source
     product: Connector
+    learning: bool
     url: str
     secret: str | None
     setup: str
@@ -88,6 +91,7 @@ def everything(request: Request, actor: Actor = allowed("source.read")) -> Respo
         titles={product.name: product.title for product in products},
         quarantined=waiting,
         products=products,
+        learning={row.name for row in rows if row.learning(now())},
         may_manage=actor.may("source.manage"),
     )
     return show(request, page)
@@ -111,7 +115,7 @@ def _form(request: Request, product: Connector, entered: dict[str, str], problem
 def create(request: Request, form: Form, connector: str, actor: Actor = allowed("source.manage")) -> Response:
     """Add the source and show its address and secret, this once."""
     product = registry.get(connector)
-    entered = {name: form.get(name) for name in ("name", "proof", "trust", "config")}
+    entered = {name: form.get(name) for name in ("name", "proof", "trust", "config", "learn")}
     try:
         config = _config(entered["config"])
         with unit_of_work() as uow:
@@ -123,6 +127,7 @@ def create(request: Request, form: Form, connector: str, actor: Actor = allowed(
                 proof=entered["proof"] or None,
                 trust=entered["trust"] or None,
                 config=config,
+                learning=sources.FIRST_DAY if entered["learn"] else None,
             )
     except TocsinError as error:
         return _form(
@@ -186,6 +191,16 @@ def confirm(
     return then(f"/settings/sources/{name}", _("%(topic)s may send from now on.") % {"topic": topic})
 
 
+@router.post("/settings/sources/{name}/learned")
+def learned(name: str, actor: Actor = allowed("source.manage")) -> Response:
+    """Let it page like any other source from now on."""
+    with unit_of_work() as uow:
+        sources.end_learning(uow, actor, sources.get(uow, name).id)
+    return then(
+        f"/settings/sources/{name}", _("%(name)s pages like any other source from now on.") % {"name": name}
+    )
+
+
 @router.post("/settings/sources/{name}/disable")
 def disable(name: str, actor: Actor = allowed("source.manage")) -> Response:
     """Refuse what this source sends."""
@@ -241,6 +256,7 @@ def _one(
     page = SourcePage(
         source=source,
         product=product,
+        learning=source.learning(now()),
         url=url,
         secret=secret,
         setup=to_page(setup) if setup else "",
