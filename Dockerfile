@@ -18,7 +18,8 @@ USER tocsin
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# It listens to other machines, so `docker run` must say TOCSIN_TLS=generate (or the like), as its refusal explains.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['TOCSIN_PORT'] + '/readyz', timeout=2)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as u; e = os.environ; tls = e.get('TOCSIN_TLS') or e.get('TOCSIN_TLS_CERTIFICATE'); u.urlopen(('https' if tls else 'http') + '://127.0.0.1:' + e['TOCSIN_PORT'] + '/readyz', timeout=2, context=ssl._create_unverified_context() if tls else None)"]
 ENTRYPOINT ["tocsin"]
 CMD ["serve"]

@@ -288,7 +288,8 @@ def _open_incidents(category: str) -> list[UUID]:
 
 def _answers(given: Settings) -> bool:
     try:
-        return http.send(http.Request(url=f"{given.base_url}/readyz"), egress=posting.OURSELVES).status == 200
+        asked = http.Request(url=f"{given.base_url}/readyz", tls=posting.ourselves())
+        return http.send(asked, egress=posting.OURSELVES).status == 200
     except TocsinError:
         return False
 

@@ -23,6 +23,14 @@ FILES = 8192
 class Server(uvicorn.Server):
     """uvicorn's server, which would close kept-alive connections under requests that are on their way."""
 
+    ready: Callable[[], None] | None = None
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets=sockets)
+        if self.started and self.ready is not None:
+            self.ready()
+
     async def shutdown(self, sockets: Any = None) -> None:
         """Answer what comes while saying good-bye, stop listening, answer what came last, and end."""
         live.end()  # open event streams would be waited for
@@ -55,11 +63,16 @@ async def full_house(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def server(config: uvicorn.Config) -> Server:
-    """A server that leaves politely, and whose refusals say when to come back (uvicorn's own do not)."""
+def server(config: uvicorn.Config, ready: Callable[[], None] | None = None) -> Server:
+    """A server that leaves politely, and whose refusals say when to come back (uvicorn's own do not).
+
+    `ready` is called once it listens.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < enough:
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
     setattr(httptools_impl, "service_unavailable", full_house)  # noqa: B010 - uvicorn has no setting for it
-    return Server(config)
+    made = Server(config)
+    made.ready = ready
+    return made

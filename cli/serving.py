@@ -3,7 +3,6 @@
 import gc
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from core.db import reading, unit_of_work
 from core.errors import Conflict
 from core.settings import Settings, settings
 from incidents import rules, upkeep
-from ingest import inbox
 from playbooks import publishing
 from playbooks.models import Playbook
 
@@ -139,7 +137,9 @@ def first_start(given: Settings) -> None:
                 admin = users.create(
                     uow, SYSTEM, email="admin@localhost", name="Administrator", roles=["administrator"]
                 )
-                first_steps.on_call(uow, [admin])  # so that what is urgent reaches somebody from the first minute
+                first_steps.on_call(
+                    uow, [admin]
+                )  # so that what is urgent reaches somebody from the first minute
         except Conflict:  # another process that starts at the same moment was quicker, and prints the link
             return
     click.echo(
@@ -153,27 +153,3 @@ def application() -> "ASGIApp":
     from web.app import create_app
 
     return create_app()
-
-
-def serve_web(given: Settings, app: "ASGIApp") -> None:
-    """Serve the application until SIGTERM or SIGINT; open requests get 2 s to end."""
-    import uvicorn
-
-    from cli import leaving
-
-    # Threads that work beside the door must not hold it up: it waits for its turn half a millisecond, not five.
-    sys.setswitchinterval(0.0005)
-    config = uvicorn.Config(
-        app, host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=2, limit_concurrency=2000, backlog=2048, proxy_headers=False,
-        timeout_keep_alive=75,  # longer than proxies keep their side: theirs must be the first to end
-    )  # fmt: skip
-    # uvicorn raises the signal that stopped it once more; whoever called us still has workers to stop in order.
-    for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: None)
-    settle()
-    try:
-        leaving.server(config).run()
-    finally:
-        inbox.stop()  # what was answered with 202 is stored; this ends the thread that stored it
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C ends it at once

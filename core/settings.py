@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
+from core import reach
 from core.errors import Invalid
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,11 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     base_url: str = "http://127.0.0.1:8000"
+    tls_certificate: Path | None = None  # PEM; None: Tocsin speaks plain HTTP
+    tls_key: Path | None = None  # None: it stands in the certificate's file
+    tls_generated: bool = False  # the certificate is our own, in the data directory
+    trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-For and -Proto are believed
+    allow_plain_http: bool = False
     smtp_url: str | None = field(default=None, repr=False)
     smtp_from: str = "tocsin@localhost"
     playbooks: Path = Path("playbooks.yaml")
@@ -67,7 +73,7 @@ class Settings:
             database_url = _with_password(database_url, password)
         if urlsplit(database_url).scheme.partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
             raise Invalid("TOCSIN_DATABASE_URL must begin with sqlite:/// or postgresql://")
-        shown_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - only compared
+        certificate, tls_key, generated_tls = reach.certificate(env, data_dir)
         return cls(
             data_dir=data_dir,
             database_url=database_url,
@@ -76,7 +82,12 @@ class Settings:
             redis_url=env.get("TOCSIN_REDIS_URL") or None,
             host=host,
             port=port,
-            base_url=env.get("TOCSIN_BASE_URL", f"http://{shown_host}:{port}").rstrip("/"),
+            base_url=reach.base_url(env, host, port, tls=certificate is not None),
+            tls_certificate=certificate,
+            tls_key=tls_key,
+            tls_generated=generated_tls,
+            trusted_proxies=reach.proxies(env),
+            allow_plain_http=env.get("TOCSIN_ALLOW_PLAIN_HTTP", "") == "1",
             smtp_url=env.get("TOCSIN_SMTP_URL") or None,
             smtp_from=env.get("TOCSIN_SMTP_FROM", "tocsin@localhost"),
             playbooks=Path(env.get("TOCSIN_PLAYBOOKS", "playbooks.yaml")),

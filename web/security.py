@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,14 @@ HEADERS = {
 def secure() -> bool:
     """Whether readers reach us by https, so that the cookie may be kept from plain http."""
     return urlsplit(settings().base_url).scheme == "https"
+
+
+def peer(request: Request) -> str | None:
+    """The address the request comes from; behind a proxy of TOCSIN_TRUSTED_PROXIES, the one that it was sent from."""
+    try:
+        return str(ipaddress.ip_address(request.client.host)) if request.client else None
+    except ValueError:  # a proxy that passes on whatever it is told
+        return None
 
 
 def give_cookie(response: Response, token: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli import demonstration, serving
+from cli import demonstration, listening, serving
 from core import logs
 from core.errors import Invalid
 from core.settings import Settings, configure
@@ -29,7 +29,15 @@ def command(fresh: bool) -> None:
     env = {
         name: value
         for name, value in os.environ.items()
-        if name in ("TOCSIN_HOST", "TOCSIN_PORT", "TOCSIN_BASE_URL")
+        if name
+        in (
+            "TOCSIN_HOST",
+            "TOCSIN_PORT",
+            "TOCSIN_BASE_URL",
+            "TOCSIN_ALLOW_PLAIN_HTTP",
+            "TOCSIN_TRUSTED_PROXIES",
+        )
+        or name.startswith("TOCSIN_TLS")
     }
     given = configure(Settings.load({**env, "TOCSIN_DATA_DIR": str(folder)}).with_(
         muzzled=True, egress_allow=("127.0.0.0/8", "::1/128"),
@@ -39,7 +47,7 @@ def command(fresh: bool) -> None:
         raise Invalid(
             f"There is no {given.playbooks} here: start the demo in Tocsin's folder, or set TOCSIN_PLAYBOOKS."
         )
-    serving.prepare()
+    listening.ready_to(serving.prepare())
     logs.configure("WARNING")
     serving.set_up(given)
     stage = demonstration.people()
@@ -48,5 +56,5 @@ def command(fresh: bool) -> None:
         threading.Thread(
             target=demonstration.play, args=(given, stage), kwargs={"fresh": fresh}, name="demo", daemon=True
         ).start()
-        serving.serve_web(given, app)
+        listening.serve(given, app, quiet=True)
     serving.leave()

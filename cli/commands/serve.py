@@ -2,7 +2,7 @@
 
 import click
 
-from cli import alone, keeping_watch, serving, waiting
+from cli import alone, keeping_watch, listening, serving, waiting
 from core.errors import Invalid
 
 
@@ -13,7 +13,10 @@ def command() -> None:
     \b
     TOCSIN_DATA_DIR       where everything is kept                     ./data
     TOCSIN_HOST, _PORT    where it listens                             127.0.0.1:8000
-    TOCSIN_BASE_URL       how people and tools reach it                http://127.0.0.1:8000
+    TOCSIN_BASE_URL       how people and tools reach it                that address
+    TOCSIN_TLS            generate: speak TLS, signed by itself        plain HTTP, on this machine only
+    TOCSIN_TLS_CERTIFICATE, _KEY  speak TLS with these PEM files       none
+    TOCSIN_TRUSTED_PROXIES  whose X-Forwarded-For is believed          nobody's
     TOCSIN_DATABASE_URL   sqlite:///… or postgresql://…                SQLite in the data directory
     TOCSIN_SMTP_URL       smtp[s]://user:password@host:port            no mail
     TOCSIN_SMTP_FROM      the sender of its mail                       tocsin@localhost
@@ -30,12 +33,12 @@ def command() -> None:
         raise Invalid(
             "TOCSIN_REDIS_URL is set: start `tocsin web`, `tocsin worker` and `tocsin beat` instead."
         )
+    listening.ready_to(given)
     waiting.for_database()
     serving.set_up(given)
     serving.first_start(given)
     alone.take_over(given)
     app = serving.application()
     with serving.observed("serve"), keeping_watch.watched(given), serving.working():
-        click.echo(f"Tocsin is ready on {given.base_url}")
-        serving.serve_web(given, app)
+        listening.serve(given, app)
     serving.leave()

@@ -2,7 +2,7 @@
 
 import click
 
-from cli import migrate, serving, waiting
+from cli import listening, migrate, serving, waiting
 from core.errors import Invalid
 
 
@@ -17,10 +17,11 @@ def command() -> None:
         raise Invalid(
             "TOCSIN_REDIS_URL is not set: `tocsin web` needs workers; `tocsin serve` is all in one process."
         )
+    listening.ready_to(given)
     waiting.for_database()
     migrate.require_current()
     serving.first_start(given)
     app = serving.application()
     with serving.observed("web"), serving.linked(given, listen=True):
-        serving.serve_web(given, app)
+        listening.serve(given, app)
     serving.leave()

@@ -80,6 +80,14 @@ def test_secrets_are_files_and_named_volumes_hold_what_stays(compose: dict[str, 
     assert "/secrets/" in ignored
 
 
+def test_it_listens_in_the_clear_only_where_this_machine_alone_hears_it(compose: dict[str, Any]) -> None:
+    web = compose["services"]["web"]
+    assert web["environment"]["TOCSIN_ALLOW_PLAIN_HTTP"] == "1"
+    assert [port.partition(":")[0] for port in web["ports"]] == ["127.0.0.1"]
+    published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert list(published) == ["web"]
+
+
 def test_what_the_image_copies_is_what_tocsin_needs() -> None:
     kept = (ROOT / ".dockerignore").read_text(encoding="utf-8")
     packages = re.search(

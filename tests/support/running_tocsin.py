@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from free_ports import free_port
 from tables_ready import ROOT
 
 COMMAND = str(Path(sys.executable).with_name("tocsin"))
+_ANY_CERTIFICATE = ssl._create_unverified_context()  # only to ask whether it is there
 
 
 class Tocsin:
@@ -26,7 +28,8 @@ class Tocsin:
     def __init__(self, data: Path, **env: str) -> None:
         self.data = data
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.tls = any(name.startswith("TOCSIN_TLS") for name in env)
+        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
         self.env = {
             **kept,
@@ -82,8 +85,12 @@ class Tocsin:
         return json.loads(self.run(*arguments, "--json"))
 
     def client(self, **options: Any) -> httpx.Client:
-        """An HTTP client for this installation; closed with it at the latest."""
-        self._clients.append(httpx.Client(base_url=self.url, timeout=30, trust_env=False, **options))
+        """An HTTP client for this installation, which trusts its own certificate alone; closed with it at the latest."""
+        own = self.data / "tls" / "certificate.pem"
+        if own.exists():
+            options.setdefault("verify", ssl.create_default_context(cafile=str(own)))
+        given = {"base_url": self.url, "timeout": 30, "trust_env": False, **options}
+        self._clients.append(httpx.Client(**given))
         return self._clients[-1]
 
     def end(self) -> None:
@@ -119,7 +126,11 @@ class Tocsin:
             time.sleep(0.05)
 
     def _answers_ready(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=_ANY_CERTIFICATE)
+            if self.tls
+            else http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        )
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200

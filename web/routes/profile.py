@@ -143,7 +143,7 @@ def password(request: Request, form: Form, actor: Actor = allowed("contact.manag
         token = sessions.start(
             uow,
             user,
-            address=request.client.host if request.client else None,
+            address=security.peer(request),
             agent=request.headers.get("User-Agent"),
         )
     response = then(HOME, _("The new password is in force; your other sessions have ended."))

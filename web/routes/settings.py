@@ -6,10 +6,12 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import func, select
 
 from connectors.models import ConnectorInstance, ProtectedEntity
+from core import certificates
 from core.actors import Actor
 from core.auth.models import ApiToken, User
 from core.db import reading
-from core.settings import settings
+from core.errors import Invalid
+from core.settings import Settings, settings
 from incidents.alert_models import GroupingRule
 from ingest.models import Source
 from web.languages import gettext as _
@@ -68,6 +70,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
     ]  # fmt: skip
     facts = [
         (_("Address"), given.base_url),
+        (_("TLS"), _certificate(given)),
         (_("Database"), given.database_url.partition(":")[0]),
         (_("Shape"), _("one process") if given.embedded else _("web and workers, woken by Redis")),
         (_("Mail"), _("configured") if given.smtp_url else _("not configured: set TOCSIN_SMTP_URL")),
@@ -75,3 +78,17 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         (_("Playbooks"), str(given.playbooks.name)),
     ]  # fmt: skip
     return show(request, SettingsPage(places=places, facts=facts))
+
+
+def _certificate(given: Settings) -> str:
+    """Who ends TLS; for a certificate of our own what a reader's browser shows, too."""
+    if given.tls_certificate is None:
+        return _("ended by a proxy") if given.base_url.startswith("https:") else _("none")
+    try:
+        shown = certificates.read(given.tls_certificate)
+    except Invalid as error:
+        return error.message
+    told = {"until": f"{shown.ends:%Y-%m-%d}", "fingerprint": shown.fingerprint}
+    if shown.self_signed:
+        return _("signed by itself, until %(until)s, SHA-256 %(fingerprint)s") % told
+    return _("by Tocsin itself, until %(until)s, SHA-256 %(fingerprint)s") % told

@@ -57,11 +57,6 @@ def inside(address: str) -> str:
     return address if ours else "/"
 
 
-def peer(request: Request) -> str | None:
-    """The address the request comes from."""
-    return request.client.host if request.client else None
-
-
 @router.get("/login")
 def sign_in_page(request: Request) -> Response:
     """The form; somebody already signed in goes straight on."""
@@ -81,7 +76,7 @@ def sign_in(request: Request, form: Form) -> Response:
     password = form.form.get("password", "")
     try:
         token = sessions.sign_in(
-            email, password if isinstance(password, str) else "", address=peer(request),
+            email, password if isinstance(password, str) else "", address=security.peer(request),
             agent=request.headers.get("User-Agent"),
         )  # fmt: skip
     except TocsinError as error:
@@ -131,7 +126,7 @@ def start(request: Request, form: Form, token: str) -> Response:
                 users.readdress(uow, me, person.id, form.get("email", person.email))
             users.set_password(uow, SYSTEM if first else me, person.id, hashed)
             agent = request.headers.get("User-Agent")
-            opened = sessions.start(uow, person, address=peer(request), agent=agent)
+            opened = sessions.start(uow, person, address=security.peer(request), agent=agent)
     except (Invalid, Conflict) as error:
         problems = (error.problems if isinstance(error, Invalid) else []) or [Problem("", error.message)]
         return _start_page(request, user, problems, form)
