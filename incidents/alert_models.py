@@ -162,6 +162,21 @@ class GroupingRule(Identified, Dated, Versioned, Base):
     last_failure: Mapped[str | None] = mapped_column(Text)
 
 
+class Gust(Identified, Dated, Base):
+    """How many incidents the alerts of a source that arrived in one second asked for: what a storm is known by."""
+
+    __tablename__ = "gusts"
+    __table_args__ = (
+        Index("ix_gusts_source", "source_id", "critical", "at"),
+        Index("ix_gusts_created_at", "created_at"),
+    )
+
+    source_id: Mapped[UUID] = mapped_column(Uuid)
+    critical: Mapped[bool] = mapped_column()
+    at: Mapped[datetime] = mapped_column(Instant)
+    number: Mapped[int] = mapped_column()
+
+
 class Upkeep(work.Work, Identified, Base):
     """A chore that comes back by itself: ending quiet alerts, feeding the search box."""
 

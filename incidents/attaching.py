@@ -13,14 +13,14 @@ from core import bulk
 from core.db import UnitOfWork
 from core.ids import new_id
 from core.types import Severity
-from incidents import keys, repeats, storms
+from incidents import gathering, keys, repeats, storms
 from incidents.alert_rows import IncidentState, SourceFacts, as_judged
 from incidents.episodes import Episode
 from incidents.grouping import MAX_SPAN, Candidate, RuleSet, Verdict, chosen
 from incidents.models import Incident
 from incidents.schema import alert_facts
 from incidents.stages import NOISE, least_trust
-from incidents.storms import Storms
+from incidents.storms import Storms, Wish
 
 _incidents: Any = Incident.__table__
 _FIRST_WINS = "ON CONFLICT (group_key) WHERE closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL DO NOTHING"
@@ -103,7 +103,9 @@ def place(
     by_id = {case.id: case for case in cases}
     live = {case.group_key: case for case in cases if case.group_key is not None and case.group_key in wanted}
     fresh: dict[str, Case] = {}
-    weather = storms.watch(uow, source.name, _about_to_open(source, undecided, verdicts, live).values())
+    about = _about_to_open(source, undecided, verdicts, live)
+    weather = storms.watch(uow, source.id, source.name, _wishes(about))
+    _gather(uow, source, weather, about, live, by_id)
     for episode in undecided:
         _decide(uow, source, episode, verdicts[episode.id], states, by_id, live, fresh, weather)
     decided = {episode.id for episode in undecided}
@@ -164,7 +166,7 @@ def _decide(
     key = scoped(source, candidate.key)
     group = live.get(key) or fresh.get(key)
     critical = episode.severity == Severity.critical
-    if group is None and (critical in weather.stormy or _storm_key(source, episode) in live):
+    if group is None and (critical in weather.exceeded or _storm_key(source, episode) in live):
         key = _storm_key(source, episode)
         group = live.get(key) or fresh.get(key)
     episode.rule, episode.group_key = candidate.rule, key
@@ -198,9 +200,9 @@ def _about_to_open(
     undecided: Iterable[Episode],
     verdicts: Mapping[UUID, Verdict],
     live: Mapping[str, Case],
-) -> dict[str, bool]:
-    """The groups for which an incident would be opened, were there no storm, and whether it would be critical."""
-    about: dict[str, bool] = {}
+) -> dict[str, list[Episode]]:
+    """The groups for which an incident would be opened, were there no storm, and the episodes that ask for it."""
+    about: dict[str, list[Episode]] = {}
     for episode in undecided:
         candidate = chosen(verdicts[episode.id].candidates, lambda key: scoped(source, key) in live)
         if candidate is not None and candidate.action == "open":
@@ -210,8 +212,49 @@ def _about_to_open(
         else:
             continue
         if key not in live:
-            about[key] = about.get(key, False) or episode.severity == Severity.critical
+            about.setdefault(key, []).append(episode)
     return about
+
+
+def _wishes(about: Mapping[str, Sequence[Episode]]) -> list[Wish]:
+    return [
+        Wish(
+            min(episode.items[-1].received_at for episode in episodes),
+            any(episode.severity == Severity.critical for episode in episodes),
+        )
+        for episodes in about.values()
+    ]
+
+
+def _gather(
+    uow: UnitOfWork,
+    source: SourceFacts,
+    weather: Storms,
+    about: Mapping[str, Sequence[Episode]],
+    live: dict[str, Case],
+    by_id: dict[UUID, Case],
+) -> None:
+    """In a storm, find the incident in which each kind gathers, where there is one that may become it."""
+    wanted: dict[str, str] = {}
+    for episode in (one for episodes in about.values() for one in episodes):
+        critical, key = episode.severity == Severity.critical, _storm_key(source, episode)
+        if critical in weather.exceeded and key not in live:
+            wanted[key] = weather.why(critical)
+    if not wanted:
+        return
+    gathering.adopt(
+        uow,
+        source,
+        wanted,
+        lambda kind, critical: scoped(source, storms.key_of_kind(source.id.hex, kind, critical=critical)),
+    )
+    for found in _load(uow, wanted, set()):
+        case = by_id.setdefault(found.id, found)
+        if case is not found:  # it was loaded as the group it was before
+            live.pop(case.group_key or "", None)
+            case.group_key, case.group_limit = found.group_key, found.group_limit
+        assert case.group_key is not None
+        live[case.group_key] = case
 
 
 def _open(uow: UnitOfWork, source: SourceFacts, episode: Episode, candidate: Candidate, key: str) -> Case:

@@ -11,7 +11,7 @@ from core.db import UnitOfWork, is_postgres, reading, unit_of_work
 from core.ids import new_id
 from core.journal import Fact
 from core.types import Ref
-from incidents import facts, indexing, reaching
+from incidents import facts, indexing, reaching, storms
 from incidents.models import Alert, Upkeep
 from notify import stuck
 
@@ -24,6 +24,7 @@ EVERY = {
     "index alerts": timedelta(seconds=5),
     "page for the unattended": timedelta(seconds=15),
     "page for stuck work": timedelta(seconds=30),
+    "forget past storms": timedelta(minutes=5),
     "forget what is old": timedelta(hours=1),
 }
 
@@ -55,6 +56,7 @@ _CHORES = {
     "index alerts": indexing.index_alerts,
     "page for the unattended": reaching.page_unattended,
     "page for stuck work": stuck.page_for_parked,
+    "forget past storms": storms.forget,
 }
 
 

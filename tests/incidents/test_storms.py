@@ -1,6 +1,8 @@
 """A storm: what a flood of alerts of a few kinds on many hosts opens, and what passes it."""
 
+from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select
@@ -9,10 +11,10 @@ from connectors.contract import AlertDraft, Entity
 from core import journal
 from core.db import reading, unit_of_work
 from core.types import Ref, Severity
-from incident_bench import ANN, SOURCE, alert, draft, incident, take, verbs
-from incidents import closing, lifecycle, storms
+from incident_bench import ANN, SOURCE, SOURCE_ACTOR, alert, draft, incident, take, verbs
+from incidents import closing, lifecycle, rules, storms
 from incidents.models import Incident
-from incidents.opening import SourceFacts
+from incidents.opening import SourceFacts, accept
 
 pytestmark = pytest.mark.usefixtures("database", "clock")
 
@@ -34,9 +36,12 @@ def incidents_open() -> int:
         return session.scalar(select(func.count()).select_from(Incident)) or 0
 
 
+AT_ONCE, IN_ALL = (limit.most for limit in storms.ORDINARY)
+
+
 def test_a_few_hosts_are_no_storm() -> None:
-    done = take(*flood("r1", range(storms.MOST)))
-    assert len({one.incident_id for one in done}) == storms.MOST
+    done = take(*flood("r1", range(AT_ONCE)))
+    assert len({one.incident_id for one in done}) == AT_ONCE
 
 
 def test_a_storm_in_one_go_is_one_incident_a_kind_and_says_why() -> None:
@@ -46,7 +51,7 @@ def test_a_storm_in_one_go_is_one_incident_a_kind_and_says_why() -> None:
     assert case.alert_count == 100
     assert case.tags == ["storm"]
     said = (
-        "a storm: wazuh opened more than 10 incidents within 10 minutes, so alerts of this kind gather in one"
+        "a storm: wazuh asked for more than 5 incidents within 1 minute, so alerts of this kind gather in one"
     )
     assert case.group_why == f'opened by rule "High and above": severity high; {said}'
     assert alert(done[99].alert_id).why == f'attached by rule "High and above": severity high; {said}'
@@ -56,15 +61,89 @@ def test_a_storm_in_one_go_is_one_incident_a_kind_and_says_why() -> None:
     assert (told[0].data or {})["why"] == said
 
 
-def test_a_storm_that_comes_bit_by_bit_gathers_once_it_is_one(clock: Any) -> None:
-    for number in range(storms.MOST + 5):
+@pytest.mark.parametrize(
+    ("seconds", "most", "said"),
+    [(5, AT_ONCE, "more than 5 incidents within 1 minute"), (50, IN_ALL, "more than 10 incidents within 10 minutes")],
+)  # fmt: skip
+def test_a_storm_that_comes_bit_by_bit_gathers_in_the_first_of_its_kind(
+    clock: Any, seconds: int, most: int, said: str
+) -> None:
+    (first,) = take(of_kind("r1", "h0"))
+    for number in range(1, most + 3):
+        clock.advance(seconds=seconds)
         take(of_kind("r1", f"h{number}"))
-        clock.advance(seconds=5)
-    assert incidents_open() == storms.MOST + 1
-    (last,) = take(of_kind("r1", "h99"))
-    case = incident(last.incident_id)
-    assert case.alert_count == 6
+    assert incidents_open() == most
+    case = incident(first.incident_id)
+    assert (case.alert_count, case.tags) == (4, ["storm"])
+    assert case.group_why is not None
+    assert said in case.group_why
     assert verbs("incident", case.id).count("incident.storm_gathered") == 1
+
+
+@pytest.mark.parametrize("batch", [1, 7, 50, 1000])
+def test_a_storm_opens_no_more_however_slowly_it_is_worked_off(clock: Any, batch: int) -> None:
+    """What arrived within seconds is read over half an hour, in batches of any size: with needles among it."""
+    storm = [of_kind(f"r{number % 7}", f"h{number}") for number in range(140)]
+    needles = [of_kind(f"r{number}", f"c{number}", Severity.critical) for number in range(5)]
+    everything = [*storm[:70], *needles, *storm[70:]]
+    arrived = clock.now
+    for start in range(0, len(everything), batch):
+        take(*everything[start : start + batch], at=arrived + timedelta(milliseconds=start * 20))
+        clock.advance(seconds=batch * 12)
+    with reading() as session:
+        cases = session.scalars(select(Incident)).all()
+    assert sum(case.alert_count for case in cases) == len(everything)
+    worst = [case for case in cases if case.severity == "critical"]
+    assert len(worst) == len(needles)
+    assert all(case.alert_count == 1 for case in worst)
+    kinds = {case.title.split(" on ")[0] for case in cases if case.severity == "high"}
+    assert kinds == {f"Detection r{number}" for number in range(7)}, "the first of each kind has an incident"
+    assert len(cases) - len(worst) <= AT_ONCE + 7 - 1
+
+
+def test_what_somebody_works_on_does_not_become_the_storm_s(clock: Any) -> None:
+    (mine,) = take(of_kind("r1", "h0"))
+    with unit_of_work() as uow:
+        assert mine.incident_id is not None
+        lifecycle.assign(uow, ANN, mine.incident_id, UUID(ANN.id))
+    (second,) = take(of_kind("r1", "h1"))
+    take(*flood("r1", range(100, 150)))
+    assert incident(mine.incident_id).alert_count == 1
+    assert incident(second.incident_id).alert_count == 51
+    (again,) = take(of_kind("r9", "h0"))
+    assert again.incident_id == mine.incident_id, "what has an incident of its own stays there"
+
+
+def test_an_alert_of_an_adopted_host_that_is_critical_still_passes() -> None:
+    (first,) = take(of_kind("r1", "h0"))
+    take(*flood("r1", range(100, 150)))
+    assert incident(first.incident_id).alert_count == 51
+    (worse,) = take(of_kind("r2", "h0", Severity.critical))
+    assert worse.incident_id != first.incident_id
+    assert incident(worse.incident_id).severity == "critical"
+    assert incident(first.incident_id).severity == "high"
+
+
+def test_a_trickle_over_hours_is_no_storm(clock: Any) -> None:
+    """Read in one go after a standstill, alerts that arrived ten minutes apart are what they were."""
+    arrived = clock.now
+    clock.advance(hours=5)
+    with unit_of_work() as uow:
+        rules.seed(uow)
+        items = [(one, uuid4(), arrived + timedelta(minutes=10 * number)) for number, one in enumerate(flood("r1", range(24)))]  # fmt: skip
+        done = accept(uow, SOURCE_ACTOR, SOURCE, items)
+    assert len({one.incident_id for one in done}) == 24
+
+
+def test_gusts_are_forgotten_when_they_are_over(clock: Any) -> None:
+    take(*flood("r1", range(100)))
+    with unit_of_work() as uow:
+        assert storms.forget(uow) == 0
+    clock.advance(hours=2)
+    with unit_of_work() as uow:
+        assert storms.forget(uow) == 1
+    done = take(*flood("r1", range(200, 203)))
+    assert len({one.incident_id for one in done}) == 3
 
 
 def test_the_first_of_a_kind_passes_with_an_incident_of_its_own() -> None:

@@ -185,6 +185,19 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_grouping_rules')),
     sa.UniqueConstraint('name', name=op.f('uq_grouping_rules_name'))
     )
+    op.create_table('gusts',
+    sa.Column('source_id', sa.Uuid(), nullable=False),
+    sa.Column('critical', sa.Boolean(), nullable=False),
+    sa.Column('at', Instant(), nullable=False),
+    sa.Column('number', sa.Integer(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_gusts'))
+    )
+    with op.batch_alter_table('gusts', schema=None) as batch_op:
+        batch_op.create_index('ix_gusts_created_at', ['created_at'], unique=False)
+        batch_op.create_index('ix_gusts_source', ['source_id', 'critical', 'at'], unique=False)
+
     op.create_table('incident_counters',
     sa.Column('year', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('last', sa.Integer(), nullable=False),
