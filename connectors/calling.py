@@ -8,10 +8,19 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from connectors import blocklist, calls, execute, facts, instances, rails, registry
+from connectors import blocklist, calls, execute, facts, instances, limits, rails, registry
 from connectors.contract import Action, ActionFailed
 from connectors.execute import Answer, Product
-from connectors.models import CALLING, FAILED, HELD, INTENDED, SUCCEEDED, UNKNOWN, ActionCall
+from connectors.models import (
+    CALLING,
+    FAILED,
+    HELD,
+    INTENDED,
+    SUCCEEDED,
+    UNKNOWN,
+    ActionCall,
+    ConnectorInstance,
+)
 from core import callbacks, crashpoints, logs, metrics, telemetry, work
 from core.actors import Actor, ActorKind
 from core.backoff import Backoff
@@ -56,7 +65,7 @@ class Job:
 @dataclass(frozen=True)
 class Outcome:
     """What to write: done, wait (ask again whether it has ended), failed, again (call again), ask (whether it happened),
-    settling (it has not happened yet, and still may), or unknown.
+    settling (it has not happened yet, and still may), limited (the product is called too often), or unknown.
     """
 
     kind: str
@@ -114,9 +123,9 @@ def _prepare(claim: Claim) -> Job | None:
             return None
         began = row.state == CALLING and row.polling_until is None
         settled = row.error is not None or _settled(row, action, uow.now)
+        if (row.state == INTENDED and _hold(uow, row, claim)) or _wait_for_turn(uow, row, claim, instance):
+            return None
         if row.state == INTENDED:
-            if _hold(uow, row, claim):
-                return None
             row.state, row.called_at, row.request, row.tries = CALLING, uow.now, shown, row.tries + 1
             calls.tell(uow, actor_of(row), row, facts.ACTION_ATTEMPTED)
             uow.flush()
@@ -135,6 +144,23 @@ def _owned(uow: UnitOfWork, claim: Claim) -> ActionCall:
     if row is None or row.fence != claim.fence:
         raise LostLease("This call was taken over by another worker.")
     return row
+
+
+def _wait_for_turn(uow: UnitOfWork, row: ActionCall, claim: Claim, instance: ConnectorInstance) -> bool:
+    """Put the call off while its product takes no more calls; true when it was. It costs none of its tries."""
+    if not limits.known(instance):
+        return False
+    begun = row.state == CALLING
+    acts = begun or row.effect != "read"
+    wait = limits.ask(uow, instance.id, acts=acts, since=row.limited_since)
+    if wait is None:
+        return False
+    if wait.lost and not begun:
+        _fail(uow, row, claim, f"{wait.why} It would not have had its turn in time.")
+        return True
+    row.note, row.limited_since = wait.why, row.limited_since or uow.now
+    work.postpone(uow, KIND, claim, wait.until)
+    return True
 
 
 def _hold(uow: UnitOfWork, row: ActionCall, claim: Claim) -> bool:
@@ -176,6 +202,8 @@ def _do(job: Job) -> Outcome:
     except _Unanswered as error:
         return Outcome("ask", why=error.message)
     except ActionFailed as error:
+        if job.product.heard.limited and error.retryable and error.done is False:
+            return Outcome("limited", why=error.message)
         return judge(error, action, call.tries, call.most_tries)
     return Outcome("wait" if action.poll is not None else "done", answer)
 
@@ -220,6 +248,8 @@ def judge(error: ActionFailed, action: Action, tries: int, most_tries: int) -> O
 
 def _write(uow: UnitOfWork, job: Job, outcome: Outcome) -> None:
     row, claim = _owned(uow, job.claim), job.claim
+    if row.instance_id is not None:
+        limits.heard(uow, row.instance_id, job.product.heard)
     if outcome.answer is not None:
         row.output = callbacks.hidden(execute.bounded(outcome.answer.output))
         row.response = callbacks.hidden(outcome.answer.kept) or row.response
@@ -229,8 +259,10 @@ def _write(uow: UnitOfWork, job: Job, outcome: Outcome) -> None:
         row.state, row.finished_at, row.note, row.polling_until = SUCCEEDED, uow.now, None, None
         work.finish(uow, KIND, claim)
         calls.finished(uow, actor_of(row), row)
+    elif outcome.kind == "limited":
+        _rest(uow, row, claim, outcome.why)
     elif outcome.kind == "again":
-        row.state, row.note = INTENDED, outcome.why[:2000]
+        row.state, row.note, row.limited_since = INTENDED, outcome.why[:2000], None
         wait = timedelta(seconds=outcome.wait) if outcome.wait is not None else _AGAIN_AFTER.after(row.tries)
         work.later(uow, KIND, claim, uow.now + wait)
     elif outcome.kind == "settling":
@@ -244,6 +276,22 @@ def _write(uow: UnitOfWork, job: Job, outcome: Outcome) -> None:
     else:
         _unknown(uow, row, claim, outcome.why)
     crashpoints.reached("call.outcome")
+
+
+def _rest(uow: UnitOfWork, row: ActionCall, claim: Claim, why: str) -> None:
+    """The product says that it is called too often: the call waits for its turn again, and this was no try."""
+    row.state, row.tries, row.limited_since = INTENDED, row.tries - 1, row.limited_since or uow.now
+    uow.flush()
+    wait = (
+        limits.ask(uow, row.instance_id, acts=row.effect != "read", since=row.limited_since)
+        if row.instance_id
+        else None
+    )
+    if wait is None or wait.lost:
+        _fail(uow, row, claim, why)
+        return
+    row.note = f"{why} {wait.why}"[:2000]
+    work.postpone(uow, KIND, claim, wait.until)
 
 
 def _wait(uow: UnitOfWork, row: ActionCall, job: Job) -> None:
@@ -279,6 +327,7 @@ def _turn_to_next(uow: UnitOfWork, row: ActionCall, claim: Claim) -> bool:
         if target is not None:
             row.instance, row.instance_id = target.instance.name, target.instance.id
             row.action, row.alternatives, row.state, row.tries = target.action.full_name, left, INTENDED, 0
+            row.limited_since = None
             work.later(uow, KIND, claim, uow.now)
             uow.wake(KIND.name)
             return True

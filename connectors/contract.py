@@ -284,6 +284,14 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """At most so many requests in any time of this length."""
+
+    calls: int
+    per: timedelta
+
+
+@dataclass(frozen=True)
 class Challenge:
     """How a product asks, by a GET, whether the address is ours: it sends `header`, and wants it back as JSON `member`."""
 
@@ -312,6 +320,8 @@ class Connector:
     )  # how a source of this product can prove itself, best first
     delivery_id: str | None = None  # header or path holding the vendor's own id of a delivery
     challenge: Challenge | None = None
+    rates: tuple[Rate, ...] = ()  # how often it may be called, unless what is configured says otherwise
+    rate_reset: str | None = None  # the header of a 429 that holds when it is over, in seconds since 1970
     quiet_after: timedelta = timedelta(hours=24)
     setup: str = ""  # how to point the product here: Markdown, with {{ url }} and {{ token }}
     scopes: str = ""  # the least rights the credentials need

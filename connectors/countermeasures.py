@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors import applied, calling, calls, execute, facts, instances, registry
+from connectors import applied, calling, calls, execute, facts, instances, limits, registry
 from connectors.applied import active_for, seen_active
 from connectors.calls import CallContext
 from connectors.contract import Action, ActionFailed
@@ -54,10 +54,12 @@ def handle(claims: list[Claim]) -> None:
     """Do what is due about each: probe, end, ask for a review."""
     for claim in claims:
         row, asked = _look(claim)
-        if row is None:
+        if row is None or (asked is not None and _wait_for_turn(claim, asked[2].instance_id)):
             continue
         seen = _probe(row, asked) if asked is not None else None
         with unit_of_work() as uow:
+            if asked is not None and asked[2].instance_id is not None:
+                limits.heard(uow, asked[2].instance_id, asked[1].heard)
             _decide(uow, claim, seen)
 
 
@@ -78,6 +80,19 @@ def _look(claim: Claim) -> tuple[Countermeasure | None, Asked | None]:
         return row, (action, instances.product_of(instance), call)
     except Unsealable:
         return row, None
+
+
+def _wait_for_turn(claim: Claim, instance_id: UUID | None) -> bool:
+    """Put the probe off while the product takes no more calls; true when it was."""
+    if instance_id is None:
+        return False
+    with unit_of_work() as uow:
+        if not limits.known(instances.get(uow, instance_id)):
+            return False
+        wait = limits.ask(uow, instance_id, acts=True, since=uow.now)
+        if wait is not None:
+            work.postpone(uow, KIND, claim, wait.until)
+        return wait is not None
 
 
 def _probe(row: Countermeasure, asked: Asked) -> Seen:

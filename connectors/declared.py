@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from connectors import entities
+from connectors import entities, rates
 from connectors.bodies import LineParser
 from connectors.contract import (
     FIELD_TYPES,
@@ -24,6 +24,7 @@ from connectors.contract import (
     Pagination,
     Poll,
     Probe,
+    Rate,
     Request,
     Sample,
     Undo,
@@ -43,7 +44,7 @@ _PAPS = ("clear", "green", "amber", "red")
 _PROOFS = ("bearer", "url_token", "hmac", "github", "sns", "basic", "routing_key")
 _TOP = (
     "connector", "name", "kind", "docs", "settings", "secrets", "auth", "alerts", "health", "actions", "samples",
-    "proofs", "delivery_id", "challenge", "quiet_after", "setup", "scopes",
+    "proofs", "delivery_id", "challenge", "rate", "rate_reset", "quiet_after", "setup", "scopes",
 )  # fmt: skip
 _ACTION = (
     "title", "description", "verb", "effect", "idempotent", "input", "request", "ok", "absent", "pagination", "poll",
@@ -102,6 +103,8 @@ def build(
         else ("bearer", "url_token"),
         delivery_id=members["delivery_id"].text() if "delivery_id" in members else None,
         challenge=_challenge(members["challenge"]) if "challenge" in members else None,
+        rates=_rates(members["rate"]) if "rate" in members else (),
+        rate_reset=members["rate_reset"].text().lower() if "rate_reset" in members else None,
         quiet_after=_duration(members["quiet_after"]) if "quiet_after" in members else timedelta(hours=24),
         setup=members["setup"].text() if "setup" in members else "",
         scopes=members["scopes"].text() if "scopes" in members else "",
@@ -261,6 +264,22 @@ def _poll(at: At) -> Poll:
 def _challenge(at: At) -> Challenge:
     members = dict(at.members(("header", "member"), ("header", "member")))
     return Challenge(_text(members, "header"), _text(members, "member"))
+
+
+def _rates(at: At) -> tuple[Rate, ...]:
+    """One limit, or a list of limits that hold together."""
+    found = []
+    for entry in at.entries():
+        members = dict(entry.members(("calls", "per"), ("calls", "per")))
+        if len(members) < 2:
+            continue
+        rate = Rate(int(members["calls"].number(1)), _duration(members["per"]))
+        if problem := rates.problem_of(members["calls"].number(1), rate.per):
+            entry.complain(problem)
+        found.append(rate)
+    if len(found) > rates.MOST_RATES:
+        at.complain(f"at most {rates.MOST_RATES} limits hold together")
+    return tuple(found)
 
 
 def _probe(at: At) -> Probe:

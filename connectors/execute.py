@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+from connectors import rates
 from connectors.answers import body_of, bounded, evaluate, excerpt, holds, kept, output_of, pick
 from connectors.contract import Action, ActionContext, ActionFailed, Pagination, Probe
 from connectors.products import Product, cleaned, masked, origin, settings_of
@@ -144,7 +145,15 @@ def _inputs_of(
 
 
 def _send(request: http.Request, product: Product) -> http.Response:
-    return http.send(request, auth=_auth(product), egress=product.egress)
+    heard = product.heard
+    auth = _auth(product)
+    heard.requests += 1
+    response = http.send(request, auth=auth, egress=product.egress)
+    if response.status in _SURELY_NOT:
+        wait = rates.asked_wait(response.headers, product.connector.rate_reset)
+        if wait is not None or response.status == 429:
+            heard.limited, heard.wait = True, max(wait or 0.0, heard.wait or 0.0) or None
+    return response
 
 
 def _auth(product: Product) -> credentials.Auth | None:
@@ -203,17 +212,12 @@ def _check(
         return
     status = response.status
     said = f"{product.connector.title} answered {status}: {excerpt(response, product, 300)}"
-    wait = _retry_after(response)
+    wait = rates.asked_wait(response.headers, product.connector.rate_reset)
     if status in _SURELY_NOT:
         raise ActionFailed(said, done=False, retryable=True, retry_after=wait)
     if status >= 500 or status in _RETRYABLE:
         raise ActionFailed(said, done=None, retryable=True, retry_after=wait)
     raise ActionFailed(said, done=False)
-
-
-def _retry_after(response: http.Response) -> float | None:
-    text = response.headers.get("retry-after", "")
-    return min(float(text), 900.0) if text.isdecimal() else None
 
 
 def _more_pages(

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors import execute, facts, registry
+from connectors import execute, facts, limits, rates, registry
 from connectors.contract import Action, ActionFailed, Connector
 from connectors.execute import Product
 from connectors.models import ConnectorInstance, VerbBinding
@@ -45,8 +45,9 @@ def create(
     settings: Mapping[str, Any] | None = None,
     secrets: Mapping[str, str] | None = None,
     private: bool = False,
+    rate: str | None = None,
 ) -> ConnectorInstance:
-    """Configure a product. Raises Invalid with every problem, Conflict (the name is taken), NotFound, Forbidden."""
+    """Configure a product; `rate` as in rates.read(), None: what its file says. Raises Invalid with every problem, Conflict (the name is taken), NotFound, Forbidden."""
     permissions.require(actor, MANAGE_CONNECTORS.name)
     declared = registry.get(connector)
     if not _SLUG.fullmatch(name):
@@ -62,6 +63,7 @@ def create(
         settings=_checked(declared, settings or {}, secrets or {}, kept=()),
         sealed=_sealed(secrets or {}),
         private=private,
+        rate=_rate(rate),
         created_at=uow.now,
     )
     uow.add(row)
@@ -80,8 +82,9 @@ def change(
     secrets: Mapping[str, str] | None = None,
     enabled: bool | None = None,
     private: bool | None = None,
+    rate: str | None = None,
 ) -> ConnectorInstance:
-    """Change what is given; secrets that are not given stay. Raises Invalid, NotFound, Forbidden."""
+    """Change what is given (`rate` "": what its file says); secrets that are not given stay. Raises Invalid, NotFound, Forbidden."""
     permissions.require(actor, MANAGE_CONNECTORS.name)
     row = get(uow, instance)
     declared = registry.get(row.connector)
@@ -101,6 +104,10 @@ def change(
     if private is not None:
         row.private = private
         told["private"] = private
+    if rate is not None and _rate(rate) != row.rate:
+        row.rate = _rate(rate)
+        limits.begin_anew(uow, row)
+        told["rate"] = row.rate or "as declared"
     record(uow, actor, Fact(facts.CONNECTOR_CHANGED, (_ref(row),), told))
     return row
 
@@ -131,12 +138,14 @@ def check(instance: UUID | str) -> ConnectorInstance:
     """Ask the product whether its settings work, and keep the answer. Blocks; call it with no transaction open."""
     with reading() as session:
         row = get(session, instance)
+    product = product_of(row)
     try:
-        health, note = "ok", execute.health(product_of(row))
+        health, note = "ok", execute.health(product)
     except ActionFailed as error:
         health, note = "failing", error.message
     with unit_of_work() as uow:
         row = get(uow, instance)
+        limits.heard(uow, row.id, product.heard, counted=0)
         if row.health != health:
             body = {"name": row.name, "from": row.health, "to": health}
             record(uow, SYSTEM, Fact(facts.CONNECTOR_CHECKED, (_ref(row),), body, {"note": note[:1000]}))
@@ -245,6 +254,11 @@ def _checked(
         told = "; ".join(f"{problem.path} {problem.message}" for problem in problems)
         raise Invalid(f"{declared.title} cannot be configured like this: {told}.", problems)
     return clean
+
+
+def _rate(text: str | None) -> str | None:
+    """A limit in its usual spelling; None: the product's own. Raises Invalid."""
+    return rates.written(rates.read(text)) if text is not None and text.strip() else None
 
 
 def _sealed(secrets: Mapping[str, str]) -> str | None:

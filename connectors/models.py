@@ -38,6 +38,21 @@ class ConnectorInstance(Identified, Dated, Versioned, Base):
     health: Mapped[str] = mapped_column(String(16), default="unknown")  # unknown ok failing
     health_note: Mapped[str | None] = mapped_column(Text)
     health_at: Mapped[datetime | None] = mapped_column(Instant)
+    rate: Mapped[str | None] = mapped_column(String(120))  # "4/1m, 500/1d" or "none"; None: as its file says
+    paused_until: Mapped[datetime | None] = mapped_column(Instant)  # it answered that it is called too often
+    line_until: Mapped[datetime | None] = mapped_column(Instant)  # the turn of the last who waits for one
+    again_until: Mapped[datetime | None] = mapped_column(Instant)  # the same for those who waited in vain
+
+
+class ConnectorUse(Base):
+    """One request that counts for a product's limit; deleted when it no longer does."""
+
+    __tablename__ = "connector_uses"
+    __table_args__ = (Index("ix_connector_uses_instance", "instance_id", "at"),)
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    instance_id: Mapped[UUID] = mapped_column(ForeignKey("connector_instances.id"))
+    at: Mapped[datetime] = mapped_column(Instant)
 
 
 class VerbBinding(Dated, Base):
@@ -98,12 +113,18 @@ class ActionCall(Identified, Dated, Work, Base):
     most_tries: Mapped[int] = mapped_column(default=3)
     polling_until: Mapped[datetime | None] = mapped_column(Instant)
     called_at: Mapped[datetime | None] = mapped_column(Instant)
+    limited_since: Mapped[datetime | None] = mapped_column(Instant)  # told to wait for the product's limit
     finished_at: Mapped[datetime | None] = mapped_column(Instant)
 
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("action_calls.id"), index=True)
     undoes: Mapped[UUID | None] = mapped_column(Uuid)  # the countermeasure that this call takes back
     undo_after_seconds: Mapped[int | None] = mapped_column()
     review_after_seconds: Mapped[int | None] = mapped_column()
+
+    @property
+    def waits_for_turn(self) -> bool:
+        """Whether nothing holds it up but the product's limit; it is looked at again at `due_at`."""
+        return self.state == INTENDED and self.limited_since is not None
 
     @property
     def subject(self) -> Ref:

@@ -11,6 +11,18 @@ from core.net import Egress, current
 MASK = "••••"
 
 
+@dataclass
+class Heard:
+    """What came of the requests to a product while one thing was done: how many there were, and whether it had too many.
+
+    `wait`: the seconds for which the product asked to be left alone; None when it did not say.
+    """
+
+    requests: int = 0
+    limited: bool = False
+    wait: float | None = None
+
+
 @dataclass(frozen=True)
 class Product:
     """A configured product: what a request to it needs."""
@@ -19,6 +31,7 @@ class Product:
     settings: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
     private: bool = False
+    heard: Heard = field(default_factory=Heard, compare=False, repr=False)
 
     @property
     def egress(self) -> Egress:

@@ -206,6 +206,11 @@ def later(uow: UnitOfWork, kind: WorkKind, claim: Claim, at: datetime | None) ->
     _write(uow, kind, claim, due_at=at, lease_until=None, attempts=0, error=None)
 
 
+def postpone(uow: UnitOfWork, kind: WorkKind, claim: Claim, at: datetime) -> None:
+    """It was not its turn: as if it had not been claimed, to be looked at again at `at`. Raises LostLease."""
+    _write(uow, kind, claim, due_at=at, lease_until=None, attempts=claim.attempts - 1)
+
+
 def retry(uow: UnitOfWork, kind: WorkKind, claim: Claim, error: str, at: datetime | None = None) -> bool:
     """A failed attempt: try again later, or park when the attempts are used up. True if it will be tried again."""
     if claim.attempts >= kind.max_attempts:

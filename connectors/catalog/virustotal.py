@@ -46,6 +46,7 @@ name: VirusTotal
 kind: intel
 docs: https://docs.virustotal.com/reference/overview
 scopes: "A personal or premium API key; the public one allows 4 look-ups a minute and no commercial use."
+rate: [{calls: 4, per: 1m}, {calls: 500, per: 1d}]  # of a public key (docs.virustotal.com/reference/public-vs-premium-api)
 
 settings:
   base_url: {type: url, default: "https://www.virustotal.com", description: "The address of the API"}

@@ -5,16 +5,19 @@ import re
 from typing import Any
 
 import pytest
+import respx
 from at_the_pages import Reader
 from people_here import People
 from sqlalchemy import select
 
 from cli import assemble
-from connectors import instances, rails
+from connectors import calls, instances, rails
+from connectors.calls import CallContext
 from connectors.models import ActionCall, ConnectorInstance
 from core import journal
-from core.actors import SYSTEM
+from core.actors import SYSTEM, Actor, ActorKind
 from core.db import reading, unit_of_work
+from core.types import Ref
 
 pytestmark = pytest.mark.usefixtures("sqlite_database")
 
@@ -92,6 +95,33 @@ def test_a_product_is_configured_checked_and_switched_without_showing_its_secret
     assert "1 product does not answer" not in text_of(ana.get("/connectors"))
 
 
+def test_the_most_calls_of_a_product_are_shown_changed_and_waited_for(ana: Reader) -> None:
+    own = {"setting__base_url": "https://www.virustotal.com", "secret__api_key": SECRET}
+    with respx.mock(assert_all_called=False) as vendor:
+        vendor.get(url__startswith="https://www.virustotal.com").respond(429, headers={"Retry-After": "600"})
+        ana.post("/connectors/virustotal/instances", name="vt", **own)
+        told = text_of(ana.get("/connectors/virustotal"))
+        assert "4 in 1 min, 500 in 1 d as the vendor documents it" in told
+        assert "It answered that it is called too often" in told
+        wrong = ana.post("/connectors/virustotal/instances/vt", 422, rate="4 a minute", **own)
+        assert "such as 4/1m" in text_of(wrong.text)
+        assert 'value="4 a minute"' in wrong.text, "what was typed is not lost"
+        ana.post("/connectors/virustotal/instances/vt", rate="600/1h", **own)
+    assert "600 in 1 h" in text_of(ana.get("/connectors/virustotal"))
+    with unit_of_work() as uow:
+        actor = Actor(ActorKind.playbook, "r", "Enrich")
+        ctx = CallContext(actor, Ref("setting", "x"))
+        call = calls.request(uow, ctx, "virustotal.ip_report", {"ip": "203.0.113.9"}, key="one")
+        call.limited_since, call.note = uow.now, "It waits for its turn: vt takes 600 calls in 1h."
+    assert "1 call waits for its turn" in text_of(ana.get("/connectors/virustotal"))
+    listed = ana.get("/calls?state=waiting")
+    assert "waits for its turn" in text_of(listed)
+    assert f"/calls/{call.id}" in listed
+    told = text_of(ana.get(f"/calls/{call.id}"))
+    assert "waits for its turn" in told
+    assert "vt takes 600 calls in 1h" in told
+
+
 def test_an_action_is_tried_and_nothing_is_sent(ana: Reader, okta: ConnectorInstance) -> None:
     answer = ana.post("/connectors/okta/actions/suspend_user", 200, input__user="m.ortiz@example.org")
     said = text_of(answer.text)
@@ -159,8 +189,10 @@ def test_the_api_configures_products_and_never_tells_a_secret(ana: Reader, peopl
     assert made.status_code == 201, made.text
     assert made.headers["Location"] == "/api/v1/connectors/instances/okta"
     assert made.json()["secrets"] == ["token"]
-    changed = call(ana, "PATCH", "/instances/okta", {"enabled": False})
-    assert changed.json()["enabled"] is False
+    changed = call(ana, "PATCH", "/instances/okta", {"enabled": False, "rate": "50/1m"})
+    assert (changed.json()["enabled"], changed.json()["rate"]) == (False, "50/1m")
+    assert call(ana, "PATCH", "/instances/okta", {"rate": "many"}).status_code == 422
+    assert call(ana, "PATCH", "/instances/okta", {"rate": ""}).json()["rate"] is None
     wrong = call(ana, "POST", "/instances", given | {"name": "b", "settings": {"base_ulr": "x"}})
     assert wrong.status_code == 422
     assert {problem["path"] for problem in wrong.json()["problems"]} >= {"base_ulr", "base_url"}

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from connectors import instances, registry
+from connectors import instances, rates, registry
 from connectors.contract import Connector
 from connectors.models import ConnectorInstance
 from core.actors import Actor
@@ -47,13 +47,18 @@ class ProductOut(Shape):
     kind: str
     docs: str
     sends_alerts: bool
+    rate: str
     settings: list[InputOut]
     secrets: list[InputOut]
     actions: list[ActionOut]
 
 
 class InstanceOut(Shape):
-    """A configured product; of its secrets only the names are told."""
+    """A configured product; of its secrets only the names are told.
+
+    `rate` is the most calls that were set for it (`4/1m, 500/1d` or `none`), null: as the product says; `paused_until` is
+    told when it answered that it was called too often.
+    """
 
     id: UUID
     name: str
@@ -62,6 +67,8 @@ class InstanceOut(Shape):
     secrets: list[str]
     private: bool
     enabled: bool
+    rate: str | None
+    paused_until: datetime | None
     health: str
     health_note: str | None
     health_at: datetime | None
@@ -69,22 +76,24 @@ class InstanceOut(Shape):
 
 
 class InstanceIn(Shape):
-    """A product to configure. `private`: it may be reached at a private address."""
+    """A product to configure. `private`: it may be reached at a private address; `rate`: the most calls, such as `4/1m`."""
 
     name: str = Field(max_length=64)
     connector: str
     settings: dict[str, Any] = Field(default_factory=dict)
     secrets: dict[str, str] = Field(default_factory=dict)
     private: bool = False
+    rate: str | None = Field(None, max_length=120)
 
 
 class InstanceChange(Shape):
-    """What is to change; what is not given stays, secrets too."""
+    """What is to change; what is not given stays, secrets too. `rate` "": as the product says."""
 
     settings: dict[str, Any] | None = None
     secrets: dict[str, str] | None = None
     private: bool | None = None
     enabled: bool | None = None
+    rate: str | None = Field(None, max_length=120)
 
 
 @router.get("")
@@ -106,7 +115,7 @@ def configure(given: InstanceIn, response: Response, actor: Actor = may("connect
     with unit_of_work() as uow:
         row = instances.create(
             uow, actor, name=given.name, connector=given.connector, settings=given.settings, secrets=given.secrets,
-            private=given.private,
+            private=given.private, rate=given.rate,
         )  # fmt: skip
         made = _out(row)
     response.headers["Location"] = f"/api/v1/connectors/instances/{made.name}"
@@ -126,7 +135,7 @@ def change_instance(name: str, given: InstanceChange, actor: Actor = may("connec
     with unit_of_work() as uow:
         row = instances.change(
             uow, actor, name, settings=given.settings, secrets=given.secrets, enabled=given.enabled,
-            private=given.private,
+            private=given.private, rate=given.rate,
         )  # fmt: skip
         return _out(row)
 
@@ -144,6 +153,7 @@ def _product(one: Connector) -> ProductOut:
         kind=one.kind,
         docs=one.docs,
         sends_alerts=one.alerts is not None,
+        rate=rates.written(one.rates),
         settings=[InputOut.model_validate(field) for field in one.settings],
         secrets=[InputOut.model_validate(field) for field in one.secrets],
         actions=[

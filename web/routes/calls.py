@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors import calls, rails, registry
-from connectors.models import HELD, UNKNOWN, ActionCall, Countermeasure
+from connectors.models import HELD, INTENDED, UNKNOWN, ActionCall, Countermeasure
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem
@@ -24,6 +24,7 @@ from web.telling import Told, tell_all
 router = APIRouter(include_in_schema=False)
 
 MOST = 50
+WAITING = "waiting"  # for a turn at the product
 STATES = (HELD, UNKNOWN, "failed", "refused", "succeeded", "dry_run")
 
 
@@ -62,7 +63,13 @@ def everything(
 ) -> Response:
     """Calls newest first, filtered by state."""
     query = select(ActionCall).order_by(ActionCall.id.desc()).limit(MOST + 1)
-    if state in STATES:
+    if state == WAITING:
+        query = query.where(
+            ActionCall.due_at.is_not(None),
+            ActionCall.state == INTENDED,
+            ActionCall.limited_since.is_not(None),
+        )
+    elif state in STATES:
         query = query.where(ActionCall.state == state)
     if after is not None:
         query = query.where(ActionCall.id < after)
@@ -72,7 +79,7 @@ def everything(
         keys = keys_of(session, [row.subject for row in rows])
         waiting = len(seen(session, actor, list(calls.aside(session))))
     filters = f"state={state}&" if state else ""
-    words = [("", _("All")), (HELD, _("Held")), (UNKNOWN, _("Unknown")), ("failed", _("Failed")), ("refused", _("Refused")),
+    words = [("", _("All")), (HELD, _("Held")), (UNKNOWN, _("Unknown")), (WAITING, _("Waiting for a turn")), ("failed", _("Failed")), ("refused", _("Refused")),
              ("succeeded", _("Done")), ("dry_run", _("Dry run"))]  # fmt: skip
     page = CallsPage(
         calls=[(row, title_of(row), keys.get(row.subject)) for row in rows],

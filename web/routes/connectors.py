@@ -1,17 +1,18 @@
 """Connectors: what each product can do, its instances, their settings and their health."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors import instances, registry
-from connectors.contract import Action, Connector
+from connectors import instances, limits, rates, registry
+from connectors.contract import Action, Connector, Rate
 from connectors.models import ConnectorInstance
 from core.actors import Actor
-from core.db import reading, unit_of_work
+from core.db import database_now, reading, unit_of_work
 from core.errors import NotFound, Problem, TocsinError
 from core.secrets import Unsealable
 from ingest.models import Source
@@ -43,6 +44,9 @@ class Configured:
     fields: list[Asked]
     kept: list[str]
     broken: str
+    limits: tuple[Rate, ...]
+    resting: bool
+    waiting: int
 
 
 @dataclass(kw_only=True)
@@ -56,6 +60,7 @@ class ConnectorPage(Page, template="connector.html", rail="settings"):
     actions: list[Action]
     scopes: str
     sources: list[Source]
+    rate: str
     entered: dict[str, str]
     problems: list[Problem]
     open: str
@@ -97,13 +102,13 @@ def configure(
 ) -> Response:
     """Configure the product once more."""
     product = registry.get(name)
-    given = {**form.starting("setting."), "name": form.get("name")}
+    given = {**form.starting("setting."), "name": form.get("name"), "rate": form.get("rate")}
     try:
         settings = connector_forms.answers(product.settings, form.starting("setting."))
         with unit_of_work() as uow:
             row = instances.create(
                 uow, actor, name=form.get("name"), connector=name, settings=settings, secrets=_secrets(form),
-                private=form.flag("private"),
+                private=form.flag("private"), rate=form.get("rate"),
             )  # fmt: skip
             made = row.name
     except TocsinError as error:
@@ -122,12 +127,14 @@ def change(
         with unit_of_work() as uow:
             of = _of(uow, name, instance)
             instances.change(
-                uow, actor, of.id, settings=settings, secrets=_secrets(form), private=form.flag("private")
-            )
+                uow, actor, of.id, settings=settings, secrets=_secrets(form), private=form.flag("private"),
+                rate=form.get("rate"),
+            )  # fmt: skip
     except NotFound:
         raise
     except TocsinError as error:
-        return _page(request, actor, product, form.starting("setting."), _problems(error), instance)
+        given = {**form.starting("setting."), "rate": form.get("rate")}
+        return _page(request, actor, product, given, _problems(error), instance)
     return then(f"/connectors/{name}", _checked(instance))
 
 
@@ -188,10 +195,15 @@ def _page(
         sources = list(
             session.scalars(select(Source).where(Source.connector == product.name).order_by(Source.name))
         )
+        waiting, now = limits.waiting(session), database_now(session)
     given: dict[str, Any] = dict(entered or {})
     page = ConnectorPage(
         product=product,
-        instances=[_configured(product, row, given if row.name == opened else None) for row in rows],
+        instances=[
+            _configured(product, row, given if row.name == opened else None, waiting.get(row.id, 0), now)
+            for row in rows
+        ],
+        rate=rates.written(product.rates),
         fields=connector_forms.asked(product.settings, given if opened == "new" else None),
         secrets=connector_forms.asked(product.secrets),
         actions=list(product.actions.values()),
@@ -206,9 +218,14 @@ def _page(
     return show(request, page, status=422 if problems else 200)
 
 
-def _configured(product: Connector, row: ConnectorInstance, entered: dict[str, Any] | None) -> Configured:
+def _configured(
+    product: Connector, row: ConnectorInstance, entered: dict[str, Any] | None, waiting: int, now: datetime
+) -> Configured:
     fields = connector_forms.asked(product.settings, entered if entered is not None else row.settings)
+    kept, broken = [], ""
     try:
-        return Configured(row, fields, sorted(instances.product_of(row).secrets), "")
+        kept = sorted(instances.product_of(row).secrets)
     except Unsealable as error:
-        return Configured(row, fields, [], error.message)
+        broken = error.message
+    resting = row.paused_until is not None and row.paused_until > now
+    return Configured(row, fields, kept, broken, limits.of(row), resting, waiting)

@@ -96,6 +96,10 @@ def upgrade() -> None:
     sa.Column('health', sa.String(length=16), nullable=False),
     sa.Column('health_note', sa.Text(), nullable=True),
     sa.Column('health_at', Instant(), nullable=True),
+    sa.Column('rate', sa.String(length=120), nullable=True),
+    sa.Column('paused_until', Instant(), nullable=True),
+    sa.Column('line_until', Instant(), nullable=True),
+    sa.Column('again_until', Instant(), nullable=True),
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('created_at', Instant(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
@@ -504,6 +508,7 @@ def upgrade() -> None:
     sa.Column('most_tries', sa.Integer(), nullable=False),
     sa.Column('polling_until', Instant(), nullable=True),
     sa.Column('called_at', Instant(), nullable=True),
+    sa.Column('limited_since', Instant(), nullable=True),
     sa.Column('finished_at', Instant(), nullable=True),
     sa.Column('parent_id', sa.Uuid(), nullable=True),
     sa.Column('undoes', sa.Uuid(), nullable=True),
@@ -532,6 +537,16 @@ def upgrade() -> None:
         batch_op.create_index('ix_action_calls_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_action_calls_run'), ['run'], unique=False)
         batch_op.create_index('ix_action_calls_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
+
+    op.create_table('connector_uses',
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('instance_id', sa.Uuid(), nullable=False),
+    sa.Column('at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['instance_id'], ['connector_instances.id'], name=op.f('fk_connector_uses_instance_id_connector_instances')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_connector_uses'))
+    )
+    with op.batch_alter_table('connector_uses', schema=None) as batch_op:
+        batch_op.create_index('ix_connector_uses_instance', ['instance_id', 'at'], unique=False)
 
     op.create_table('contact_methods',
     sa.Column('user_id', sa.Uuid(), nullable=True),
