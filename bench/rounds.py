@@ -58,6 +58,12 @@ def alerta(process: Running, path: str, seconds: float, *, duplicates: int = 0) 
     return _round([process], load, None)
 
 
+def empty(process: Running, seconds: float) -> Round:
+    """Load the application that keeps nothing, with the requests that ours gets."""
+    load = Load(process.url + "/ingest/bench", "x" * 43, body_for("tocsin"), seconds=seconds, seed=next(_numbers))
+    return _round([process], load, None)
+
+
 def until_drained(engine: Engine, within: float = DRAINED_WITHIN) -> None:
     """Wait until no delivery is due any more; ends the harness when that takes too long (s)."""
     end = time.monotonic() + within

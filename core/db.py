@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.pool import QueuePool
@@ -120,7 +120,6 @@ class _Connections:
             )  # fmt: skip
             event.listen(self.writer, "checkout", _refuse_dead)
             event.listen(self.writer, "checkin", _note_use)
-        self.single = self.writer.execution_options(isolation_level="AUTOCOMMIT")
         # SQLite has one writer; queueing here instead of in its busy loop keeps p99 low.
         self.write_lock = threading.Lock() if self.sqlite else None
 
@@ -214,10 +213,28 @@ def reading() -> Iterator[Session]:
 def at_once(statement: str, parameters: dict[str, Any]) -> list[Any]:
     """One PostgreSQL statement that is a transaction of its own: one round trip, committed when its rows are returned.
 
+    It goes to the driver directly: SQLAlchemy's way there would cost more than all else that the door does for a batch.
     Raises SQLAlchemy's errors, Unavailable when the database cannot be reached; then it may or may not have happened.
     """
-    with _reachable(), _connections().single.connect() as connection:
-        return list(connection.exec_driver_sql(statement, parameters))
+    from psycopg import Error  # only where PostgreSQL is used
+
+    gone = True
+    with _reachable():
+        try:
+            pooled = engine().raw_connection()
+            connection: Any = pooled.driver_connection
+            try:
+                connection.autocommit = True
+                rows: list[Any] = connection.execute(statement, parameters).fetchall()
+                connection.autocommit = False
+            except BaseException:
+                gone = connection.closed
+                pooled.invalidate()  # nobody else may be given a connection that commits by itself
+                raise
+            pooled.close()
+        except Error as error:
+            raise DBAPIError.instance(statement, None, error, Error, connection_invalidated=gone) from error
+    return rows
 
 
 def on_postgres() -> bool:

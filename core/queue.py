@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core import backlog, live, logs, work
+from core import backlog, live, logs, turns, work
 from core.db import reading
 from core.errors import TocsinError
 from core.settings import settings
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 log = logs.get(__name__)
 
 SWEEP_EVERY = timedelta(seconds=0.5)
-PUBLISH_EVERY = timedelta(milliseconds=20)  # what is said within this goes out together
+PUBLISH_EVERY = timedelta(milliseconds=20)  # what is said within this goes out together …
+PUBLISH_SELDOM = timedelta(milliseconds=100)  # … and within this while senders crowd at the door: workers are awake
 
 
 class Dispatcher:
@@ -137,7 +138,7 @@ class Publisher:
                     client.publish(LIVE_CHANNEL, msgspec.json.encode(refs))
             except Exception as error:  # noqa: BLE001 - Redis away or hung: wakes are droppable, the sweepers find the rows
                 log.warning("could not wake other processes", extra={"reason": type(error).__name__})
-            time.sleep(PUBLISH_EVERY.total_seconds())
+            time.sleep((PUBLISH_SELDOM if turns.crowded() else PUBLISH_EVERY).total_seconds())
 
 
 LIVE_CHANNEL = "tocsin:live"

@@ -30,7 +30,7 @@ from ingest.verify import (
     secret_matches,
 )
 
-from ingest.wire import Answer, Heard, HungUp, Message, Receive, Send, encode, problem, said
+from ingest.wire import ANSWERED, Answer, Heard, HungUp, Message, Receive, Send, encode, problem, said, taken
 
 log = logs.get(__name__)
 
@@ -64,7 +64,7 @@ async def deliver(heard: Heard, name: str, token: str | None) -> Answer:
         status = "duplicate"
     else:
         status = "accepted" if _readable(source, body, heard) else "quarantined"
-    return said(202, {"id": receipt.id, "receipt": receipt.id, "status": status})
+    return taken({"id": receipt.id, "receipt": receipt.id, "status": status}, receipt.id, status)
 
 
 async def confirm(heard: Heard, name: str, token: str | None) -> Answer:
@@ -111,7 +111,7 @@ async def receive_event(heard: Heard) -> Answer:
     except TocsinError as error:
         return problem(error, "/v2/enqueue")
     answer = {"status": "success", "message": "Event processed", "dedup_key": dedup_key, "id": receipt.id}
-    return said(202, answer)
+    return taken(answer, receipt.id, "duplicate" if receipt.duplicate else "accepted")
 
 
 async def blocked_values(heard: Heard, token: str) -> Answer:
@@ -291,7 +291,7 @@ def _wrong_method(heard: Heard) -> Answer:
 
 
 async def app(scope: Message, receive: Receive, send: Send) -> None:
-    """The door as an ASGI application: deliveries, PagerDuty's events, and block lists."""
+    """The door as an ASGI application: deliveries, PagerDuty's events, and block lists. Leaves its Answer in the scope."""
     if scope["type"] != "http":
         return
     heard = Heard(scope, receive)
@@ -304,6 +304,7 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         answer = problem(
             Unavailable("This could not be taken; send it again.", reason=type(error).__name__), heard.path
         )
+    scope[ANSWERED] = answer
     await answer.send(send)
 
 

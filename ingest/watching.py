@@ -2,18 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
-import msgspec
+from collections.abc import Awaitable, Callable
 
 from core import logs, metrics, telemetry
+from ingest.wire import ANSWERED, Answer, Message, Receive, Send
 
 log = logs.get(__name__)
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 ACCEPTS = metrics.counter(
@@ -28,16 +23,6 @@ _SAID_AFTER = 0.05  # seconds: receipts given within them share a line
 _MOST_IN_A_LINE = 200
 
 
-class _Given(msgspec.Struct):
-    """What an answer of the door holds, of interest here."""
-
-    id: str = ""
-    status: str = ""
-
-
-_decode = msgspec.json.Decoder(_Given).decode
-
-
 def watched(door: App) -> App:
     """The same door, watched. What is only read there (block lists, challenges) is not counted."""
     said = _Receipts()
@@ -46,29 +31,21 @@ def watched(door: App) -> App:
         if scope["type"] != "http" or scope["method"] != "POST":
             await door(scope, receive, send)
             return
-        began, began_at, status, body = time.perf_counter(), time.time(), 0, b""
-
-        async def heard(message: Message) -> None:
-            nonlocal status, body
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif status == 202:
-                body += message.get("body", b"")
-            await send(message)
-
-        await door(scope, receive, heard)
-        if not status:  # the sender hung up
+        began, began_at = time.perf_counter(), time.time()
+        await door(scope, receive, send)
+        answer: Answer | None = scope.get(ANSWERED)
+        if answer is None:  # the sender hung up
             return
         SECONDS.observe(time.perf_counter() - began)
-        if status != 202:
-            ACCEPTS.add(_BY_STATUS.get(status, "failed"))
+        if not answer.receipt:
+            ACCEPTS.add(_BY_STATUS.get(answer.status, "failed"))
             return
-        given = _decode(body)
-        result = given.status if given.status in ("duplicate", "quarantined") else "accepted"
-        ACCEPTS.add(result)
-        said.add(given.id, result)
-        if result != "duplicate":
-            telemetry.accepted(given.id, began_at, door=scope["path"].split("/")[1], result=result)
+        ACCEPTS.add(answer.result)
+        said.add(answer.receipt, answer.result)
+        if answer.result != "duplicate":
+            telemetry.accepted(
+                answer.receipt, began_at, door=scope["path"].split("/")[1], result=answer.result
+            )
 
     return app
 

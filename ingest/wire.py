@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -20,6 +21,7 @@ _DRAINED = (
     16 * 1024 * 1024
 )  # of a too large body, so that the sender reads our answer instead of a broken pipe
 
+ANSWERED = "tocsin.answered"  # under this the door leaves its Answer in the scope
 encode = msgspec.json.Encoder().encode
 
 
@@ -88,12 +90,17 @@ def _too_large(most: int, size: int) -> TooLarge:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back: a status, a body of one media type, and further headers."""
+    """What is sent back: a status, a body of one media type, and further headers.
+
+    `receipt` and `result` say what a delivery was given, for those who count.
+    """
 
     status: int
     body: bytes
     media_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    receipt: str = ""
+    result: str = ""
 
     async def send(self, send: Send) -> None:
         """Send it. A body is announced even when there is none, so that connections stay open."""
@@ -107,9 +114,14 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def said(status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
+def said(status: int, body: Any) -> Answer:
     """An answer in JSON."""
-    return Answer(status, encode(body), headers=headers or {})
+    return Answer(status, encode(body))
+
+
+def taken(body: Any, receipt: UUID, result: str) -> Answer:
+    """The answer to a delivery that is kept: accepted, duplicate or quarantined."""
+    return Answer(202, encode(body), receipt=str(receipt), result=result)
 
 
 def problem(error: TocsinError, instance: str) -> Answer:

@@ -4,12 +4,13 @@ import threading
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
+from tables_ready import Database
 
-from core import blobs
+from core import blobs, db
 from core.blobs import Blob
 from core.db import reading, unit_of_work
-from core.errors import NotFound
+from core.errors import NotFound, Unavailable
 
 
 def fail_after(_done: object) -> None:
@@ -76,3 +77,24 @@ def test_the_database_keeps_microseconds_in_utc(database: object) -> None:
         stored = session.get_one(Blob, digest).stored_at
     assert stored == now
     assert stored.utcoffset() is not None
+
+
+def test_after_a_statement_of_its_own_has_failed_units_still_roll_back(postgresql_database: object) -> None:
+    assert db.at_once("SELECT %(n)s + 1", {"n": 1}) == [(2,)]
+    with pytest.raises(DataError, match="division by zero"):
+        db.at_once("SELECT 1 / %(n)s", {"n": 0})
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not bytes"), unit_of_work() as uow:
+            fail_after(blobs.put(uow, b"half", "text/plain"))
+    with reading() as session:
+        assert session.scalars(select(Blob)).all() == []
+
+
+def test_a_statement_of_its_own_says_when_the_database_is_away(postgresql_database: Database) -> None:
+    db.at_once("SELECT 1", {})
+    with db.engine().connect() as other:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        other.exec_driver_sql(others)
+        with pytest.raises(Unavailable):
+            db.at_once("SELECT pg_terminate_backend(pg_backend_pid())", {})
+    assert db.at_once("SELECT 1", {}) == [(1,)]
