@@ -48,6 +48,8 @@ class Settings:
     keep_deliveries: timedelta | None = timedelta(days=90)  # None: for ever
     keep_alerts: timedelta | None = timedelta(days=365)
     keep_inbox: timedelta | None = timedelta(days=90)
+    keep_access: timedelta | None = timedelta(days=365)
+    max_upload: int = 25 * 1024 * 1024
     secret_key_generated: bool = False
 
     @property
@@ -107,6 +109,8 @@ class Settings:
             keep_deliveries=_days(env, "TOCSIN_KEEP_DELIVERIES", 90),
             keep_alerts=_days(env, "TOCSIN_KEEP_ALERTS", 365),
             keep_inbox=_days(env, "TOCSIN_KEEP_INBOX", 90),
+            keep_access=_days(env, "TOCSIN_KEEP_ACCESS", 365),
+            max_upload=_number(env, "TOCSIN_MAX_UPLOAD", 25 * 1024 * 1024),
             witness_every=timedelta(minutes=_number(env, "TOCSIN_WITNESS_MINUTES", 24 * 60)),
         )
 

@@ -32,6 +32,8 @@ OBSERVABLE_REMOVED = declare("observable.removed", "removed an observable")
 COMMENT_ADDED = declare("comment.added", "commented")
 COMMENT_EDITED = declare("comment.edited", "edited a comment")
 
+ATTACHMENT_ADDED = declare("attachment.added", "added a file")
+
 TASK_CREATED = declare("task.created", "created a task")
 TASK_CHANGED = declare("task.changed", "changed a task")
 TASK_TICKED = declare("task.ticked", "ticked an item of a task")

@@ -6,6 +6,7 @@ READ = declare("incident.read", "See incidents and alerts", ("responder", "manag
 OPEN = declare("incident.open", "Open incidents", ("responder", "manager"))
 EDIT = declare("incident.edit", "Work on incidents", ("responder", "manager"))
 COMMENT = declare("incident.comment", "Comment on incidents", ("responder", "manager"))
+ATTACH = declare("incident.attach", "Add files to incidents", ("responder", "manager"))
 CLOSE = declare("incident.close", "Close and reopen incidents", ("responder", "manager"))
 DECLARE = declare("incident.declare", "Declare incidents", ("responder", "manager"))
 RESTRICT = declare("incident.restrict", "Change who may see an incident", ("manager",))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from core.actors import Actor, ActorKind
 from core.types import Ref
 from incidents.alert_models import Alert
-from incidents.models import Comment, Incident, Task
+from incidents.models import Attachment, Comment, Incident, Task
 from incidents.permissions import READ
 
 _INSIDE = frozenset({ActorKind.system, ActorKind.playbook, ActorKind.source, ActorKind.connector})
@@ -39,7 +39,9 @@ def alerts_visible_to(actor: Actor, alert: Any = Alert) -> ColumnElement[bool]:
     return and_(_named(actor, alert.restricted_to), _not_hidden(actor, alert.incident_id))
 
 
-def belongs_to_visible(actor: Actor, incident_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+def belongs_to_visible(
+    actor: Actor, incident_id: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
+) -> ColumnElement[bool]:
     """The condition on anything with an incident_id (tasks, comments, links of upper packages)."""
     if actor.kind in _INSIDE:
         return true()
@@ -49,7 +51,7 @@ def belongs_to_visible(actor: Actor, incident_id: InstrumentedAttribute[UUID]) -
 
 
 def visible_refs(session: Session, actor: Actor, refs: Iterable[Ref]) -> set[Ref]:
-    """Of these references, those the actor may see: incidents, alerts, tasks and comments are looked up.
+    """Of these references, those the actor may see: incidents, alerts, tasks, comments and files are looked up.
 
     Other kinds are left as they are: whoever owns them judges them.
     """
@@ -80,6 +82,7 @@ _JUDGED: dict[str, tuple[Any, Any]] = {
     "alert": (Alert, alerts_visible_to),
     "task": (Task, lambda actor: belongs_to_visible(actor, Task.incident_id)),
     "comment": (Comment, lambda actor: belongs_to_visible(actor, Comment.incident_id)),
+    "attachment": (Attachment, lambda actor: belongs_to_visible(actor, Attachment.incident_id)),
 }
 
 

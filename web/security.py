@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from core.auth import permissions, sessions
 from core.errors import Forbidden, Invalid, Problem, Unauthenticated
 from core.ids import secret_token
 from core.settings import settings
-from web import languages
+from web import bodies, languages
 from web.languages import gettext as _
 
 COOKIE = "tocsin_session"
@@ -138,9 +138,10 @@ class Fields:
         }
 
 
-async def fields(request: Request) -> Fields:
-    """The form of this request."""
-    return Fields(await request.form())
+async def fields(request: Request) -> AsyncIterator[Fields]:
+    """The form of this request; its files are let go of when it is answered."""
+    async with request.form() as form:
+        yield Fields(form)
 
 
 Form = Annotated[Fields, Depends(fields)]
@@ -192,7 +193,7 @@ def open_to_all(reason: str) -> Any:
 
 
 class Guard:
-    """ASGI layer around pages and API: headers, language, correlation id, and refusal of other sites' forms."""
+    """ASGI layer around pages and API: headers, language, correlation id, refusal of other sites' forms and of what is too large."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -218,8 +219,10 @@ class Guard:
 
             if scope["method"] in UNSAFE and f"{COOKIE}=" in cookies and from_elsewhere(headers):
                 await refused(scope, receive, send_with_headers)
+            elif (refusal := bodies.too_large(scope, headers.get("Content-Length"))) is not None:
+                await refusal(scope, receive, send_with_headers)
             else:
-                await self.app(scope, receive, send_with_headers)
+                await self.app(scope, bodies.bounded(scope, receive), send_with_headers)
 
 
 def from_elsewhere(headers: Headers) -> bool:

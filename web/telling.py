@@ -13,6 +13,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "incident": ("plain", "flame"),
     "alert": ("accent", "bell-ringing"),
     "comment": ("plain", "message"),
+    "attachment": ("plain", "paperclip"),
     "task": ("plain", "checkbox"),
     "run": ("accent", "git-branch"),
     "playbook": ("plain", "git-branch"),

@@ -97,6 +97,13 @@ def count(value: int) -> str:
     return f"{value / 1000:.1f}k" if value < 10_000 else f"{value // 1000}k"
 
 
+def size(value: int) -> str:
+    """How large a file is: "812 B", "34 KiB", "1.2 MiB"."""
+    if value < 1024:
+        return f"{value} B"
+    return f"{value / 1024:.0f} KiB" if value < 1024 * 1024 else f"{value / 1024 / 1024:.1f} MiB"
+
+
 def words(name: str) -> str:
     """An identifier as words: "on_call" → "on call"."""
     return str(name).replace("_", " ").replace("-", " ")
@@ -126,6 +133,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "ms": milliseconds,
     "number": number,
     "count": count,
+    "bytes": size,
     "words": words,
     "initials": initials,
     "pretty": pretty,

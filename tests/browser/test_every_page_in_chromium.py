@@ -72,6 +72,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         reader.sign_in(email, password)
         _attack(tocsin)
         _approve_a_block(reader)
+        _bring_files(reader, _hostile(tocsin)[0])
         wait_until(
             lambda: count(tocsin, "SELECT count(*) FROM action_calls") > 0, seconds=30, what="the call"
         )
@@ -105,6 +106,19 @@ def _hostile(tocsin: Tocsin) -> list[str]:
     """The keys of incidents that an attacker has named."""
     named = "SELECT key FROM incidents WHERE title LIKE 'xxx%' OR title LIKE '<script>%' ORDER BY key"
     return [str(row[0]) for row in rows(tocsin, named)]
+
+
+def _bring_files(reader: Reader, key: str) -> None:
+    """A text and a program with names that somebody hostile has chosen, one of them as a note's."""
+    page = reader.open(f"/incidents/{key}")
+    data = {"csrf": page.form("attachments").fields["csrf"], "note": MARKUP, "body": "See the file"}
+    names = (MARKUP + "long" * 50 + ".txt", "in\u202evoice.exe")
+    for way, name, content in (
+        ("attachments", names[0], MARKUP.encode()),
+        ("comment", names[1], b"MZ\0\0"),
+    ):
+        sent = reader.client.post(f"/incidents/{key}/{way}", data=data, files={"files": (name, content)})
+        assert sent.status_code == 200, sent.text
 
 
 def _approve_a_block(reader: Reader) -> None:

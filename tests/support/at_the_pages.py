@@ -1,6 +1,7 @@
 """Somebody at Tocsin's pages inside the test's own process: signed in without a form, forms sent with their token."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -32,10 +33,23 @@ class Reader:
         assert answer.status_code == status, f"GET {path} → {answer.status_code}: {answer.text[:400]}"
         return answer.text
 
-    def post(self, path: str, status: int = 303, **fields: str | list[str]) -> httpx.Response:
-        """Send a form; names may hold `__` for a dot."""
+    def fetch(self, path: str, status: int = 200) -> httpx.Response:
+        """The whole answer, for what is no page."""
+        answer = self._send("GET", path)
+        assert answer.status_code == status, f"GET {path} → {answer.status_code}: {answer.text[:400]}"
+        return answer
+
+    def post(
+        self,
+        path: str,
+        status: int = 303,
+        *,
+        files: Sequence[tuple[str, tuple[str, bytes]]] = (),
+        **fields: str | list[str],
+    ) -> httpx.Response:
+        """Send a form; names may hold `__` for a dot. files: (field, (name, bytes))."""
         data = {"csrf": self.csrf, **{name.replace("__", "."): value for name, value in fields.items()}}
-        answer = self._send("POST", path, data=data)
+        answer = self._send("POST", path, data=data, **({"files": list(files)} if files else {}))
         assert answer.status_code == status, f"POST {path} → {answer.status_code}: {answer.text[:600]}"
         return answer
 

@@ -13,10 +13,10 @@ from incidents import lifecycle, rules
 from incidents.lifecycle import IncidentDraft
 from incidents.models import Alert, Incident
 from incidents.opening import Accepted, SourceFacts, accept
-from incidents.permissions import CLOSE, COMMENT, DECLARE, EDIT, OPEN, READ, RESTRICT, WORK_TASKS
+from incidents.permissions import ATTACH, CLOSE, COMMENT, DECLARE, EDIT, OPEN, READ, RESTRICT, WORK_TASKS
 
 ALL = frozenset(
-    permission.name for permission in (CLOSE, COMMENT, DECLARE, EDIT, OPEN, READ, RESTRICT, WORK_TASKS)
+    permission.name for permission in (ATTACH, CLOSE, COMMENT, DECLARE, EDIT, OPEN, READ, RESTRICT, WORK_TASKS)
 )
 ANN = Actor(ActorKind.person, str(UUID(int=7)), "Ann", ALL)
 BOB = Actor(ActorKind.person, str(UUID(int=9)), "Bob", ALL)

@@ -1,11 +1,12 @@
 """One incident: its header, its story and its work, live; and what people do to it as a whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from connectors.contract import CATEGORIES
@@ -16,17 +17,17 @@ from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem
 from core.types import Ref, Severity
-from incidents import closing, comments, keys, lifecycle, milestones, observables
+from incidents import attachments, closing, comments, keys, lifecycle, milestones, observables
 from incidents.alert_models import Alert
 from incidents.closing import Closing
 from incidents.milestones import Times
-from incidents.models import Incident, Task
+from incidents.models import Attachment, Incident, Task
 from incidents.observables import Listed
 from incidents.stages import MEANING, Confirmation, Stage, Tlp, WaitingOn
-from incidents.visibility import alerts_visible_to, visible_to
+from incidents.visibility import alerts_visible_to, as_id, visible_to
 from notify import queries as paging
 from notify.models import Page as PageSent
-from web import response
+from web import response, uploads
 from web.forms import Asked, asked
 from web.languages import gettext as _
 from web.markdown import to_page
@@ -39,6 +40,7 @@ router = APIRouter(include_in_schema=False)
 
 STORY = 60
 MOST_VALUES = 100
+MOST_FILES_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     startable: list[tuple[str, str]]
     observables: list[Listed]
     values_total: int
+    files: Sequence[Attachment]
     alerts: list[Alert]
     sent: list[PageSent]
     next_stage: str | None
@@ -98,7 +101,8 @@ class ClosePage(Page, template="incident_close.html", rail="incidents"):
 def find(session: Session, actor: Actor, key: str) -> Incident:
     """The incident of a key, if the actor may see it. Raises NotFound."""
     wanted = keys.read(key) or key
-    incident = session.scalar(select(Incident).where(Incident.key == str(wanted), visible_to(actor)))
+    meant = or_(Incident.key == str(wanted), Incident.id == as_id(key))
+    incident = session.scalar(select(Incident).where(meant, visible_to(actor)))
     if incident is None:
         raise NotFound(_("There is no incident %(key)s, or you may not see it.") % {"key": key[:40]})
     return incident
@@ -112,7 +116,7 @@ def after(stage: str) -> str | None:
 
 
 LENSES = {
-    "people": ("comment.", "task.", "incident.", "finding."),
+    "people": ("comment.", "attachment.", "task.", "incident.", "finding."),
     "automation": ("run.", "step.", "action.", "approval.", "playbook.", "countermeasure."),
     "pages": ("page.", "message."),
     "alerts": ("alert.", "incident.opened", "incident.alert_attached"),
@@ -191,6 +195,7 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             startable=response.startable(session) if incident.closed_at is None else [],
             observables=observables.of_incident(session, actor, incident.id, limit=MOST_VALUES),
             values_total=observables.number_in(session, actor, incident.id),
+            files=attachments.of_incident(session, actor, incident.id, limit=MOST_FILES_SHOWN),
             alerts=list(
                 session.scalars(
                     select(Alert)
@@ -296,9 +301,13 @@ def wait(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Respo
 
 @router.post("/incidents/{key}/comment")
 def comment(form: Form, key: str, actor: Actor = allowed("incident.comment")) -> Response:
-    """Add a note."""
+    """Add a note, with the files it speaks of."""
+    files = uploads.sent(form, "files")
     with unit_of_work() as uow:
-        comments.add(uow, actor, _id(actor, key), str(form.form.get("body", "")))
+        said = comments.add(uow, actor, _id(actor, key), str(form.form.get("body", "")))
+        uow.flush()
+        for file in files:
+            attachments.add(uow, actor, said.incident_id, file, comment_id=said.id)
     return then(f"/incidents/{key}")
 
 

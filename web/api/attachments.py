@@ -1,0 +1,84 @@
+"""Files of incidents over the API: list, add, fetch."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+
+from core import access, clock
+from core.actors import Actor
+from core.db import reading, unit_of_work
+from incidents import attachments, queries
+from web import uploads
+from web.calling import may
+from web.shapes import Listing, Shape, rows
+
+router = APIRouter(prefix="/api/v1", tags=["incidents"])
+
+
+class AttachmentOut(Shape):
+    """A file: `digest` is the SHA-256 of its bytes, `media_type` was told from them, `size` is in bytes."""
+
+    id: UUID
+    created_at: datetime
+    incident_id: UUID
+    task_id: UUID | None
+    comment_id: UUID | None
+    name: str
+    digest: str
+    size: int
+    media_type: str
+    kind: str
+    note: str
+    origin: str
+    added_by_kind: str
+    added_by_name: str
+
+
+@router.get("/incidents/{key}/attachments")
+def list_attachments(
+    key: str,
+    after: UUID | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    actor: Actor = may("incident.read"),
+) -> Listing[AttachmentOut]:
+    """Its files, oldest first."""
+    with reading() as session:
+        incident = queries.incident(session, actor, key)
+        found = attachments.of_incident(session, actor, incident.id, after=after, limit=limit)
+    last = str(found[-1].id) if len(found) == limit else None
+    return Listing(items=rows(found, AttachmentOut), next=last)
+
+
+@router.post("/incidents/{key}/attachments", status_code=201)
+def add_attachment(
+    key: str,
+    file: Annotated[UploadFile, File(description="The file, as multipart/form-data.")],
+    note: Annotated[str, Form(max_length=1000)] = "",
+    task: Annotated[UUID | None, Form()] = None,
+    actor: Actor = may("incident.attach"),
+) -> AttachmentOut:
+    """Add a file, to one of its tasks when `task` is given. 413 when it is larger than TOCSIN_MAX_UPLOAD."""
+    given = uploads.upload(file)
+    with unit_of_work() as uow:
+        incident = queries.incident(uow, actor, key)
+        return AttachmentOut.model_validate(
+            attachments.add(uow, actor, incident.id, given, task_id=task, note=note)
+        )
+
+
+@router.get("/attachments/{attachment_id}")
+def read_attachment(attachment_id: UUID, actor: Actor = may("incident.read")) -> AttachmentOut:
+    """What is known of one file."""
+    with reading() as session:
+        return AttachmentOut.model_validate(attachments.one(session, actor, attachment_id)[0])
+
+
+@router.get("/attachments/{attachment_id}/content", response_class=Response)
+def download_attachment(attachment_id: UUID, actor: Actor = may("incident.read")) -> Response:
+    """The file itself, in a ZIP archive encrypted with the password “infected”; it is written into the access log."""
+    with reading() as session:
+        file, key = attachments.one(session, actor, attachment_id)
+    access.note(actor, "downloaded", file.ref, file.name, within=file.incident_id)
+    return uploads.as_zip([(file.name, file)], f"{key}-{file.digest[:12]}", clock.now())
