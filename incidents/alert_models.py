@@ -129,6 +129,11 @@ class Sighting(Identified, Dated, Base):
             postgresql_where=_NO_ALERT, sqlite_where=_NO_ALERT,
         ),
         Index("ix_sightings_observable", "observable_id", "created_at"),
+        # In which incidents a value was seen: a busy host's thousands of alerts are not read for it.
+        Index(
+            "ix_sightings_incidents", "observable_id", "incident_id", postgresql_where=_NO_ALERT,
+            sqlite_where=_NO_ALERT,
+        ),
     )  # fmt: skip
 
     observable_id: Mapped[UUID] = mapped_column(ForeignKey("observables.id"))

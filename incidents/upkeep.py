@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from core import journal, retention, turns, work
+from core import journal, retention, statistics, turns, work
 from core.actors import SYSTEM
 from core.db import UnitOfWork, is_postgres, reading, unit_of_work
 from core.ids import new_id
@@ -25,6 +25,7 @@ EVERY = {
     "page for the unattended": timedelta(seconds=15),
     "page for stuck work": timedelta(seconds=30),
     "forget past storms": timedelta(minutes=5),
+    "measure grown tables": timedelta(seconds=15),
     "forget what is old": timedelta(hours=1),
 }
 
@@ -50,13 +51,15 @@ def end_quiet_alerts(uow: UnitOfWork) -> int:
     return len(alerts)
 
 
-_MOST = {"index alerts": indexing.BITE}  # what a full round of a chore does; BATCH for the others
+# What a full round of a chore does; BATCH for the others.
+_MOST = {"index alerts": indexing.BITE, "measure grown tables": 1}
 _CHORES = {
     "end quiet alerts": end_quiet_alerts,
     "index alerts": indexing.index_alerts,
     "page for the unattended": reaching.page_unattended,
     "page for stuck work": stuck.page_for_parked,
     "forget past storms": storms.forget,
+    "measure grown tables": statistics.refresh,
 }
 
 

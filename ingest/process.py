@@ -23,7 +23,7 @@ from core.types import Ref, Severity
 from core.work import Claim, WorkKind, finish_all, finish_with
 from incidents import opening
 from ingest import envelopes, facts, inbox, sns
-from ingest.models import IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, Source
+from ingest.models import ASIDE, IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, Source
 from ingest.permissions import REPLAY_DELIVERIES
 from ingest.storing import BATCH, WORK
 
@@ -214,7 +214,7 @@ def _mended(uow: UnitOfWork, group: Sequence[Understood]) -> list[Item]:
     left = uow.scalar(
         select(Delivery.id)
         .where(
-            Delivery.state == "quarantined",
+            ASIDE,
             Delivery.source_id == group[0].source.id,
             Delivery.id.not_in(ours),
         )

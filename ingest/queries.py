@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, defer
 
 from core.db import database_now
 from core.errors import NotFound
-from ingest.models import QUARANTINED, Delivery, Source, SourceSecret, Subscription
+from ingest.models import ASIDE, QUARANTINED, Delivery, Source, SourceSecret, Subscription
 
 RATE_OVER = timedelta(hours=1)
 
@@ -45,7 +45,7 @@ def deliveries(
     if source_id is not None:
         query = query.where(Delivery.source_id == source_id)
     if state == QUARANTINED:
-        query = query.where(Delivery.state == "quarantined")  # literal, for the partial index
+        query = query.where(ASIDE)
     elif state is not None:
         query = query.where(Delivery.state == state)
     if before is not None:
@@ -65,16 +65,22 @@ def delivery(session: Session, delivery_id: UUID) -> tuple[Delivery, Source]:
     return row[0], row[1]
 
 
-def quarantined(session: Session) -> int:
-    """How many deliveries are set aside now."""
-    return (
-        session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == "quarantined")) or 0
-    )
+def quarantined(session: Session, *, most: int | None = None) -> int:
+    """How many deliveries are set aside now; counted to `most`, where that is given."""
+    aside = select(Delivery.id).where(ASIDE)
+    if most is not None:
+        aside = aside.order_by(Delivery.id).limit(most)
+    return session.scalar(select(func.count()).select_from(aside.subquery())) or 0
 
 
 def quarantined_since(session: Session) -> datetime | None:
     """Since when the oldest of them has been waiting; None when there is none."""
-    return session.scalar(select(func.min(Delivery.received_at)).where(Delivery.state == "quarantined"))
+    return session.scalar(select(func.min(Delivery.received_at)).where(ASIDE))
+
+
+def every_source(session: Session) -> Sequence[Source]:
+    """Every source by name."""
+    return session.scalars(select(Source).order_by(Source.name)).all()
 
 
 def sources(session: Session) -> list[SourceHealth]:
@@ -83,9 +89,9 @@ def sources(session: Session) -> list[SourceHealth]:
     floor = UUID(
         int=(int(since.timestamp() * 1000) & 0xFFFFFFFFFFFF) << 80
     )  # ids are in order of time: no extra index
-    rows = session.scalars(select(Source).order_by(Source.name)).all()
+    rows = every_source(session)
     recent = _counts(session, Delivery.id >= floor)
-    aside = _counts(session, Delivery.state == "quarantined")
+    aside = _counts(session, ASIDE)
     waiting = _counts(session, Delivery.due_at.is_not(None))
     secrets = session.execute(
         select(SourceSecret.source_id, func.count())

@@ -14,11 +14,14 @@ from core.auth import users
 from incidents.alert_models import Alert
 from incidents.models import Incident
 from incidents.visibility import alerts_visible_to, visible_to
-from ingest.models import Delivery
+from ingest.queries import quarantined
 from notify import inbox, queries
 from notify.queries import OnCallNow
 from playbooks.models import PlaybookRun
 from web import needs
+
+
+MOST = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def look(session: Session, actor: Actor, known: Known | None = None) -> Surround
         incidents=_some(session, select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor))),
         alerts=_some(session, select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor))),
         runs=_some(session, select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None))),
-        stuck=_some(session, select(Delivery.id).where(Delivery.state == "quarantined")),
+        stuck=quarantined(session, most=MOST),
         held=_held(session),
         pages=len(queries.waiting(session, limit=100)),
         unread=inbox.unread(session, user.id) if user else 0,
@@ -82,7 +85,7 @@ def look(session: Session, actor: Actor, known: Known | None = None) -> Surround
 
 def _some(session: Session, ids: Select[UUID]) -> int:
     """How many there are, counted to a thousand: the rail says no more, and stays fast with a million."""
-    return session.scalar(select(func.count()).select_from(ids.limit(1000).subquery())) or 0
+    return session.scalar(select(func.count()).select_from(ids.limit(MOST).subquery())) or 0
 
 
 def _held(session: Session) -> Held | None:
@@ -92,6 +95,8 @@ def _held(session: Session) -> Held | None:
 
 def _on_call(session: Session, rotas: list[OnCallNow]) -> OnCall | None:
     """Who answers first: by the schedule that the default policy begins with, else the first that has somebody."""
+    if all(rota.user_name is None for rota in rotas):
+        return None
     leading = _leading_schedules(session)
     for rota in sorted(rotas, key=lambda rota: str(rota.schedule_id) not in leading):
         if rota.user_name is not None:

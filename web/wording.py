@@ -90,6 +90,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def up_to(value: int, most: int) -> str:
+    """A number that was counted to `most` only: "1,000+" when it was reached."""
+    return f"{number(value)}+" if value >= most else number(value)
+
+
 def count(value: int) -> str:
     """A number that fits a badge: 7, 99, 1.2k."""
     if value < 1000:
@@ -132,6 +137,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "when": when,
     "ms": milliseconds,
     "number": number,
+    "up_to": up_to,
     "count": count,
     "bytes": size,
     "words": words,

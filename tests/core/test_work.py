@@ -80,7 +80,24 @@ def test_a_poisoned_fact_is_retried_then_parked_and_stops_no_other(
     assert row.due_at is None
     with reading() as session:
         (count,) = [c for c in backlog.counts(session) if c.name == "core.outbox"]
+        (seen,) = [g for g in backlog.glance(session) if g.name == "core.outbox"]
     assert (count.due, count.leased, count.parked) == (0, 0, 1)
+    assert (seen.due, seen.oldest_due, seen.parked) == (0, None, 1)
+
+
+def test_a_glance_counts_what_waits_only_so_far(
+    database: object, told: list[Entry], clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "MOST", 3)
+    backlog._glancing.cache_clear()
+    began = clock.now
+    for number in range(5):
+        happen(n=number)
+        clock.advance(seconds=1)
+    with reading() as session:
+        (seen,) = [g for g in backlog.glance(session) if g.name == "core.outbox"]
+    backlog._glancing.cache_clear()
+    assert (seen.due, seen.oldest_due, seen.parked) == (3, began, 0)
 
 
 def test_a_parked_row_can_be_replayed(database: object, told: list[Entry], clock: HeldClock) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from incidents import storms
@@ -11,6 +11,7 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 seconds = st.integers(0, 1200)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine its first input takes a second
 @given(
     before=st.lists(st.tuples(seconds, st.integers(1, 4)), max_size=30),
     now=st.dictionaries(seconds, st.integers(1, 4), min_size=1, max_size=5),

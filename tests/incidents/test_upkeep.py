@@ -30,6 +30,7 @@ def test_quiet_alerts_end_and_chores_come_back(database: object, clock: Any, dra
             "forget past storms",
             "forget what is old",
             "index alerts",
+            "measure grown tables",
             "page for stuck work",
             "page for the unattended",
         ]

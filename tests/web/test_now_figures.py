@@ -3,9 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from core.db import reading, unit_of_work
 from incident_bench import ANN, low, take
 from incidents.models import Alert
+from web.routes import now
 from web.routes.now import rate
 
 
@@ -18,6 +21,17 @@ def test_alerts_are_counted_by_the_hour_they_began_in(database: object, clock: A
         hours = rate(session, ANN, clock.now)
     assert len(hours) == 24
     assert (hours[23], hours[22], hours[0], sum(hours)) == (1, 2, 1, 4)
+
+
+def test_a_full_hour_is_counted_no_further(
+    database: object, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(now, "MOST_AN_HOUR", 3)
+    take(*[low(fingerprint=(("n", str(number)),)) for number in range(5)])
+    clock.advance(minutes=1)
+    with reading() as session:
+        hours = rate(session, ANN, clock.now)
+    assert (hours[23], sum(hours)) == (3, 3)
 
 
 def _began(alert: object, at: datetime) -> None:

@@ -19,7 +19,8 @@ from incidents import keys
 from incidents.alert_models import Alert, AlertDelivery
 from incidents.models import Incident
 from incidents.visibility import alerts_visible_to, visible_to
-from ingest.models import QUARANTINED, Delivery, Source
+from ingest import queries as door
+from ingest.models import Delivery, Source
 from web import keyset
 from web.languages import gettext as _
 from web.pages import Page, show
@@ -29,7 +30,7 @@ from web.telling import Told, tell_all
 router = APIRouter(include_in_schema=False)
 
 SHOWN_BYTES = 65_536
-MOST_COUNTED = 10_000
+MOST_COUNTED = 1_000
 
 
 @dataclass(kw_only=True)
@@ -98,10 +99,7 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         total = _counted(session, select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor)))
         since = clock.now() - timedelta(days=1)
         day = _counted(session, select(Alert.id).where(Alert.created_at > since, alerts_visible_to(actor)))
-        aside = (
-            session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == QUARANTINED))
-            or 0
-        )
+        aside = door.quarantined(session, most=MOST_COUNTED)
         # One look into an index for each source, however many alerts there are.
         any_of_it = select(Alert.id).where(Alert.source_id == Source.id, alerts_visible_to(actor)).limit(1)
         from_it = any_of_it.correlate(Source).scalar_subquery().is_not(None)

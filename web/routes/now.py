@@ -1,12 +1,13 @@
 """Now: what needs me, before anything else; then how things stand."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import BigInteger, ColumnElement, extract, func, select, type_coerce
+from sqlalchemy import Integer, Select, bindparam, column, func, select, values
 from sqlalchemy.orm import Session
 
 from connectors import fetching
@@ -14,8 +15,8 @@ from connectors.models import HELD, UNKNOWN, ActionCall
 from core import backlog, clock
 from core.actors import Actor
 from core.auth import users
-from core.db import is_postgres, reading
-from core.types import to_micros
+from core.db import reading
+from core.types import Instant
 from incidents import queries as record
 from incidents import rules
 from incidents.alert_models import Alert
@@ -23,6 +24,7 @@ from incidents.filters import IncidentFilter
 from incidents.models import Incident
 from incidents.visibility import alerts_visible_to, visible_to
 from ingest import queries as door
+from ingest.models import Source
 from notify import queries as paging
 from notify.models import Page as PageSent
 from notify.queries import OnCallNow
@@ -33,10 +35,13 @@ from web.languages import ngettext
 from web.needs import Need
 from web.pages import Page, show
 from web.security import Signed
+from web.wording import up_to
 
 router = APIRouter(include_in_schema=False)
 
 HOURS = 24
+MOST_AN_HOUR = 1000
+"""The tile counts no further: a storm's hour is a full bar, and costs as much as any other full one."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class NowPage(Page, template="now.html", rail="now"):
     waiting_pages: list[PageSent]
     hours: list[int]
     alerts_day: int
+    alerts_day_more: bool
     opened_day: int
     runs_live: int
     runs_waiting: int
@@ -90,19 +96,30 @@ def greeting(name: str, zone: str, at: datetime, number: int) -> str:
 
 
 def rate(session: Session, actor: Actor, at: datetime) -> list[int]:
-    """How many alerts began in each of the last 24 hours, the oldest first; one look into the newest of the index."""
-    start = at - timedelta(hours=HOURS)
-    if is_postgres(session):
-        hour: ColumnElement[Any] = func.floor(extract("epoch", Alert.created_at - start) / 3600)
-    else:
-        hour = (type_coerce(Alert.created_at, BigInteger) - to_micros(start)) // 3_600_000_000
-    counted = (
-        select(hour.label("hour"), func.count())
-        .where(Alert.created_at >= start, Alert.created_at < at, alerts_visible_to(actor))
-        .group_by("hour")
+    """How many alerts began in each of the last 24 hours, the oldest first, each counted to MOST_AN_HOUR."""
+    marks = {f"mark{number}": at - timedelta(hours=HOURS - number) for number in range(HOURS + 1)}
+    found = session.execute(_rate(actor), {**marks, "most": MOST_AN_HOUR})
+    return [number for _hour, number in found]
+
+
+@lru_cache(maxsize=256)  # building it takes longer than asking it
+def _rate(actor: Actor) -> Select[int, int]:
+    marks = [bindparam(f"mark{number}", type_=Instant) for number in range(HOURS + 1)]
+    hours = (
+        values(column("number", Integer), column("begins", Instant), column("ends", Instant), name="hours")
+        .data([(number, marks[number], marks[number + 1]) for number in range(HOURS)])
+        .cte("hours")
     )
-    found = {int(number): count for number, count in session.execute(counted)}
-    return [found.get(number, 0) for number in range(HOURS)]
+    some = (
+        select(Alert.id)
+        .where(Alert.created_at >= hours.c.begins, Alert.created_at < hours.c.ends, alerts_visible_to(actor))
+        .order_by(Alert.created_at)  # so that it walks along the index, and no further than the limit
+        .limit(bindparam("most", type_=Integer))
+        .correlate(hours)
+        .subquery()
+    )
+    counted = select(func.count()).select_from(some).scalar_subquery()
+    return select(hours.c.number, counted).order_by(hours.c.number)
 
 
 @router.get("/")
@@ -124,7 +141,7 @@ def now(request: Request, actor: Signed) -> Response:
         aside = session.scalar(
             select(func.count()).select_from(ActionCall).where(ActionCall.state.in_([HELD, UNKNOWN]))
         )
-        sources = door.sources(session)
+        sources = door.every_source(session)
         rotas = paging.on_call_now(session, at)
         request.state.known = surroundings.Known(needs=len(found), rotas=rotas)
         page = NowPage(
@@ -140,6 +157,7 @@ def now(request: Request, actor: Signed) -> Response:
             waiting_pages=paging.waiting(session, limit=20),
             hours=hours,
             alerts_day=sum(hours),
+            alerts_day_more=max(hours) >= MOST_AN_HOUR,
             opened_day=session.scalar(
                 select(func.count())
                 .select_from(Incident)
@@ -160,33 +178,27 @@ def now(request: Request, actor: Signed) -> Response:
     return show(request, page)
 
 
-def _lights(session: Session, at: datetime, sources: list[door.SourceHealth]) -> list[Light]:
+def _lights(session: Session, at: datetime, sources: Sequence[Source]) -> list[Light]:
     """What is not as it should be, each with where to go; good news in one line."""
     lights: list[Light] = []
-    for count in backlog.counts(session):
+    for count in backlog.glance(session):
         if count.parked:
             said = ngettext("%(num)s stuck: %(what)s", "%(num)s stuck: %(what)s", count.parked)
-            lights.append(
-                Light(
-                    "bad",
-                    "alert-triangle",
-                    said % {"num": count.parked, "what": count.name},
-                    "/settings/work",
-                )
-            )
+            told = {"num": up_to(count.parked, backlog.MOST), "what": count.name}
+            lights.append(Light("bad", "alert-triangle", said % told, "/settings/work"))
         elif count.oldest_due is not None and at - count.oldest_due > timedelta(seconds=30):
-            said = _("%(what)s is %(n)s behind") % {"what": count.name, "n": count.due}
+            said = _("%(what)s is %(n)s behind") % {"what": count.name, "n": up_to(count.due, backlog.MOST)}
             lights.append(Light("warn", "clock-x", said, "/settings/work"))
-    if aside := sum(health.quarantined for health in sources):
+    if aside := door.quarantined(session, most=backlog.MOST):
         said = ngettext("%(num)s delivery could not be read", "%(num)s deliveries could not be read", aside)
-        lights.append(Light("warn", "inbox", said % {"num": aside}, "/quarantine"))
+        lights.append(Light("warn", "inbox", said % {"num": up_to(aside, backlog.MOST)}, "/quarantine"))
     for rule in rules.failing(session):
         said = _("The grouping rule “%(name)s” fails") % {"name": rule.name}
         lights.append(Light("warn", "alert-triangle", said, "/settings/rules"))
     for name in fetching.silent_feeds(session):
         said = _("The block list “%(name)s” is no longer fetched") % {"name": name}
         lights.append(Light("bad", "ban", said, "/settings/guardrails#feeds"))
-    listening = [health.source for health in sources if health.source.disabled_at is None]
+    listening = [source for source in sources if source.disabled_at is None]
     silent = [
         source
         for source in listening

@@ -15,7 +15,7 @@ from core.clock import now
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError, Unavailable
 from ingest import sources, subscriptions
-from ingest.models import QUARANTINED, Delivery, Source, Subscription
+from ingest.models import ASIDE, Delivery, Source, Subscription
 from web.languages import gettext as _
 from web.markdown import to_page
 from web.pages import Page, show, then
@@ -81,7 +81,7 @@ def everything(request: Request, actor: Actor = allowed("source.read")) -> Respo
         rows = list(session.scalars(select(Source).order_by(Source.name)))
         counted = session.execute(
             select(Delivery.source_id, func.count())
-            .where(Delivery.state == QUARANTINED)
+            .where(ASIDE)
             .group_by(Delivery.source_id)
         )
         waiting = {str(source): number for source, number in counted}

@@ -1162,6 +1162,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sightings'))
     )
     with op.batch_alter_table('sightings', schema=None) as batch_op:
+        batch_op.create_index('ix_sightings_incidents', ['observable_id', 'incident_id'], unique=False, postgresql_where=sa.text('alert_id IS NULL'), sqlite_where=sa.text('alert_id IS NULL'))
         batch_op.create_index('ix_sightings_observable', ['observable_id', 'created_at'], unique=False)
         batch_op.create_index('uq_sightings_alert', ['alert_id', 'observable_id', 'role'], unique=True, postgresql_where=sa.text('alert_id IS NOT NULL'), sqlite_where=sa.text('alert_id IS NOT NULL'))
         batch_op.create_index('uq_sightings_incident', ['incident_id', 'observable_id', 'role'], unique=True, postgresql_where=sa.text('alert_id IS NULL'), sqlite_where=sa.text('alert_id IS NULL'))
