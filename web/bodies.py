@@ -25,7 +25,7 @@ class TooMuch(HTTPException, MultiPartException):
 
 def most(path: str) -> int:
     """Bytes that a request to this address may have."""
-    if path.endswith(("/attachments", "/comment", "/incidents/new")):
+    if path.endswith(("/attachments", "/comment", "/incidents/new", "/incidents/new/values")):
         return MOST_AT_ONCE * settings().max_upload + ROUND_A_FILE
     if path.startswith("/report"):
         return settings().max_upload + ROUND_A_FILE

@@ -14,7 +14,7 @@ from core.actors import Actor
 from core.auth import users
 from core.db import UnitOfWork, reading, unit_of_work
 from core.types import Severity
-from incidents import closing, comments, lifecycle, observables, queries
+from incidents import closing, comments, lifecycle, named, observables, queries
 from incidents.models import Incident
 from incidents.filters import IncidentFilter
 from reports import contract
@@ -92,6 +92,7 @@ class IncidentIn(Shape):
     restricted_to: list[str] | None = None
     exercise: bool = False
     observables: list[ObservableIn] = []
+    read_values: bool = Field(False, description="Note what title and description name, too.")
 
 
 class IncidentChange(Shape):
@@ -216,8 +217,10 @@ def list_incidents(
 def open_incident(draft: IncidentIn, response: Response, actor: Actor = may("incident.open")) -> IncidentOut:
     """Open an incident by hand."""
     with unit_of_work() as uow:
-        given = draft.model_dump(exclude={"observables"})
+        given = draft.model_dump(exclude={"observables", "read_values"})
         values = [(o.type, o.value) for o in draft.observables]
+        if draft.read_values:
+            values += [(one.type, one.value) for one in named.values_in(draft.title, draft.description or "")]
         made = lifecycle.open_by_hand(uow, actor, lifecycle.IncidentDraft(**given, observables=values))
     response.headers["Location"] = f"/api/v1/incidents/{made.key}"
     return _out(made, response)

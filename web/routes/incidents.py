@@ -1,4 +1,4 @@
-"""Incidents: the list with its filters, what is done to several at once, and a new one by hand."""
+"""Incidents: the list with its filters, and what is done to several at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,17 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from connectors.contract import CATEGORIES
 from core.actors import Actor
 from core.auth import users
 from core.auth.models import User
 from core.db import reading, unit_of_work
-from core.errors import Invalid, Problem, TocsinError
+from core.errors import Invalid, TocsinError
 from core.types import Severity
 from incidents import closing, lifecycle
-from incidents.alert_models import Alert
 from incidents.closing import Closing
-from incidents.lifecycle import IncidentDraft
 from incidents.models import Incident
-from incidents.stages import MEANING, Confirmation, Kind, Stage
-from incidents.visibility import alerts_visible_to, visible_to
+from incidents.stages import MEANING, Confirmation, Stage
+from incidents.visibility import visible_to
 from web import keyset
 from web.languages import gettext as _
 from web.pages import Page, show, then
@@ -52,18 +49,6 @@ class IncidentsPage(Page, template="incidents.html", rail="incidents"):
     may_open: bool
     next: str | None
     first: str | None
-
-
-@dataclass(kw_only=True)
-class NewIncidentPage(Page, template="incident_new.html", rail="incidents"):
-    """A new incident by hand."""
-
-    entered: dict[str, str]
-    problems: list[Problem]
-    severities: list[str]
-    kinds: list[str]
-    categories: tuple[str, ...]
-    alert: Alert | None
 
 
 def severity_words() -> dict[str, str]:
@@ -240,71 +225,3 @@ def _outcome(done: int, failed: list[str]) -> str:
     if failed:
         said += " " + _("%(n)s not: %(why)s") % {"n": len(failed), "why": " ".join(dict.fromkeys(failed))}
     return said
-
-
-# ---------------------------------------------------------------------------------------------- by hand
-
-
-@router.get("/incidents/new")
-def new(request: Request, actor: Actor = allowed("incident.open")) -> Response:
-    """The form; with `?alert=` it is filled in from an alert."""
-    alert = _alert(actor, request.query_params.get("alert"))
-    entered = (
-        {"title": alert.title, "severity": alert.severity, "category": alert.category or ""} if alert else {}
-    )
-    return _form(request, entered, [], alert)
-
-
-def _form(
-    request: Request, entered: dict[str, str], problems: list[Problem], alert: Alert | None
-) -> Response:
-    page = NewIncidentPage(
-        entered=entered,
-        problems=problems,
-        severities=list(severity_words()),
-        kinds=[kind.value for kind in Kind],
-        categories=CATEGORIES,
-        alert=alert,
-    )
-    return show(request, page, status=422 if problems else 200)
-
-
-def _alert(actor: Actor, given: str | None) -> Alert | None:
-    if not given:
-        return None
-    try:
-        alert_id = UUID(given)
-    except ValueError:
-        return None
-    with reading() as session:
-        return session.scalar(select(Alert).where(Alert.id == alert_id, alerts_visible_to(actor)))
-
-
-@router.post("/incidents/new")
-def create(request: Request, form: Form, actor: Actor = allowed("incident.open")) -> Response:
-    """Open an incident by hand and go to it."""
-    entered = {
-        name: form.get(name)
-        for name in ("title", "description", "severity", "kind", "category", "observables")
-    }
-    alert = _alert(actor, form.get("alert"))
-    draft = IncidentDraft(
-        title=entered["title"],
-        description=entered["description"] or None,
-        severity=Severity(entered["severity"]) if entered["severity"] in set(Severity) else Severity.unknown,
-        kind=entered["kind"] or Kind.incident,
-        category=entered["category"] or None,
-        exercise=form.flag("exercise"),
-        observables=[("auto", word) for word in entered["observables"].replace(",", " ").split()],
-    )
-    try:
-        with unit_of_work() as uow:
-            incident = lifecycle.open_by_hand(uow, actor, draft)
-            if form.flag("mine"):
-                lifecycle.assign(uow, actor, incident.id, actor.user_id)
-            key = incident.key
-    except TocsinError as error:
-        return _form(
-            request, entered, getattr(error, "problems", None) or [Problem("", error.message)], alert
-        )
-    return then(f"/incidents/{key}", _("%(key)s is open.") % {"key": key})

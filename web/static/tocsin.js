@@ -128,6 +128,7 @@
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select, [contenteditable]");
     if (event.key === "k" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); document.getElementById("search")?.focus(); return; }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.dataset.send !== undefined) { event.preventDefault(); event.target.form.requestSubmit(); return; }
     if (event.key === "Escape") {
       $$("details.menu[open], details.more[open]").forEach((d) => { d.open = false; });
       if (typing) typing.blur();
