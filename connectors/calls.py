@@ -28,9 +28,9 @@ from connectors.models import (
 )
 from connectors.permissions import RELEASE_AUTOMATION, RUN_ACTIONS, SETTLE_ACTIONS
 from core.actors import Actor, ActorKind
-from core.auth import permissions
+from core.auth import factors, permissions
 from core.db import UnitOfWork
-from core.errors import Conflict, Invalid, NotFound, Problem
+from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.expressions import TemplateError, render
 from core.journal import Fact, Verb, record
 from core.types import Ref
@@ -76,7 +76,8 @@ def request(
 
     The call comes back `intended` (a worker does it, and tells in `action.finished`), `held`, `refused`, `unbound` or
     `dry_run`, its note saying why. `undo_after` is for network values only: accounts and hosts get a review.
-    Raises Invalid for inputs that cannot be, NotFound for an unknown action, Forbidden.
+    Raises Invalid for inputs that cannot be, NotFound for an unknown action, Forbidden (and NeedsSecondFactor for what
+    a person wants to disrupt).
     """
     permissions.require(ctx.actor, RUN_ACTIONS.name)
     there = uow.scalar(select(ActionCall).where(ActionCall.key == key))
@@ -84,6 +85,8 @@ def request(
         return there
     mode, targets = instances.resolve(uow, action, instance)
     model = targets[0].action if targets else instances.known(action)[0]
+    if model.effect.rank >= Effect.disruptive.rank and undoes is None and not ctx.dry_run:
+        _answered_for(uow, ctx.actor)
     outside = registry.get(model.connector).kind == "intel"
     named = guards.read_inputs(model, inputs, outside=outside)
     pairs = [(entity.type, entity.value) for entity in named.entities]
@@ -145,6 +148,15 @@ def _asked(ctx: CallContext, *, undoes: UUID | None, outside: bool) -> Asked:
         releasing=undoes is not None,
         outside=outside,
     )
+
+
+def _answered_for(uow: UnitOfWork, actor: Actor) -> None:
+    """Whoever disrupts by hand is a person at a session that showed a second factor lately. Raises Forbidden."""
+    if actor.kind is ActorKind.token:
+        raise Forbidden(
+            "A program's token cannot do what disrupts: start a playbook, which asks a person, or do it signed in."
+        )
+    factors.require_fresh(uow, actor)
 
 
 def _check_undo(action: Action, pairs: Sequence[tuple[str, str]], undo_after: timedelta | None) -> None:
@@ -242,6 +254,8 @@ def resume(uow: UnitOfWork, actor: Actor, call_id: UUID) -> ActionCall:
         raise Conflict(f"This call is not held any more: it is {row.state}.")
     if rails.held(uow) is not None:
         raise Conflict("All automation is held: release that first.")
+    if Effect(row.effect).rank >= Effect.disruptive.rank:
+        _answered_for(uow, actor)
     mode, targets = instances.resolve(uow, row.asked)
     if row.instance is not None and mode == "first":
         targets = sorted(targets, key=lambda target: target.instance.name != row.instance)

@@ -13,7 +13,7 @@ from connectors.guards import DEFAULT_BUDGETS, Protected, Rails, check_protected
 from connectors.models import DRY_RUN, REFUSED, UNBOUND, ActionBudget, ActionCall, ProtectedEntity, Switch
 from connectors.permissions import CHANGE_GUARDS, HOLD_AUTOMATION, RELEASE_AUTOMATION
 from core.actors import Actor
-from core.auth import permissions
+from core.auth import factors, permissions
 from core.db import UnitOfWork, database_now
 from core.errors import Conflict, Invalid, NotFound, Problem
 from core.journal import Fact, record
@@ -141,8 +141,12 @@ def hold_all(uow: UnitOfWork, actor: Actor, reason: str) -> None:
 
 
 def release_all(uow: UnitOfWork, actor: Actor, reason: str = "") -> None:
-    """Let automation act again; what was held stays held until somebody lets it go on (`calls.resume`)."""
+    """Let automation act again; what was held stays held until somebody lets it go on (`calls.resume`).
+
+    Raises NeedsSecondFactor.
+    """
     permissions.require(actor, RELEASE_AUTOMATION.name)
+    factors.require_fresh(uow, actor)
     _switch(uow, actor, on=False, reason=reason.strip() or None)
     record(uow, actor, Fact(facts.AUTOMATION_RELEASED, (_SWITCH,), {}, {"reason": reason.strip()[:1000]}))
 

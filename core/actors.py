@@ -1,6 +1,7 @@
 """Who acts: a person, a token, a playbook, a connector, a source, a reporter or Tocsin itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -23,12 +24,16 @@ _TRUSTED = frozenset({ActorKind.playbook, ActorKind.connector, ActorKind.source,
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """One actor; `id` is the row's id (user, token, run…) as text, `name` is what timelines show."""
+    """One actor; `id` is the row's id (user, token, run…) as text, `name` is what timelines show.
+
+    `proved_at` is when the person's session last showed a second factor; None when it never has.
+    """
 
     kind: ActorKind
     id: str
     name: str
     permissions: frozenset[str] = frozenset()
+    proved_at: datetime | None = field(default=None, compare=False)
 
     def may(self, permission: str) -> bool:
         """Whether this actor holds the permission; Tocsin's own parts hold all."""

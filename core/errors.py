@@ -46,6 +46,19 @@ class Forbidden(TocsinError):
     code, status = "forbidden", 403
 
 
+class NeedsSecondFactor(Forbidden):
+    """The actor may do this, but must show a second factor first.
+
+    `enrolled` says whether they have one; `problem` what was wrong with the one they have just shown.
+    """
+
+    code = "second-factor"
+
+    def __init__(self, message: str, *, enrolled: bool, problem: str = "") -> None:
+        super().__init__(message)
+        self.enrolled, self.problem = enrolled, problem
+
+
 class NotFound(TocsinError):
     """There is no such thing, or the actor may not see it."""
 

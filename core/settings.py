@@ -51,6 +51,8 @@ class Settings:
     keep_access: timedelta | None = timedelta(days=365)
     max_upload: int = 25 * 1024 * 1024
     secret_key_generated: bool = False
+    second_factor_required: bool = True  # False: asked only of those who have one
+    second_factor_fresh: timedelta = timedelta(minutes=15)
 
     @property
     def embedded(self) -> bool:
@@ -111,6 +113,8 @@ class Settings:
             keep_inbox=_days(env, "TOCSIN_KEEP_INBOX", 90),
             keep_access=_days(env, "TOCSIN_KEEP_ACCESS", 365),
             max_upload=_number(env, "TOCSIN_MAX_UPLOAD", 25 * 1024 * 1024),
+            second_factor_required=_required(env),
+            second_factor_fresh=timedelta(minutes=max(1, _number(env, "TOCSIN_SECOND_FACTOR_MINUTES", 15))),
             witness_every=timedelta(minutes=_number(env, "TOCSIN_WITNESS_MINUTES", 24 * 60)),
         )
 
@@ -148,6 +152,13 @@ def _days(env: Mapping[str, str], name: str, default: int) -> timedelta | None:
     if not raw.isdecimal() or len(raw) > 5:
         raise Invalid(f"{name} must be a number of days such as 90, or 0 to keep for ever, not {raw[:40]!r}")
     return timedelta(days=int(raw)) if int(raw) else None
+
+
+def _required(env: Mapping[str, str]) -> bool:
+    word = env.get("TOCSIN_SECOND_FACTOR", "required").strip().lower()
+    if word not in ("required", "optional"):
+        raise Invalid("TOCSIN_SECOND_FACTOR must be required or optional")
+    return word == "required"
 
 
 _SECRETS = (

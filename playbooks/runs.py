@@ -9,7 +9,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError
 
 from core.actors import Actor, ActorKind
-from core.auth import permissions
+from core.auth import factors, permissions
 from core.db import UnitOfWork
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.expressions import render
@@ -18,6 +18,7 @@ from core.journal import Fact, record
 from core.types import Ref
 from playbooks import driving, facts, ports, storing
 from playbooks.advance import Run, fill_inputs
+from playbooks.asking import DISRUPTIVE
 from playbooks.models import Playbook, PlaybookRun, Vote, Wait
 from playbooks.permissions import ANSWER, START
 from playbooks.plan import Plan
@@ -84,7 +85,8 @@ def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, 
     """Vote on an approval: `{"approve": bool, "reason": text}`.
 
     One refusal decides; agreement decides when the quorum has agreed. Each person has one vote. Raises NotFound,
-    Forbidden (not asked, or the one who started the run under four eyes), Conflict (already decided), Invalid.
+    Forbidden (not asked, or the one who started the run under four eyes), NeedsSecondFactor (to agree to what
+    disrupts), Conflict (already decided), Invalid.
     """
     permissions.require(actor, ANSWER.name)
     if actor.kind is not ActorKind.person or actor.user_id is None:
@@ -109,6 +111,8 @@ def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, 
         raise Conflict("You have answered already; others must agree too.")
     reason = str(decision.get("reason") or "").strip()[:2000] or None
     approve = bool(decision["approve"])
+    if approve and any(one.get("effect") in DISRUPTIVE for one in wait.detail.get("what") or ()):
+        factors.require_fresh(uow, actor)
     uow.add(
         Vote(
             wait_id=wait_id,

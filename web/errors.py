@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from core import logs
-from core.errors import Invalid, Problem, TocsinError, Unauthenticated
+from core.errors import Invalid, NeedsSecondFactor, Problem, TocsinError, Unauthenticated
+from web import stepping_up
 from web.languages import gettext as _
 from web.pages import Page, show
 
@@ -101,6 +102,8 @@ def known(request: Request, error: Exception) -> Response:
             else f"/login?next={quote(path + query)}"
         )
         return RedirectResponse(target, 303)
+    if isinstance(error, NeedsSecondFactor) and not wants_json(request) and stepping_up.can_ask(request):
+        return stepping_up.ask(request, error)
     if error.status >= 500:
         log.error(error.message, exc_info=error)
     problems = error.problems if isinstance(error, Invalid) else []

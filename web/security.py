@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core import logs
 from core.actors import Actor
-from core.auth import permissions, sessions
-from core.errors import Forbidden, Invalid, Problem, Unauthenticated
+from core.auth import permissions, second_step, sessions
+from core.auth.second_step import Shown
+from core.errors import Forbidden, Invalid, NeedsSecondFactor, Problem, TooMany, Unauthenticated
 from core.ids import secret_token
 from core.settings import settings
 from web import bodies, languages
@@ -88,6 +89,25 @@ def signed_in(request: Request) -> Actor:
 
 
 Signed = Annotated[Actor, Depends(signed_in)]
+
+
+def shown_in(form: FormData) -> Shown:
+    """The second factor that a form carries beside its own fields: a code, or a passkey's answer."""
+    code, ticket, answer = (form.get(f"factor.{name}") for name in ("code", "ticket", "answer"))
+    return Shown(*(value if isinstance(value, str) else "" for value in (code, ticket, answer)))
+
+
+def shows(request: Request, actor: Actor, shown: Shown) -> Actor:
+    """The actor, who has shown this second factor now; raises NeedsSecondFactor, which asks again, when it is wrong."""
+    try:
+        proved = second_step.show_again(
+            request.cookies.get(COOKIE, ""), actor, shown,
+            address=peer(request),
+        )  # fmt: skip
+    except (Invalid, TooMany) as error:
+        raise NeedsSecondFactor(error.message, enrolled=True, problem=error.message) from error
+    request.state.actor = proved
+    return proved
 
 
 # ---------------------------------------------------------------------------------------------- forms
@@ -165,6 +185,9 @@ class Allowed:
             given = request.headers.get("X-CSRF-Token") or form.get("csrf")
             if not isinstance(given, str) or not hmac.compare_digest(given, request.state.csrf):
                 raise Forbidden(_("This form is no longer valid: go back, reload the page and try again."))
+            request.state.form = form  # for the page that asks for a second factor and sends it once more
+            if shown := shown_in(form):
+                actor = await run_in_threadpool(shows, request, actor, shown)
         permissions.require(actor, self.permission)
         return actor
 

@@ -1,4 +1,4 @@
-"""Users, their sessions, API tokens and the throttle of failed sign-ins."""
+"""Users, their second factors, their sessions, API tokens and the throttle of failed sign-ins."""
 
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,32 @@ class User(Identified, Dated, Versioned, Base):
     disabled_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class SecondFactor(Identified, Dated, Base):
+    """Something a person has besides the password: an authenticator app's secret, or a passkey."""
+
+    __tablename__ = "second_factors"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    kind: Mapped[str] = mapped_column(Text)  # totp | passkey
+    name: Mapped[str] = mapped_column(Text)
+    sealed: Mapped[str | None] = mapped_column(Text)  # an app's secret
+    credential: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)  # a passkey's id
+    public_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    counter: Mapped[int] = mapped_column(default=0)  # an app's last accepted time step; a passkey's own count
+    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)  # None: begun, and not proved to work yet
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class RecoveryCode(Identified, Dated, Base):
+    """A code for the day the phone is lost: only its keyed digest is kept, and it works once."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
 class UserSession(Identified, Dated, Base):
     """One signed-in browser; the cookie holds the token, the row its digest."""
 
@@ -35,6 +61,7 @@ class UserSession(Identified, Dated, Base):
     expires_at: Mapped[datetime] = mapped_column(Instant)
     seen_at: Mapped[datetime] = mapped_column(Instant)
     ended_at: Mapped[datetime | None] = mapped_column(Instant)
+    proved_at: Mapped[datetime | None] = mapped_column(Instant)  # when a second factor was last shown in it
     address: Mapped[str | None] = mapped_column(Text)
     agent: Mapped[str | None] = mapped_column(Text)
 
@@ -54,11 +81,11 @@ class ApiToken(Identified, Dated, Base):
 
 
 class SignInFailure(Base):
-    """How often sign-in has failed lately for one account or one address."""
+    """How often sign-in or its second step has failed lately for one account or one address."""
 
     __tablename__ = "sign_in_failures"
 
-    key: Mapped[str] = mapped_column(Text, primary_key=True)  # "user:<email>" or "from:<address>"
+    key: Mapped[str] = mapped_column(Text, primary_key=True)  # "user:<email>", "from:<address>"…
     failures: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(Instant)
 

@@ -1,67 +1,107 @@
-"""Signing in with a password, the server's side of a session, and the throttle against guessing."""
+"""Signing in, with a second step for those who have a second factor, and the server's side of a session."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from core.actors import SYSTEM, Actor
-from core.auth import facts, users
-from core.auth.models import SignInFailure, User, UserSession
+from core.auth import facts, factors, second_step, throttle, users
+from core.auth.models import User, UserSession
+from core.auth.second_step import Shown
 from core.db import UnitOfWork, database_now, reading, unit_of_work
-from core.errors import TooMany, Unauthenticated
+from core.errors import Invalid, Unauthenticated
 from core.ids import secret_token, token_digest
 from core.journal import Fact, record
+from core.secrets import sign, unsign
 from core.types import Ref
 
 LIFETIME = timedelta(hours=12)
 IDLE = timedelta(hours=4)
 _SEEN_EVERY = timedelta(minutes=2)
-_FORGET_AFTER = timedelta(hours=1)
+_STEP = "auth.second_step"
+_STEP_LIFE = 5 * 60  # seconds from the password to the second step
 
-# Free failures and the longest wait in seconds, by kind of key. One address guessing at one account is stopped soonest;
-# an account as a whole only slows down, or anybody could keep the person on call out.
-_LIMITS = {"pair": (5, 900), "user": (25, 30), "from": (20, 900)}
+
+class NeedsSecondStep(Unauthenticated):
+    """The password is right; the session begins with the second step, for which `ticket` is good for five minutes."""
+
+    code = "second-step"
+
+    def __init__(self, ticket: str) -> None:
+        super().__init__("Show your second factor to sign in.")
+        self.ticket = ticket
 
 
 def sign_in(email: str, password: str, *, address: str | None = None, agent: str | None = None) -> str:
     """Check a password and start a session; returns the cookie's token.
 
-    Raises Unauthenticated without saying which part was wrong, or TooMany after repeated failures.
+    Raises Unauthenticated without saying which part was wrong, NeedsSecondStep for those who have a second factor, or
+    TooMany after repeated failures.
     """
     keys = _throttle_keys(email.strip().lower(), address or "unknown")
     with reading() as session:
-        _throttle(session, keys)
+        throttle.check(session, keys)
         user = users.by_email(session, email)
     right = users.password_fits(user.password if user else None, password)  # slow: no transaction is open
     if user is None or not right or user.disabled_at is not None:
         with unit_of_work() as uow:
-            _count_failure(uow, keys)
+            throttle.count(uow, keys)
             refs = (Ref("user", str(user.id)),) if user else ()
             record(uow, SYSTEM, Fact(facts.SIGN_IN_FAILED, refs, {}, {"address": address}))
         raise Unauthenticated("The address and the password do not fit together.")
     with unit_of_work() as uow:
-        uow.execute(delete(SignInFailure).where(SignInFailure.key.in_(keys[:2])))
-        return start(uow, user, address=address, agent=agent)
+        throttle.forgive(uow, keys[:2])
+        if not factors.enrolled(uow, user.id):
+            return start(uow, user, address=address, agent=agent)
+    raise NeedsSecondStep(sign(_STEP, {"user": str(user.id), "had": _mark(user)}, _STEP_LIFE))
 
 
-def start(uow: UnitOfWork, user: User, *, address: str | None = None, agent: str | None = None) -> str:
+def second_step_of(session: Session, ticket: str) -> User:
+    """The user whose password was right when the ticket was made. Raises Invalid when it no longer holds."""
+    told = unsign(_STEP, ticket)
+    user = session.get(User, UUID(told["user"]))
+    if user is None or user.disabled_at is not None or _mark(user) != told["had"]:
+        raise Invalid("Begin again: this sign-in no longer holds.")
+    return user
+
+
+def sign_in_second(
+    ticket: str, shown: Shown, *, address: str | None = None, agent: str | None = None
+) -> str:
+    """The second step: check what is shown and start the session; returns the cookie's token. Raises Invalid, TooMany."""
+    with reading() as session:
+        user = second_step_of(session, ticket)
+    second_step.check(user.id, shown, address=address)
+    with unit_of_work() as uow:
+        return start(uow, second_step_of(uow, ticket), address=address, agent=agent, proved_at=uow.now)
+
+
+def _mark(user: User) -> str:
+    """Changes with the password."""
+    return (user.password or "")[-12:]
+
+
+def start(
+    uow: UnitOfWork, user: User, *, address: str | None = None, agent: str | None = None,
+    proved_at: datetime | None = None,
+) -> str:  # fmt: skip
     """Start a session for a user who has proved who they are; returns the cookie's token."""
     token = secret_token()
     uow.add(
         UserSession(
             user_id=user.id, digest=token_digest(token), created_at=uow.now, seen_at=uow.now,
-            expires_at=uow.now + LIFETIME, address=address, agent=(agent or "")[:200] or None,
+            expires_at=uow.now + LIFETIME, proved_at=proved_at, address=address, agent=(agent or "")[:200] or None,
         )
     )  # fmt: skip
     told = Fact(facts.SIGNED_IN, (Ref("user", str(user.id)),), {}, {"address": address})
-    record(uow, users.actor_of(user), told)
+    record(uow, users.actor_of(user, proved_at), told)
     return token
 
 
-def user_of(token: str) -> User | None:
-    """The user of a live session, or None; remembers that it was used."""
+def actor_for(token: str) -> Actor | None:
+    """The actor of a live session, or None; remembers that it was used."""
     digest = token_digest(token)
     with reading() as session:
         at = database_now(session)
@@ -77,13 +117,7 @@ def user_of(token: str) -> User | None:
         return None
     if held.seen_at <= at - _SEEN_EVERY:
         _touch(held.id, at)
-    return user
-
-
-def actor_for(token: str) -> Actor | None:
-    """The actor of a live session, or None."""
-    user = user_of(token)
-    return users.actor_of(user) if user else None
+    return users.actor_of(user, held.proved_at)
 
 
 def sign_out(token: str) -> None:
@@ -109,6 +143,11 @@ def of_user(session: Session, user_id: UUID) -> list[UserSession]:
     return list(session.scalars(query.order_by(UserSession.seen_at.desc(), UserSession.id)))
 
 
+def proved_at(session: Session, token: str) -> datetime | None:
+    """When the token's session last showed a second factor."""
+    return session.scalar(select(UserSession.proved_at).where(UserSession.digest == token_digest(token)))
+
+
 def is_of(held: UserSession, token: str) -> bool:
     """Whether the token is this session's."""
     return held.digest == token_digest(token)
@@ -131,25 +170,3 @@ def _touch(session_id: UUID, at: datetime) -> None:
 
 def _throttle_keys(email: str, address: str) -> list[str]:
     return [f"pair:{email}|{address}", f"user:{email}", f"from:{address}"]
-
-
-def _throttle(session: Session, keys: list[str]) -> None:
-    at = database_now(session)
-    for row in session.scalars(select(SignInFailure).where(SignInFailure.key.in_(keys))):
-        free, longest = _LIMITS[row.key.partition(":")[0]]
-        if row.failures < free or row.last_at < at - _FORGET_AFTER:
-            continue
-        wait = min(2 ** min(row.failures - free, 16), longest)
-        left = (row.last_at + timedelta(seconds=wait) - at).total_seconds()
-        if left > 0:
-            raise TooMany(f"Too many failed attempts; try again in {int(left) + 1} seconds.", int(left) + 1)
-
-
-def _count_failure(uow: UnitOfWork, keys: list[str]) -> None:
-    for key in keys:
-        row = uow.get(SignInFailure, key, with_for_update=True)
-        if row is None:
-            uow.add(SignInFailure(key=key, failures=1, last_at=uow.now))
-        else:
-            row.failures = 1 if row.last_at < uow.now - _FORGET_AFTER else row.failures + 1
-            row.last_at = uow.now

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from uuid import UUID
 
@@ -151,9 +152,9 @@ def with_role(session: Session, role: str) -> list[User]:
     return [user for user in everyone(session) if role in user.roles and user.disabled_at is None]
 
 
-def actor_of(user: User) -> Actor:
+def actor_of(user: User, proved_at: datetime | None = None) -> Actor:
     """The actor that this user is, with the permissions of their roles."""
-    return Actor(ActorKind.person, str(user.id), user.name, permissions.of_roles(user.roles))
+    return Actor(ActorKind.person, str(user.id), user.name, permissions.of_roles(user.roles), proved_at)
 
 
 def nobody_yet(session: Session) -> bool:

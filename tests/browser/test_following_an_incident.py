@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import pyotp
 import pytest
 from free_ports import wait_until
 from in_chromium import Person, mark, marked
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def ana(chromium: Browser, running: Tocsin) -> Iterator[Person]:
-    """The first person here: sets her password with the link that the first start printed, and signs in."""
+    """The first person here: sets her password by the link of the first start, adds an app, and signs in in two steps."""
     person = Person(chromium, running)
     person.page.goto(_first_link(running))
     person.page.get_by_label("Your name").fill("Ana")
@@ -32,11 +33,27 @@ def ana(chromium: Browser, running: Tocsin) -> Iterator[Person]:
     person.page.get_by_label("Password", exact=True).fill(PASSWORD)
     person.page.get_by_label("The same password again").fill(PASSWORD)
     person.page.get_by_role("button", name="Set password").click()
-    person.page.wait_for_url("/")
+    person.page.wait_for_url("/profile/factor")
+    code = _add_an_app(person.page)
     _sign_out(person.page)
-    person.sign_in("ana@example.org", PASSWORD)
+    person.begin_to_sign_in("ana@example.org", PASSWORD)
+    expect(person.page.get_by_role("heading", level=1)).to_have_text("Now your second factor")
+    person.page.get_by_label("Code from your").fill(code)
+    person.page.get_by_role("button", name="Go on").click()
+    person.page.wait_for_url("/")
     yield person
     person.close()
+
+
+def _add_an_app(page: Page) -> str:
+    """The app's secret is read off the page as a camera would; returns one of the recovery codes."""
+    page.get_by_role("button", name="Set up an app").click()
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
+    secret = page.locator(".secret-once code").text_content() or ""
+    page.get_by_label("Then type the code").fill(pyotp.TOTP(secret).now())
+    page.get_by_role("button", name="Finish").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Keep these recovery codes")
+    return page.locator(".codes code").first.text_content() or ""
 
 
 def _first_link(tocsin: Tocsin) -> str:

@@ -44,7 +44,7 @@ def test_on_the_first_start_the_administrator_says_who_they_are(
     chosen = {"name": "Ana", "password": "a long first sentence", "again": "a long first sentence"}
     refused = browser.submit(page, "start", status=422, **chosen)
     assert "is not an e-mail address" in refused.text
-    assert browser.submit(refused, "start", email="ana@example.org", **chosen).path == "/"
+    assert browser.submit(refused, "start", email="ana@example.org", **chosen).path == "/profile/factor"
     assert Browser(running).sign_in("ana@example.org", "a long first sentence").path == "/"
     assert browser.client.get(links[0]).status_code >= 400
     with running.client() as client:

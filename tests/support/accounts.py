@@ -2,6 +2,7 @@
 
 import re
 
+import pyotp
 from browsing import Browser
 from running_tocsin import Tocsin
 
@@ -28,5 +29,16 @@ def joined(tocsin: Tocsin, ana: Browser, name: str, role: str) -> Browser:
     browser = Browser(tocsin)
     path = "/start/" + link[0].rpartition("/start/")[2]
     answer = browser.submit(browser.open(path), "start", password=PASSWORD, again=PASSWORD)
-    assert answer.path == "/"
+    assert answer.path == "/profile/factor"
     return browser
+
+
+def enrolled(browser: Browser) -> pyotp.TOTP:
+    """The person sets up an authenticator app at the page, which counts as having shown it; returns the app."""
+    page = browser.submit(browser.open("/profile/factor"), "factor/app$", present=PASSWORD)
+    secret = re.search(r"<code>([A-Z2-7]{32})</code>", page.html)
+    assert secret, page.text[:500]
+    app = pyotp.TOTP(secret[1])
+    done = browser.submit(page, "factor/app/", code=app.now())
+    assert done.headings == ["Keep these recovery codes"]
+    return app

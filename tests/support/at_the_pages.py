@@ -23,7 +23,7 @@ class Reader:
         self.csrf = ""
         if actor is not None and actor.user_id is not None:
             with unit_of_work() as uow:
-                token = sessions.start(uow, users.get(uow, UUID(actor.id)))
+                token = sessions.start(uow, users.get(uow, UUID(actor.id)), proved_at=actor.proved_at)
             self.cookies[security.COOKIE] = token
             self.csrf = security.form_token(token)
 

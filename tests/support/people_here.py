@@ -1,7 +1,7 @@
 """The `people` of a test: real users in its database, as actors, one for each role."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from tables_ready import PACKAGES, ROOT
@@ -11,7 +11,11 @@ from core.actors import SYSTEM, Actor
 
 @dataclass(frozen=True)
 class People:
-    """Ana administers, Rita and Raul respond, Mara manages, Aldo audits; each `<name>@example.org`."""
+    """Ana administers, Rita and Raul respond, Mara manages, Aldo audits; each `<name>@example.org`.
+
+    Each has shown a second factor when the test begins, as at a session that has just been signed in to; a test that
+    needs somebody who has not says `unproved(people.rita)`.
+    """
 
     ana: Actor
     rita: Actor
@@ -40,6 +44,11 @@ class People:
         return self.aldo
 
 
+def unproved(actor: Actor) -> Actor:
+    """The same person at a session that never showed a second factor."""
+    return replace(actor, proved_at=None)
+
+
 _ROLES = {
     "ana": "administrator",
     "rita": "responder",
@@ -65,5 +74,5 @@ def people(request: pytest.FixtureRequest) -> People:
             name: users.create(uow, SYSTEM, email=f"{name}@example.org", name=name.title(), roles=[role])
             for name, role in _ROLES.items()
         }
-        actors = {name: users.actor_of(user) for name, user in made.items()}
+        actors = {name: users.actor_of(user, uow.now) for name, user in made.items()}
     return People(**actors)

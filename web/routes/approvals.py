@@ -8,12 +8,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from connectors.registry import actions, verbs
 from core.actors import Actor
-from core.auth import users
+from core.auth import factors, users
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem
+from core.settings import settings
 from incidents import observables
 from incidents import queries as record
 from incidents.alert_models import Alert
@@ -21,6 +23,7 @@ from incidents.models import Incident
 from incidents.observables import Listed
 from incidents.visibility import alerts_visible_to
 from playbooks import ports, runs, storing
+from playbooks.asking import DISRUPTIVE
 from playbooks.models import PlaybookRun, StepAttempt, Vote, Wait
 from playbooks.plan import Step
 from web.flow import effect_of, values
@@ -66,6 +69,7 @@ class ApprovalPage(Page, template="approval.html"):
     may_answer: bool
     voted: bool
     decided: bool
+    factor: str  # what agreeing asks for: "" nothing, "shown" lately, "ask" again, "missing", "waived" here
 
 
 def act(what: dict[str, Any], ahead: Ahead | None = None, step: Step | None = None) -> Act:
@@ -180,8 +184,19 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             and ports.current().may_answer(session, actor, list(detail.get("from", [])), run.subject),
             voted=any(vote.user_id == actor.user_id for vote in votes),
             decided=decided,
+            factor=_factor(session, actor, worst(acts)),
         )
     return show(request, page)
+
+
+def _factor(session: Session, actor: Actor, effect: str) -> str:
+    if effect not in DISRUPTIVE or actor.user_id is None:
+        return ""
+    if factors.is_fresh(session, actor):
+        return "shown"
+    if factors.enrolled(session, actor.user_id):
+        return "ask"
+    return "missing" if settings().second_factor_required else "waived"
 
 
 @router.post("/approvals/{wait_id}")
@@ -191,7 +206,7 @@ def answer(form: Form, wait_id: UUID, actor: Actor = allowed("approval.answer"))
     with unit_of_work() as uow:
         wait = uow.get(Wait, wait_id)
         asked = [act(what) for what in wait.detail.get("what", []) if isinstance(what, dict)] if wait else []
-        if approve and worst(asked) in ("disruptive", "destructive") and form.get("word").upper() != WORD:
+        if approve and worst(asked) in DISRUPTIVE and form.get("word").upper() != WORD:
             message = _("This disrupts: to approve it, type %(word)s.") % {"word": WORD}
             raise Invalid(message, [Problem("word", message)])
         runs.answer(uow, actor, wait_id, {"approve": approve, "reason": form.get("reason")})

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
 from core.actors import Actor
-from core.auth import sessions, users
-from core.auth.models import User, UserSession
+from core.auth import factors, recovery, sessions, users
+from core.auth.models import SecondFactor, User, UserSession
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, NotFound, Problem, TocsinError
 from core.settings import settings
@@ -46,6 +46,8 @@ class ProfilePage(Page, template="profile.html"):
     channels: list[Channel]
     mail: bool
     seats: list[Seat]
+    factors: list[SecondFactor]
+    codes: int
     zones: list[str]
     problems: list[Problem]
     about: str
@@ -80,6 +82,8 @@ def _page(
             seats=[
                 Seat(held=held, here=sessions.is_of(held, token)) for held in sessions.of_user(session, me.id)
             ],
+            factors=factors.of_user(session, me.id),
+            codes=recovery.left(session, me.id),
             zones=zone_names(),
             problems=problems or [],
             about=about,
@@ -139,10 +143,12 @@ def password(request: Request, form: Form, actor: Actor = allowed("contact.manag
     except Invalid as error:
         return _page(request, actor, "password", [Problem("", error.message)])
     with unit_of_work() as uow:
+        proved = sessions.proved_at(uow, request.cookies.get(security.COOKIE, ""))
         user = users.set_password(uow, actor, me_of(uow, actor).id, hashed)
         token = sessions.start(
             uow,
             user,
+            proved_at=proved,
             address=security.peer(request),
             agent=request.headers.get("User-Agent"),
         )

@@ -1,4 +1,4 @@
-"""Signing in and out, and the one link with which a person sets the first password."""
+"""Signing in, in two steps for those who have a second factor, signing out, and the link that sets a password."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -7,16 +7,18 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from core.actors import SYSTEM, Actor
-from core.auth import sessions, users
+from core.auth import factors, passkeys, sessions, users
 from core.auth.models import User
+from core.auth.second_step import Shown
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError
 from core.settings import settings
 from web import security
 from web.languages import LANGUAGES
 from web.languages import gettext as _
-from web.pages import Page, show
+from web.pages import Page, show, then
 from web.security import Form, open_to_all
+from web.stepping_up import Asked
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,8 +32,17 @@ class LoginPage(Page, template="login.html"):
     problem: str | None
     email: str
     next: str
-    wants_code: bool
     never_started: bool
+
+
+@dataclass(kw_only=True)
+class SecondPage(Page, template="login_second.html"):
+    """The second step of signing in."""
+
+    problem: str
+    next: str
+    step: str
+    asked: Asked
 
 
 @dataclass(kw_only=True)
@@ -66,7 +77,7 @@ def sign_in_page(request: Request) -> Response:
         return RedirectResponse(go_on, 303)
     with reading() as session:
         never = users.nobody_yet(session)
-    return show(request, LoginPage(problem=None, email="", next=go_on, wants_code=False, never_started=never))
+    return show(request, LoginPage(problem=None, email="", next=go_on, never_started=never))
 
 
 @router.post("/login", dependencies=[open_to_all(BEFORE_SESSION)])
@@ -79,14 +90,49 @@ def sign_in(request: Request, form: Form) -> Response:
             email, password if isinstance(password, str) else "", address=security.peer(request),
             agent=request.headers.get("User-Agent"),
         )  # fmt: skip
+    except sessions.NeedsSecondStep as needed:
+        return _second(request, needed.ticket, go_on)
     except TocsinError as error:
-        page = LoginPage(
-            problem=error.message, email=email, next=go_on, wants_code=False, never_started=False
-        )
+        page = LoginPage(problem=error.message, email=email, next=go_on, never_started=False)
         return show(request, page, status=error.status)
+    return _come_in(token, go_on)
+
+
+@router.post("/login/second", dependencies=[open_to_all(BEFORE_SESSION)])
+def second_step(request: Request, form: Form) -> Response:
+    """Check the second factor and start the session."""
+    step, go_on = form.get("step"), inside(form.get("next", "/"))
+    shown = Shown(form.get("code"), form.get("ticket"), form.get("answer"))
+    try:
+        token = sessions.sign_in_second(
+            step, shown, address=security.peer(request), agent=request.headers.get("User-Agent")
+        )
+    except TocsinError as error:
+        return _second(request, step, go_on, error)
+    return _come_in(token, go_on)
+
+
+def _come_in(token: str, go_on: str) -> Response:
     response = RedirectResponse(go_on, 303)
     security.give_cookie(response, token)
     return response
+
+
+def _second(request: Request, step: str, go_on: str, error: TocsinError | None = None) -> Response:
+    """The form of the second step; back to the first one when the step is no longer good."""
+    try:
+        with reading() as session:
+            question = passkeys.challenge(session, sessions.second_step_of(session, step))
+    except Invalid as gone:
+        page = LoginPage(problem=gone.message, email="", next=go_on, never_started=False)
+        return show(request, page, status=gone.status)
+    asked = Asked(*question) if question is not None else Asked()
+    problem = error.message if error else ""
+    return show(
+        request,
+        SecondPage(problem=problem, next=go_on, step=step, asked=asked),
+        status=error.status if error else 200,
+    )
 
 
 @router.post("/logout", dependencies=[open_to_all("ends only the session whose cookie it carries")])
@@ -125,14 +171,14 @@ def start(request: Request, form: Form, token: str) -> Response:
                 users.change(uow, me, person.id, name=form.get("name", person.name) or " ")
                 users.readdress(uow, me, person.id, form.get("email", person.email))
             users.set_password(uow, SYSTEM if first else me, person.id, hashed)
+            if factors.enrolled(uow, person.id):  # the link stands for the password only
+                return then("/login", _("The password is set. Sign in with it, and with your second factor."))
             agent = request.headers.get("User-Agent")
             opened = sessions.start(uow, person, address=security.peer(request), agent=agent)
     except (Invalid, Conflict) as error:
         problems = (error.problems if isinstance(error, Invalid) else []) or [Problem("", error.message)]
         return _start_page(request, user, problems, form)
-    response = RedirectResponse("/", 303)
-    security.give_cookie(response, opened)
-    return response
+    return _come_in(opened, "/profile/factor")
 
 
 @router.post("/language", dependencies=[open_to_all("changes nothing but this browser's own cookie")])

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from core.actors import Actor
-from core.auth import permissions, users
+from core.auth import factors, permissions, users
 from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError
@@ -26,6 +26,7 @@ class UsersPage(Page, template="users.html", rail="settings"):
     roles: tuple[str, ...]
     may_manage: bool
     me: str
+    enrolled: set[UUID]
     about: str
     problems: list[Problem]
     entered: dict[str, str]
@@ -46,11 +47,13 @@ def _page(
     problems = getattr(error, "problems", None) or problems
     with reading() as session:
         people = users.everyone(session)
+        enrolled = factors.everybody_enrolled(session)
     page = UsersPage(
         people=people,
         roles=permissions.ROLES,
         may_manage=actor.may("user.manage"),
         me=actor.id,
+        enrolled=enrolled,
         about=about,
         problems=problems,
         entered=entered,
@@ -90,6 +93,15 @@ def link_again(request: Request, user_id: UUID, actor: Actor = allowed("user.man
     with reading() as session:
         person = users.get(session, user_id)
     return show(request, UserLinkPage(person=person, link=settings().base_url + users.start_path(person)))
+
+
+@router.post("/settings/users/{user_id}/factor")
+def reset_factor(user_id: UUID, actor: Actor = allowed("user.manage")) -> Response:
+    """Take somebody's second factors away: for whoever has lost phone and codes."""
+    with unit_of_work() as uow:
+        name = factors.reset(uow, actor, user_id).name
+    said = _("%(name)s signs in with the password alone until a new second factor is added, and has been told.")
+    return then("/settings/users", said % {"name": name})
 
 
 @router.post("/settings/users/{user_id}/roles")

@@ -712,6 +712,19 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_playbooks')),
     sa.UniqueConstraint('key', name=op.f('uq_playbooks_key'))
     )
+    op.create_table('recovery_codes',
+    sa.Column('user_id', sa.Uuid(), nullable=False),
+    sa.Column('digest', sa.LargeBinary(), nullable=False),
+    sa.Column('used_at', Instant(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_recovery_codes_user_id_users')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_recovery_codes')),
+    sa.UniqueConstraint('digest', name=op.f('uq_recovery_codes_digest'))
+    )
+    with op.batch_alter_table('recovery_codes', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_recovery_codes_user_id'), ['user_id'], unique=False)
+
     op.create_table('rotations',
     sa.Column('schedule_id', sa.Uuid(), nullable=False),
     sa.Column('position', sa.Integer(), nullable=False),
@@ -775,12 +788,32 @@ def upgrade() -> None:
         batch_op.create_index('ix_runs_playbook', ['playbook', 'created_at'], unique=False)
         batch_op.create_index('ix_runs_subject', ['subject_kind', 'subject_id', 'created_at'], unique=False)
 
+    op.create_table('second_factors',
+    sa.Column('user_id', sa.Uuid(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('sealed', sa.Text(), nullable=True),
+    sa.Column('credential', sa.LargeBinary(), nullable=True),
+    sa.Column('public_key', sa.LargeBinary(), nullable=True),
+    sa.Column('counter', sa.Integer(), nullable=False),
+    sa.Column('confirmed_at', Instant(), nullable=True),
+    sa.Column('used_at', Instant(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_second_factors_user_id_users')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_second_factors')),
+    sa.UniqueConstraint('credential', name=op.f('uq_second_factors_credential'))
+    )
+    with op.batch_alter_table('second_factors', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_second_factors_user_id'), ['user_id'], unique=False)
+
     op.create_table('sessions',
     sa.Column('user_id', sa.Uuid(), nullable=False),
     sa.Column('digest', sa.LargeBinary(), nullable=False),
     sa.Column('expires_at', Instant(), nullable=False),
     sa.Column('seen_at', Instant(), nullable=False),
     sa.Column('ended_at', Instant(), nullable=True),
+    sa.Column('proved_at', Instant(), nullable=True),
     sa.Column('address', sa.Text(), nullable=True),
     sa.Column('agent', sa.Text(), nullable=True),
     sa.Column('id', sa.Uuid(), nullable=False),

@@ -1,0 +1,89 @@
+"""A passkey in a real Chromium with a virtual authenticator: made, asked for at sign-in and again before what matters."""
+
+import re
+import sqlite3
+from collections.abc import Callable
+
+import page_audit
+import pytest
+from free_ports import wait_until
+from in_chromium import Person
+from playwright.sync_api import Browser, Page, expect
+from running_tocsin import Tocsin
+
+PASSWORD = "a sentence to remember"
+AUTHENTICATOR = {
+    "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+    "isUserVerified": True, "automaticPresenceSimulation": True,
+}  # fmt: skip
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def with_authenticator(page: Page) -> None:
+    """Plug a virtual fingerprint reader into the browser."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+
+
+def grow_old(tocsin: Tocsin) -> None:
+    """What was shown as second factor was shown an hour ago."""
+    with sqlite3.connect(tocsin.data / "tocsin.db", timeout=20) as database:
+        database.execute("UPDATE sessions SET proved_at = proved_at - 3600000000 WHERE proved_at IS NOT NULL")
+    database.close()
+
+
+def sound(page: Page) -> None:
+    """The accessibility rules find nothing on the page, light or dark, wide or narrow."""
+    for theme in ("light", "dark"):
+        page_audit.paint(page, theme)
+        assert not page_audit.broken_rules(page)
+        assert not page_audit.too_wide(page)
+
+
+def test_a_passkey_is_made_used_to_sign_in_and_to_go_on(chromium: Browser, tocsin: Callable[..., Tocsin]) -> None:
+    running = tocsin()
+    running.url = running.env["TOCSIN_BASE_URL"] = f"http://localhost:{running.port}"  # an address has no passkeys
+    running.start()
+    link = re.compile(r"set your password at (\S+)")
+    wait_until(lambda: link.search(running.log.read_text(encoding="utf-8")), what="the first link")
+    ana = Person(chromium, running)
+    page = ana.page
+    with_authenticator(page)
+    page.goto(link.findall(running.log.read_text(encoding="utf-8"))[0])
+    page.get_by_label("Your name").fill("Ana")
+    page.get_by_label("E-mail").fill("ana@example.org")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("The same password again").fill(PASSWORD)
+    page.get_by_role("button", name="Set password").click()
+    page.wait_for_url("/profile/factor")
+    page.get_by_role("button", name="Set up a passkey").click()
+    page.get_by_label("Name it").fill("work laptop")
+    sound(page)
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Keep these recovery codes")
+    sound(page)
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.locator("main")).to_contain_text("work laptop")
+
+    page.locator("summary[aria-label$='You']").click()
+    page.get_by_role("button", name="Sign out").click()
+    ana.begin_to_sign_in("ana@example.org", PASSWORD)
+    sound(page)
+    page.get_by_role("button", name="Use your passkey").click()
+    page.wait_for_url("/")
+
+    page.goto("/settings/guardrails")
+    page.get_by_label("Reason").first.fill("a drill")
+    page.get_by_role("button", name="Hold everything").click()
+    expect(page.locator(".held")).to_contain_text("a drill")
+    grow_old(running)
+    page.get_by_role("button", name="Let automation act again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Show your second factor")
+    sound(page)
+    ana.trouble.clear()  # a browser notes the 403 that this page is
+    page.get_by_role("button", name="Use your passkey").click()
+    expect(page.locator(".held")).to_have_count(0)
+    expect(page.locator("main")).to_contain_text("Automation may act again")
+    ana.close()
