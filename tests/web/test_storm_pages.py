@@ -36,6 +36,7 @@ def test_an_incident_shows_the_first_of_many_and_leads_to_the_others(
     assert html.count('class="obs-row"') == 100
     assert "The first 100 of 250" in html
     assert "began to gather a storm of alerts of one kind" in html
+    assert "A storm: alerts of one kind gather here" in html
     assert f'href="/alerts?incident={key}&amp;state=all"' in html
     first = reader.get(f"/alerts?incident={key}&state=all")
     assert len(set(re.findall(r"Worm on (h\d+)", first))) >= 25
@@ -43,6 +44,11 @@ def test_an_incident_shows_the_first_of_many_and_leads_to_the_others(
     second = reader.get(f"/alerts?incident={key}&state=all&after={after}")
     assert not set(re.findall(r"Worm on (h\d+)", first)) & set(re.findall(r"Worm on (h\d+)", second))
     assert "Worm on" not in reader.get("/alerts?incident=INC-1999-000001&state=all")
+
+
+def test_an_incident_of_one_host_is_no_storm_s(sqlite_database: object, people: People) -> None:
+    key = storm(1)
+    assert "A storm:" not in Reader(people.responder).get(f"/incidents/{key}")
 
 
 def test_a_long_list_is_not_counted_to_its_end(

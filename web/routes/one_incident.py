@@ -17,7 +17,7 @@ from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem
 from core.types import Ref, Severity
-from incidents import attachments, closing, comments, keys, lifecycle, milestones, observables
+from incidents import attachments, closing, comments, keys, lifecycle, milestones, observables, storms
 from incidents.alert_models import Alert
 from incidents.closing import Closing
 from incidents.milestones import Times
@@ -61,6 +61,7 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     owner: str | None
     people: list[User]
     before: Incident | None
+    gathers: bool
     times: Times
     story: list[Told]
     said: dict[str, Any]
@@ -182,6 +183,7 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             )
             if incident.recurrence_of
             else None,
+            gathers=storms.is_of_storm(incident.group_key) and incident.alert_count > 1,
             times=milestones.times(milestones.in_force(session, incident.id)),
             story=story,
             said=_said(session, actor, incident),
