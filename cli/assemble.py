@@ -6,7 +6,7 @@ from functools import cache
 
 PACKAGES = ("core", "connectors", "notify", "incidents", "ingest", "playbooks", "reports")
 # Modules that are found by walking a folder or that belong to the web are not imported here.
-_SKIPPED = (".catalog", ".channels", ".steps", ".routes", ".samples")
+_SKIPPED = (".catalog", ".channels", ".steps", ".lights", ".routes", ".samples")
 
 
 @cache

@@ -240,11 +240,16 @@ def check_protected(kind: str, value: str) -> str:
     text = value.strip().lower()
     if kind == "network":
         try:
-            return str(ipaddress.ip_network(text, strict=False))
+            network = ipaddress.ip_network(text, strict=False)
         except ValueError:
             raise Invalid(
                 f"“{value}” is not a network such as 10.0.0.0/8.", [Problem("value", "not a network")]
             ) from None
+        if network.prefixlen == 0:
+            raise Invalid(
+                f"{network} is every address: nothing could be blocked any more.", [Problem("value", "everything")]
+            )
+        return str(network)
     if kind not in ("domain", "host", "user"):
         raise Invalid(
             f"“{kind}” cannot be protected; choose network, domain, host or user.", [Problem("kind", kind)]

@@ -12,7 +12,7 @@ import click
 
 from cli import alarming, watching
 from cli.watching import Finding
-from core import logs
+from core import clock, heartbeat, logs
 from core.settings import settings
 
 EVERY = 10.0  # seconds between two looks
@@ -68,8 +68,10 @@ def command(once: bool, beside: int | None) -> None:
         alarming.round_of(memory, sure, given.watch_notify, given.smtp_from, given.base_url)
         if gone:
             return
-        if not found and given.heartbeat_url and time.monotonic() - beaten >= BEAT_EVERY:
-            beaten = time.monotonic() if alarming.beat(given.heartbeat_url) else beaten
+        due = not found and time.monotonic() - beaten >= BEAT_EVERY
+        if due and given.heartbeat_url and alarming.beat(given.heartbeat_url):
+            beaten = time.monotonic()
+            heartbeat.remember(given.data_dir, clock.now())
         _wait(stop, beside)
 
 

@@ -20,8 +20,9 @@ def _tests(folder: str) -> str:
 
 @pytest.mark.parametrize(
     ("folder", "tests"),
-    [("connectors/catalog", "connectors"), ("notify/channels", "notify"), ("playbooks/steps", "playbooks")],
-)
+    [("connectors/catalog", "connectors"), ("notify/channels", "notify"), ("playbooks/steps", "playbooks"),
+     ("reports/lights", "reports")],
+)  # fmt: skip
 def test_every_addition_is_named_by_a_test(folder: str, tests: str) -> None:
     names = _names(folder)
     assert names
@@ -31,7 +32,7 @@ def test_every_addition_is_named_by_a_test(folder: str, tests: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "package", ["connectors.catalog", "notify.channels", "playbooks.steps", "cli.commands"]
+    "package", ["connectors.catalog", "notify.channels", "playbooks.steps", "reports.lights", "cli.commands"]
 )
 def test_every_module_of_a_folder_of_additions_imports_alone(package: str) -> None:
     for name in plugins.module_names(package):

@@ -61,6 +61,8 @@ PAGES = {
     "connectors": ("/connectors", None),
     "rules": ("/settings/rules", None),
     "guardrails": ("/settings/guardrails", None),
+    "yours": ("/settings/yours", None),
+    "doctor": ("/doctor", None),
     "users": ("/settings/users", None),
     "tokens": ("/settings/tokens", None),
     "work": ("/settings/work", None),

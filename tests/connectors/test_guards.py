@@ -161,6 +161,6 @@ def test_inputs_are_checked_with_every_problem_told():
 def test_what_protects_everything_is_refused():
     assert check_protected("network", "10.0.0.1/8") == "10.0.0.0/8"
     assert check_protected("domain", "*.Corp.Example") == "corp.example"
-    for kind, value in (("network", "nonsense"), ("user", "*"), ("planet", "earth")):
+    for kind, value in (("network", "nonsense"), ("network", "0.0.0.0/0"), ("user", "*"), ("planet", "earth")):
         with pytest.raises(Invalid):
             check_protected(kind, value)

@@ -44,7 +44,12 @@ def test_on_the_first_start_the_administrator_says_who_they_are(
     chosen = {"name": "Ana", "password": "a long first sentence", "again": "a long first sentence"}
     refused = browser.submit(page, "start", status=422, **chosen)
     assert "is not an e-mail address" in refused.text
-    assert browser.submit(refused, "start", email="ana@example.org", **chosen).path == "/profile/factor"
+    asked = browser.submit(refused, "start", email="ana@example.org", **chosen)
+    assert asked.headings == ["What is yours?"]  # the first administrator alone is asked
+    told = browser.submit(asked, "yours", networks="203.0.113.0/24", people="ana@example.org")
+    assert told.path == "/profile/factor"
+    assert "Tocsin will never act against them" in told.text
+    assert "203.0.113.0/24" in browser.open("/settings/guardrails").text
     assert Browser(running).sign_in("ana@example.org", "a long first sentence").path == "/"
     assert browser.client.get(links[0]).status_code >= 400
     with running.client() as client:

@@ -29,6 +29,7 @@ from notify import queries as paging
 from notify.models import Page as PageSent
 from notify.queries import OnCallNow
 from playbooks.models import PlaybookRun
+from reports import doctor
 from web import needs, surroundings
 from web.languages import gettext as _
 from web.languages import ngettext
@@ -170,12 +171,23 @@ def now(request: Request, actor: Signed) -> Response:
             latest=record.incidents(session, actor, IncidentFilter(), limit=8).items,
             owners=dict(users.names(session).items()),
             rotas=rotas,
-            lights=_lights(session, at, sources),
+            lights=[*_endangered(session, actor), *_lights(session, at, sources)],
             first_time=not sources
             and not counted.by_severity.get("unknown")
             and not sum(counted.by_severity.values()),
         )
     return show(request, page)
+
+
+def _endangered(session: Session, actor: Actor) -> list[Light]:
+    """One line for those who can mend it, only when the doctor sees red."""
+    if not actor.may("doctor.read"):
+        return []
+    red = [one.light for one in doctor.examine(session) if one.finding.state is doctor.State.red]
+    if not red:
+        return []
+    said = _("Endangered: %(what)s") % {"what": ", ".join(_(light.title) for light in red)}
+    return [Light("bad", "alert-triangle", said, "/doctor")]
 
 
 def _lights(session: Session, at: datetime, sources: Sequence[Source]) -> list[Light]:

@@ -43,7 +43,6 @@ class SettingsPage(Page, template="settings.html", rail="settings"):
 @router.get("/settings")
 def overview(request: Request, actor: Actor = allowed("source.read")) -> Response:
     """Everything that can be set."""
-    del actor
     with reading() as session:
 
         def number(model: type, *conditions: object) -> int:
@@ -58,15 +57,19 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
             "tokens": number(ApiToken, ApiToken.revoked_at.is_(None)),
         }
     given = settings()
+    health = Place(href="/doctor", icon="check", title=_("Health"), number=None, says=_("Whether this installation is looked after"))  # fmt: skip
+    yours = Place(href="/settings/yours", icon="home", title=_("What is yours?"), number=None, says=_("Networks, servers, domains and people that are never acted against"))  # fmt: skip
     places = [
         Place(href="/settings/sources", icon="plug", title=_("Sources"), number=counts["sources"], says=_("Tools that send alerts")),
         Place(href="/connectors", icon="bolt", title=_("Connectors"), number=counts["products"], says=_("Products Tocsin may ask or tell to do something")),
         Place(href="/settings/rules", icon="stack", title=_("Grouping"), number=counts["rules"], says=_("Which alerts become incidents, and which belong together")),
         Place(href="/settings/guardrails", icon="shield-check", title=_("Protected"), number=counts["protected"], says=_("What nothing may ever act against, and how often things may be done")),
+        *([yours] if actor.may("guard.change") else []),
         Place(href="/settings/guardrails", icon="hand-stop", title=_("Automation"), number=None, says=_("Hold everything that acts, or let it go on")),
         Place(href="/settings/users", icon="user", title=_("Users"), number=counts["users"], says=_("Who works here")),
         Place(href="/settings/tokens", icon="key", title=_("Tokens"), number=counts["tokens"], says=_("Programs that use the API")),
         Place(href="/settings/work", icon="checks", title=_("Work"), number=None, says=_("What waits to be done, and what is stuck")),
+        *([health] if actor.may("doctor.read") else []),
     ]  # fmt: skip
     facts = [
         (_("Address"), given.base_url),

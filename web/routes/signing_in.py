@@ -167,6 +167,7 @@ def start(request: Request, form: Form, token: str) -> Response:
             person = users.from_start(uow, token)
             me: Actor = users.actor_of(person)
             first = person.password is None
+            first_of_all = first and users.nobody_yet(uow)
             if first:
                 users.change(uow, me, person.id, name=form.get("name", person.name) or " ")
                 users.readdress(uow, me, person.id, form.get("email", person.email))
@@ -178,7 +179,7 @@ def start(request: Request, form: Form, token: str) -> Response:
     except (Invalid, Conflict) as error:
         problems = (error.problems if isinstance(error, Invalid) else []) or [Problem("", error.message)]
         return _start_page(request, user, problems, form)
-    return _come_in(opened, "/profile/factor")
+    return _come_in(opened, "/settings/yours?first=1" if first_of_all else "/profile/factor")
 
 
 @router.post("/language", dependencies=[open_to_all("changes nothing but this browser's own cookie")])

@@ -1,0 +1,49 @@
+"""`tocsin doctor`: what about this installation is not looked after."""
+
+import json
+import sys
+
+import click
+
+from cli import migrate, serving
+from core.db import reading
+from core.errors import Unavailable
+from reports import doctor
+from reports.doctor import Shown, State
+
+CANNOT_ASK = 3
+_MARKS = {State.green: "✔ green ", State.yellow: "! yellow", State.red: "✘ red   "}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the lights as JSON.")
+def command(as_json: bool) -> None:
+    """Look at what goes wrong unseen: TLS, backup, second responder, witness, heartbeat, secret key, sources, what is yours.
+
+    Give it the environment that Tocsin runs with. The exit status is that of the worst light: 0 green, 1 yellow, 2 red;
+    3 when the database cannot be asked.
+    """
+    serving.prepare()
+    try:
+        migrate.require_current()
+        with reading() as session:
+            shown = doctor.examine(session)
+    except Unavailable as error:
+        click.echo(f"tocsin: {error.message}", err=True)
+        sys.exit(CANNOT_ASK)
+    worst = doctor.worst(shown)
+    if as_json:
+        click.echo(json.dumps({"worst": worst, "items": [one.told() for one in shown]}))
+    else:
+        for one in shown:
+            _say(one)
+    sys.exit(worst.rank)
+
+
+def _say(one: Shown) -> None:
+    found = one.finding
+    click.echo(f"{_MARKS[found.state]}  {one.light.title}: {found.says}")
+    if found.todo:
+        click.echo(
+            f"            {found.todo}{f'  {found.command or found.href}' if found.command or found.href else ''}"
+        )
