@@ -12,7 +12,7 @@ from uuid import UUID
 from bench import filling
 from bench.pouring import AS_POSTGRES
 from core.types import from_micros
-from web.keyset import cursor_of
+from incidents.paging import cursor
 
 EMAIL = "reader@example.org"
 
@@ -31,7 +31,7 @@ def pages(newest: filling.Case | None, middle: filling.Case | None) -> dict[str,
     if newest and middle:
         at = from_micros(middle.micros)
         found |= {
-            "incidents, half way down": f"/incidents?state=all&after={cursor_of(at, UUID(middle.incident))}",
+            "incidents, half way down": f"/incidents?state=all&after={cursor(at, UUID(middle.incident))}",
             "search for a key": f"/search?q={newest.key}",
             "one incident": f"/incidents/{newest.key}",
         }

@@ -11,10 +11,24 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import DDL, BigInteger, Index, Integer, LargeBinary, Text, Uuid, event, select
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    Select,
+    Text,
+    Uuid,
+    event,
+    false,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import bulk, live, logs, metrics
+from core import bulk, live, logs, lookback, metrics
 from core.actors import Actor, ActorKind
 from core.db import Base, UnitOfWork
 from core.ids import new_id
@@ -274,25 +288,75 @@ def entries(
     before: UUID | None = None,
     limit: int = 50,
 ) -> list[Entry]:
-    """Entries newest first, at most `limit`; the next page is `before=` the last entry's id."""
-    query = select(JournalEntry, JournalData.data).outerjoin(
-        JournalData, JournalData.entry == JournalEntry.id
-    )
+    """Entries newest first, at most `limit`; the next page is `before=` the last entry's id.
+
+    Verbs of a subject or an actor are looked for among its newest lookback.AT_ONCE entries; `page` goes on from there.
+    """
+    return page(
+        session, ref=ref, verbs=verbs, actor_id=actor_id, before=before, limit=limit
+    ).items
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, newest first; `next` is the `before` of the following page, None at the end."""
+
+    items: list[Entry]
+    next: UUID | None
+
+
+def page(
+    session: Session,
+    *,
+    ref: Ref | None = None,
+    verbs: Iterable[str] | None = None,
+    actor_id: str | None = None,
+    before: UUID | None = None,
+    limit: int = 50,
+) -> Page:
+    """A page of entries; one of rare verbs may hold few of them, or none, and still have a next one."""
+    wanted = None if verbs is None else list(verbs)
+    of: Any = JournalEntry.id if ref is None else JournalRef.entry
+    led: list[ColumnElement[bool]] = [] if before is None else [of < before]
     if ref is not None:
-        query = query.join(JournalRef, JournalRef.entry == JournalEntry.id)
-        query = query.where(JournalRef.kind == ref.kind, JournalRef.ref_id == str(ref.id))
-        query = query.order_by(JournalRef.entry.desc())
-        if before is not None:
-            query = query.where(JournalRef.entry < before)
-    else:
-        query = query.order_by(JournalEntry.id.desc())
-        if before is not None:
-            query = query.where(JournalEntry.id < before)
-    if verbs is not None:
-        query = query.where(JournalEntry.verb.in_(list(verbs)))
-    if actor_id is not None:
-        query = query.where(JournalEntry.actor_id == actor_id)
-    return [_decode(row, data) for row, data in session.execute(query.limit(limit))]
+        led += [JournalRef.kind == ref.kind, JournalRef.ref_id == str(ref.id)]
+    elif actor_id is not None:
+        led.append(JournalEntry.actor_id == actor_id)
+    ids = select(of.label("id")).where(*led).order_by(of.desc())
+    floor = None
+    if ref is None and actor_id is None and wanted is not None:
+        ids = _newest_of_each(wanted, led, limit + 1)
+    elif wanted is not None or (ref is not None and actor_id is not None):
+        floor = lookback.floor(session, ids)
+        if ref is not None:
+            ids = ids.join(JournalEntry, JournalEntry.id == JournalRef.entry)
+        ids = ids.where(of >= floor.id) if floor is not None else ids
+        ids = ids.where(JournalEntry.verb.in_(wanted)) if wanted is not None else ids
+        ids = ids.where(JournalEntry.actor_id == actor_id) if actor_id is not None else ids
+    found = session.scalars(ids.limit(limit + 1)).all()
+    shown = by_ids(session, found[:limit])[::-1]
+    if len(found) > limit:
+        return Page(shown, found[limit - 1])
+    return Page(shown, floor.id if floor is not None else None)
+
+
+def _newest_of_each(wanted: Sequence[str], led: Sequence[ColumnElement[bool]], number: int) -> Select[Any]:
+    """The ids of the newest entries of each verb, together: one look into an index for each."""
+    known = [verb for verb in dict.fromkeys(wanted) if verb in _verbs]
+    if not known:
+        return select(JournalEntry.id).where(false())
+    each = [
+        select(
+            select(JournalEntry.id)
+            .where(JournalEntry.verb == verb, *led)
+            .order_by(JournalEntry.id.desc())
+            .limit(number)
+            .subquery()
+        )
+        for verb in known
+    ]
+    together = union_all(*each).subquery()
+    return select(together.c.id).order_by(together.c.id.desc())
 
 
 def by_ids(session: Session, ids: Sequence[UUID]) -> list[Entry]:

@@ -34,7 +34,11 @@ class Alert(Identified, Dated, Base):
         Index("ix_alerts_episodes", "source_id", "fingerprint", "created_at"),
         Index("ix_alerts_created_at", "created_at", "id"),
         Index("ix_alerts_quiet", "quiet_until", postgresql_where=_OPEN, sqlite_where=_OPEN),
-        Index("ix_alerts_incident", "incident_id", "created_at"),
+        # What lists are narrowed by, newest first (incidents.filters).
+        Index("ix_alerts_open", "created_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_alerts_incident", "incident_id", "created_at", "id"),
+        Index("ix_alerts_severity", "severity", "created_at", "id"),
+        Index("ix_alerts_source", "source_id", "created_at", "id"),
         Index("ix_alerts_unindexed", "created_at", postgresql_where=_UNINDEXED, sqlite_where=_UNINDEXED),
     )
 

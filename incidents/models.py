@@ -64,16 +64,19 @@ class Incident(Identified, Dated, Versioned, Base):
             sqlite_where=_LIVE_GROUP,
         ),
         Index("ix_incidents_restricted", "id", postgresql_where=_RESTRICTED, sqlite_where=_RESTRICTED),
-        Index("ix_incidents_owner", "owner_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_incidents_closed", "created_at", "id", postgresql_where=_CLOSED, sqlite_where=_CLOSED),
+        # What lists are narrowed by, among all and among the open ones, newest first (incidents.filters).
+        Index("ix_incidents_owned", "owner_id", "created_at", "id"),
+        Index("ix_incidents_severity", "severity", "created_at", "id"),
+        Index("ix_incidents_category", "category", "created_at", "id"),
         Index(
-            "ix_incidents_owned",
-            "owner_id",
-            "created_at",
-            "id",
-            postgresql_where=_CLOSED,
-            sqlite_where=_CLOSED,
+            "ix_incidents_open_owner", "owner_id", "created_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN
         ),
-    )
+        Index(
+            "ix_incidents_open_severity", "severity", "created_at", "id",
+            postgresql_where=_OPEN, sqlite_where=_OPEN,
+        ),
+    )  # fmt: skip
 
     key: Mapped[str] = mapped_column(String(24), unique=True)
     kind: Mapped[str] = mapped_column(String(16), default="incident")

@@ -8,14 +8,17 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, and_, or_
+from sqlalchemy import Select, literal, select, tuple_
 from sqlalchemy.orm import Session
 
+from core import bulk, lookback
 from core.errors import Invalid
 from core.types import from_micros, to_micros
+from incidents.filters import Narrowed
 
 T = TypeVar("T")
 MAX_PAGE = 200
+_FIRST = UUID(int=0)
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,53 @@ def read_cursor(text: str) -> tuple[datetime, UUID]:
         raise Invalid("This cursor is not one of ours: start again with the first page.") from None
 
 
-def page(session: Session, query: Select[Any], model: Any, *, before: str | None, limit: int) -> Page[Any]:
-    """The rows of `query` (one entity) newest first, at most 200, from the cursor on."""
+def page(
+    session: Session,
+    query: Select[Any],
+    model: Any,
+    *,
+    before: str | None,
+    limit: int,
+    narrowed: Narrowed | None = None,
+) -> Page[Any]:
+    """The rows of `query` (one entity) newest first, at most 200, from the cursor on.
+
+    Rows that a filter's index does not tell apart are looked through lookback.AT_ONCE at a time: then a page may hold
+    fewer rows than asked for, or none, and still have a next one.
+    """
     limit = max(1, min(limit, MAX_PAGE))
-    if before:
-        at, row_id = read_cursor(before)
-        # Both bounds: the first lets the index start in the right place on every database.
-        query = query.where(
-            model.created_at <= at,
-            or_(model.created_at < at, and_(model.created_at == at, model.id < row_id)),
-        )
-    query = query.order_by(model.created_at.desc(), model.id.desc()).limit(limit + 1)
-    rows: Sequence[Any] = session.scalars(query).all()
+    key = tuple_(model.created_at, model.id)
+    led = [*(narrowed.led if narrowed else ()), *([key < _literal(model, *read_cursor(before))] if before else ())]
+    order = (model.created_at.desc(), model.id.desc())
+    query = query.where(*led)
+    floor = None
+    if narrowed and narrowed.rest:
+        query = query.where(*narrowed.rest)
+        floor = lookback.floor(session, select(model.created_at, model.id).where(*led).order_by(*order))
+        if floor is not None:
+            query = query.where(model.created_at >= floor.created_at)
+    rows: Sequence[Any] = session.scalars(query.order_by(*order).limit(limit + 1)).all()
     kept = list(rows[:limit])
-    more = len(rows) > limit
-    return Page(kept, cursor(kept[-1].created_at, kept[-1].id) if more else None)
+    if len(rows) > limit:
+        return Page(kept, cursor(kept[-1].created_at, kept[-1].id))
+    return Page(kept, cursor(floor.created_at, _FIRST) if floor is not None else None)
+
+
+def page_of(
+    session: Session, query: Select[Any], model: Any, ids: Sequence[UUID], *, before: str | None, limit: int
+) -> Page[Any]:
+    """The same of some rows that are known by their ids: few enough to be sorted here."""
+    limit = max(1, min(limit, MAX_PAGE))
+    among = query.where(bulk.among(session, model.id, ids))
+    keys = sorted(session.execute(among.with_only_columns(model.created_at, model.id)).tuples(), reverse=True)
+    if before:
+        keys = [key for key in keys if key < read_cursor(before)]
+    wanted = [of for _at, of in keys[:limit]]
+    rows = {row.id: row for row in session.scalars(query.where(bulk.among(session, model.id, wanted)))}
+    more = cursor(*keys[limit - 1]) if len(keys) > limit else None
+    return Page([rows[of] for of in wanted if of in rows], more)
+
+
+def _literal(model: Any, at: datetime, row_id: UUID) -> Any:
+    # Typed as the columns are: SQLite would compare an instant of ours, a number, with a text, and find every row older.
+    return tuple_(literal(at, model.created_at.type), literal(row_id, model.id.type))

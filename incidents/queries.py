@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from core import journal
@@ -17,19 +17,23 @@ from core.journal import Entry
 from core.types import Ref, Severity
 from incidents import keys
 from incidents.alert_models import AlertDelivery
-from incidents.filters import AlertFilter, IncidentFilter, alert_conditions, incident_conditions
+from incidents.filters import AlertFilter, IncidentFilter, Narrowed, narrowed_alerts, narrowed_incidents, seeing
 from incidents.models import Alert, Constituency, Incident, Observable, Sighting, Task, Team
-from incidents.paging import Page, page
+from incidents.paging import Page, page, page_of
 from incidents.schema import observed
 from incidents.visibility import alerts_visible_to, as_id, belongs_to_visible, visible_refs, visible_to
+
+MOST_COUNTED = 1000
+"""Open incidents are counted so far: "1,000+" says all that a reader needs."""
 
 
 def incidents(
     session: Session, actor: Actor, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
 ) -> Page[Incident]:
     """A page of incidents, newest first. Raises Invalid for a foreign cursor."""
-    query = select(Incident).where(visible_to(actor), *incident_conditions(actor, wanted))
-    return page(session, query, Incident, before=before, limit=limit)
+    query = select(Incident).where(visible_to(actor))
+    narrowed = narrowed_incidents(actor, wanted)
+    return _listed(session, query, Incident, narrowed, wanted.observable, before=before, limit=limit)
 
 
 def incident(session: Session, actor: Actor, key_or_id: str | UUID) -> Incident:
@@ -55,8 +59,21 @@ def alerts(
     session: Session, actor: Actor, wanted: AlertFilter, *, before: str | None = None, limit: int = 50
 ) -> Page[Alert]:
     """A page of alerts, newest first. Raises Invalid for a foreign cursor."""
-    query = select(Alert).where(alerts_visible_to(actor), *alert_conditions(wanted))
-    return page(session, query, Alert, before=before, limit=limit)
+    query = select(Alert).where(alerts_visible_to(actor))
+    narrowed = narrowed_alerts(wanted)
+    return _listed(session, query, Alert, narrowed, wanted.observable, before=before, limit=limit)
+
+
+def _listed(
+    session: Session, query: Select[Any], model: Any, narrowed: Narrowed, value: str | None, *, before: str | None, limit: int
+) -> Page[Any]:
+    if value:
+        seen = seeing(session, model, value)
+        if seen.ids is not None:
+            query = query.where(*narrowed.led, *narrowed.rest)
+            return page_of(session, query, model, seen.ids, before=before, limit=limit)
+        narrowed = Narrowed(narrowed.led, [*narrowed.rest, seen.condition])
+    return page(session, query, model, before=before, limit=limit, narrowed=narrowed)
 
 
 def alert(session: Session, actor: Actor, alert_id: str | UUID) -> Alert:
@@ -165,6 +182,31 @@ def standing(session: Session, actor: Actor) -> Standing:
     rows = session.execute(query).all()
     by_severity = {severity.value: 0 for severity in reversed(Severity)} | {row[0]: row[1] for row in rows}
     return Standing(by_severity, sum(row[2] for row in rows), sum(row[3] for row in rows))
+
+
+@dataclass(frozen=True)
+class OpenCounts:
+    """Open incidents, of what the reader may see: each figure is counted up to MOST_COUNTED."""
+
+    by_severity: dict[str, int]
+    unowned: int
+
+    @property
+    def total(self) -> int:
+        """Their number; when a severity is not counted to its end, at least so many."""
+        return sum(self.by_severity.values())
+
+
+def open_counts(session: Session, actor: Actor) -> OpenCounts:
+    """Open incidents by severity and without an owner, in a time that does not grow with them."""
+
+    def number(*conditions: ColumnElement[bool]) -> Any:
+        some = select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor), *conditions)
+        return select(func.count()).select_from(some.limit(MOST_COUNTED).subquery()).scalar_subquery()
+
+    asked = {severity.value: number(Incident.severity == severity.value) for severity in reversed(Severity)}
+    *found, unowned = session.execute(select(*asked.values(), number(Incident.owner_id.is_(None)))).one()
+    return OpenCounts({name: count for name, count in zip(asked, found, strict=True) if count}, unowned)
 
 
 def counts(session: Session, actor: Actor, since: datetime) -> Counts:

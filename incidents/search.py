@@ -21,6 +21,7 @@ from incidents.visibility import alerts_visible_to, visible_to
 MIN_PREFIX = 3
 LOOKED_AT = 5000
 CANDIDATES = 300
+SORTED = 20_000
 LAST_CHARACTER = "\U0010ffff"
 _words: Any = SearchWord.__table__
 
@@ -112,15 +113,17 @@ def _alert_hits(actor: Actor) -> Select[Any]:
 def _holding(session: Session, kind: str, words: Sequence[str]) -> list[UUID]:
     """The newest things that hold every word; the last word may be unfinished, as while typing.
 
-    The rarest whole word leads. Of words that are in more than 5,000 things the newest 5,000 are looked at.
+    The rarest whole word leads. Of words that are in more than 5,000 things the newest 5,000 are looked at; of a beginning
+    that is in more than 20,000 places, these are the last words in the alphabet.
     """
     unfinished = words[-1] if len(words[-1]) >= MIN_PREFIX else None
     whole = [word for word in words if word != unfinished]
     if len(whole) > 1:
         whole.sort(key=lambda word: _rarity(session, kind, word))
-    lead = aliased(SearchWord)
-    first = select(lead.thing_id, lead.at).where(lead.kind == kind)
-    first = first.where(lead.word == whole[0] if whole else _begins(lead, unfinished or ""))
+    lead: Any = aliased(SearchWord)
+    if not whole:
+        lead = _beginning(kind, unfinished or "")
+    first = select(lead.thing_id, lead.at).where(lead.kind == kind, *([lead.word == whole[0]] if whole else []))
     leading = first.order_by(lead.at.desc(), lead.thing_id.desc()).limit(LOOKED_AT).subquery()
     query = select(leading.c.thing_id)
     rest = [(word, False) for word in whole[1:]] + ([(unfinished, True)] if whole and unfinished else [])
@@ -143,6 +146,14 @@ def _rarity(session: Session, kind: str, word: str) -> int:
         select(_words.c.word).where(_words.c.word == word, _words.c.kind == kind).limit(LOOKED_AT).subquery()
     )
     return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _beginning(kind: str, beginning: str) -> Any:
+    """Rows of words with a beginning, as many as are worth sorting: the last words' first, and of each the newest."""
+    row = aliased(SearchWord)
+    order = (row.word.desc(), row.kind.desc(), row.at.desc(), row.thing_id.desc())  # as its index has it
+    some = select(row).where(_begins(row, beginning), row.kind == kind).order_by(*order).limit(SORTED)
+    return aliased(SearchWord, some.subquery())
 
 
 def _begins(row: Any, beginning: str) -> ColumnElement[bool]:

@@ -8,22 +8,36 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, defer
 
+from core import lookback
 from core.db import database_now
 from core.errors import NotFound
 from ingest.models import ASIDE, QUARANTINED, Delivery, Source, SourceSecret, Subscription
 
 RATE_OVER = timedelta(hours=1)
+MOST_COUNTED = 10_000
+"""Counts go so far: they are looked at many times a minute, whatever has piled up."""
 
 
 @dataclass(frozen=True)
 class SourceHealth:
-    """One source as its page shows it; `quarantined` counts what waits, `last_hour` what came in the last hour."""
+    """One source as its page shows it; `quarantined` counts what is set aside, `last_hour` what came in the last hour.
+
+    Each is counted until all sources together have more than MOST_COUNTED.
+    """
 
     source: Source
     live_secrets: int
     last_hour: int
     quarantined: int
     waiting: int
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """A page of deliveries, each with its source; `next` is the id before which the following page begins, if there is one."""
+
+    items: list[tuple[Delivery, Source]]
+    next: UUID | None
 
 
 def deliveries(
@@ -33,24 +47,35 @@ def deliveries(
     state: str | None = None,
     before: UUID | None = None,
     limit: int = 50,
-) -> list[tuple[Delivery, Source]]:
-    """Deliveries newest first, without their bodies; the next page is `before=` the last one's id."""
-    query = (
-        select(Delivery, Source)
-        .join(Source, Source.id == Delivery.source_id)
-        .options(defer(Delivery.body, raiseload=True))
-        .order_by(Delivery.id.desc())
-        .limit(limit)
-    )
+) -> Deliveries:
+    """Deliveries newest first, without their bodies; the next page is `before=` what this one says.
+
+    Rows are looked through lookback.AT_ONCE at a time: a page of a rare state may be empty and still have a next one.
+    """
+    led: list[ColumnElement[bool]] = [] if before is None else [Delivery.id < before]
+    rest: list[ColumnElement[bool]] = []
     if source_id is not None:
-        query = query.where(Delivery.source_id == source_id)
-    if state == QUARANTINED:
-        query = query.where(ASIDE)
-    elif state is not None:
-        query = query.where(Delivery.state == state)
-    if before is not None:
-        query = query.where(Delivery.id < before)
-    return [(delivery, source) for delivery, source in session.execute(query)]
+        led.append(Delivery.source_id == source_id)
+    if state is not None:
+        known = ASIDE if state == QUARANTINED else Delivery.state == state
+        (led if state == QUARANTINED and source_id is None else rest).append(known)
+    floor = None
+    if rest:
+        floor = lookback.floor(session, select(Delivery.id).where(*led).order_by(Delivery.id.desc()))
+        rest += [Delivery.id >= floor.id] if floor is not None else []
+    query = (
+        select(Delivery)
+        .options(defer(Delivery.body, raiseload=True))
+        .where(*led, *rest)
+        .order_by(Delivery.id.desc())
+        .limit(limit + 1)
+    )
+    rows = session.scalars(query).all()
+    ids = {row.source_id for row in rows}
+    named = {source.id: source for source in session.scalars(select(Source).where(Source.id.in_(ids)))}
+    shown = rows[:limit]
+    more = shown[-1].id if len(rows) > limit else floor.id if floor is not None else None
+    return Deliveries([(row, named[row.source_id]) for row in shown if row.source_id in named], more)
 
 
 def delivery(session: Session, delivery_id: UUID) -> tuple[Delivery, Source]:
@@ -75,12 +100,12 @@ def quarantined(session: Session, *, most: int | None = None) -> int:
 
 def quarantined_since(session: Session) -> datetime | None:
     """Since when the oldest of them has been waiting; None when there is none."""
-    return session.scalar(select(func.min(Delivery.received_at)).where(ASIDE))
+    return session.scalar(select(Delivery.received_at).where(ASIDE).order_by(Delivery.id).limit(1))
 
 
-def every_source(session: Session) -> Sequence[Source]:
-    """Every source by name."""
-    return session.scalars(select(Source).order_by(Source.name)).all()
+def aside_by_source(session: Session) -> dict[UUID, int]:
+    """How many of a source's deliveries are set aside; of all together at most MOST_COUNTED + 1 are counted."""
+    return _counts(session, ASIDE)
 
 
 def sources(session: Session) -> list[SourceHealth]:
@@ -114,5 +139,6 @@ def subscriptions(session: Session, source_id: UUID) -> Sequence[Subscription]:
 
 
 def _counts(session: Session, condition: ColumnElement[bool]) -> dict[UUID, int]:
-    query = select(Delivery.source_id, func.count()).where(condition).group_by(Delivery.source_id)
+    some = select(Delivery.source_id).where(condition).limit(MOST_COUNTED + 1).subquery()
+    query = select(some.c.source_id, func.count()).group_by(some.c.source_id)
     return {row[0]: row[1] for row in session.execute(query)}

@@ -209,10 +209,8 @@ def test_health_of_sources_and_pages_of_deliveries(sender, drain):
         )
         assert (health["other"].last_hour, health["other"].quarantined, health["other"].waiting) == (1, 1, 0)
         first = queries.deliveries(session, source_id=source.id, limit=2)
-        rest = queries.deliveries(session, source_id=source.id, before=first[-1][0].id, limit=2)
-        assert len(first) == 2
-        assert len(rest) == 1
-        assert [delivery.source_id for delivery, _ in queries.deliveries(session, state="quarantined")] == [
-            other.id
-        ]
-        assert bytes(queries.delivery(session, rest[0][0].id)[0].body).startswith(b'{"title"')
+        rest = queries.deliveries(session, source_id=source.id, before=first.next, limit=2)
+        assert (len(first.items), len(rest.items), rest.next) == (2, 1, None)
+        aside = queries.deliveries(session, state="quarantined").items
+        assert [delivery.source_id for delivery, _ in aside] == [other.id]
+        assert bytes(queries.delivery(session, rest.items[0][0].id)[0].body).startswith(b'{"title"')

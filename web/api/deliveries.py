@@ -52,8 +52,7 @@ def list_deliveries(
     """Deliveries, newest first."""
     with reading() as session:
         found = queries.deliveries(session, source_id=source, state=state, before=after, limit=limit)
-    more = str(found[-1][0].id) if len(found) == limit else None
-    return Listing(items=[_out(*pair) for pair in found], next=more)
+    return Listing(items=[_out(*pair) for pair in found.items], next=str(found.next) if found.next else None)
 
 
 @router.get("/{delivery_id}")

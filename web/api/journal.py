@@ -52,8 +52,8 @@ def list_entries(
             raise Invalid("Write `ref` as kind:id, such as incident:01a2….")
         subject = Ref(kind, ref_id)
     with reading() as session:
-        found = journal.entries(session, ref=subject, verbs=verb, before=after, limit=limit)
-        seen = readable(session, actor, found)
+        found = journal.page(session, ref=subject, verbs=verb, before=after, limit=limit)
+        seen = readable(session, actor, found.items)
         names = users.names(session)
     items = [
         EntryOut(
@@ -63,4 +63,4 @@ def list_entries(
         )
         for e in seen
     ]  # fmt: skip
-    return Listing(items=items, next=str(found[-1].id) if len(found) == limit else None)
+    return Listing(items=items, next=str(found.next) if found.next else None)

@@ -8,15 +8,17 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
+from starlette.datastructures import QueryParams
 
-from core import clock
+from core import clock, lookback
 from core.actors import Actor
 from core.db import reading
 from core.errors import NotFound
 from core.journal import entries
 from core.types import Ref, Severity
-from incidents import keys
+from incidents import keys, queries
 from incidents.alert_models import Alert, AlertDelivery
+from incidents.filters import AlertFilter
 from incidents.models import Incident
 from incidents.visibility import alerts_visible_to, visible_to
 from ingest import queries as door
@@ -31,6 +33,7 @@ router = APIRouter(include_in_schema=False)
 
 SHOWN_BYTES = 65_536
 MOST_COUNTED = 1_000
+NOTHING = UUID(int=0)
 
 
 @dataclass(kw_only=True)
@@ -42,6 +45,7 @@ class AlertsPage(Page, template="alerts.html", rail="alerts"):
     total: int
     day: int
     most: int
+    looked_at: int
     quarantined: int
     chips: list[tuple[str, list[tuple[str, str, bool]]]]
     filtered: bool
@@ -69,28 +73,10 @@ class AlertPage(Page, template="alert.html", rail="alerts"):
 def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
     """Alerts newest first, filtered by what the address says."""
     given = request.query_params
-    severity, state, source, after = (
-        given.get(name, "") for name in ("severity", "state", "source", "after")
-    )
-    query = select(Alert).where(alerts_visible_to(actor))
-    if severity in set(Severity):
-        query = query.where(Alert.severity == severity)
-    if state == "ended":
-        query = query.where(Alert.ended_at.is_not(None))
-    elif state != "all":
-        query = query.where(Alert.ended_at.is_(None))
-    if source:
-        query = query.where(Alert.source == source)
-    if given.get("loose"):
-        query = query.where(Alert.incident_id.is_(None))
-    if text := given.get("rule"):
-        query = query.where(Alert.rule_id == text)
-    if key := given.get("incident"):
-        of = select(Incident.id).where(Incident.key == (keys.read(key) or key[:40]), visible_to(actor))
-        query = query.where(Alert.incident_id == of.scalar_subquery())
-    query = keyset.newest_first(query, Alert.created_at, Alert.id, after)
+    after = given.get("after") or None
     with reading() as session:
-        rows, more = keyset.cut(session.scalars(query).all())
+        found = queries.alerts(session, actor, wanted(session, actor, given), before=after)
+        rows = found.items
         ids = {row.incident_id for row in rows if row.incident_id}
         incidents = {
             row.id: row.key
@@ -131,25 +117,42 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
     ]
     if len(names) > 1:
         chips.append((_("Source"), [chip("source", name, name) for name in names]))
-    last = rows[-1] if rows else None
     page = AlertsPage(
         alerts=rows,
         keys=incidents,
         total=total,
         day=day,
         most=MOST_COUNTED,
+        looked_at=lookback.AT_ONCE,
         quarantined=aside,
         chips=chips,
         filtered=any(
             given.get(name) for name in ("severity", "state", "source", "loose", "rule", "incident")
         ),
         any_source=bool(names),
-        next=keyset.address("/alerts", given, after=keyset.cursor_of(last.created_at, last.id))
-        if more and last
-        else None,
+        next=keyset.address("/alerts", given, after=found.next) if found.next else None,
         first=keyset.address("/alerts", given) if after else None,
     )
     return show(request, page)
+
+
+def wanted(session: Session, actor: Actor, given: QueryParams) -> AlertFilter:
+    """What the address asks for; words that mean nothing here do not narrow, names of what is not there find nothing."""
+    source_id = incident_id = None
+    if name := given.get("source"):
+        source_id = session.scalar(select(Source.id).where(Source.name == name)) or NOTHING
+    if key := given.get("incident"):
+        of = select(Incident.id).where(Incident.key == (keys.read(key) or key[:40]), visible_to(actor))
+        incident_id = session.scalar(of) or NOTHING
+    severity = given.get("severity", "")
+    return AlertFilter(
+        state=given["state"] if given.get("state") in ("ended", "all") else "open",
+        severities=[severity] if severity in set(Severity) else [],
+        source_id=source_id,
+        attached=False if given.get("loose") else None,
+        rule_id=given.get("rule") or None,
+        incident=incident_id,
+    )
 
 
 def _counted(session: Session, query: Select[UUID]) -> int:

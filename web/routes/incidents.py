@@ -1,25 +1,27 @@
 """Incidents: the list with its filters, and what is done to several at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from starlette.datastructures import QueryParams
 
+from core import lookback
 from core.actors import Actor
 from core.auth import users
 from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Invalid, TocsinError
 from core.types import Severity
-from incidents import closing, lifecycle
+from incidents import closing, lifecycle, queries
 from incidents.closing import Closing
+from incidents.filters import IncidentFilter
 from incidents.models import Incident
 from incidents.stages import MEANING, Confirmation, Stage
-from incidents.visibility import visible_to
+from incidents.visibility import as_id, visible_to
 from web import keyset
 from web.languages import gettext as _
 from web.pages import Page, show, then
@@ -41,6 +43,8 @@ class IncidentsPage(Page, template="incidents.html", rail="incidents"):
     counts: dict[str, int]
     without_owner: int
     total: int
+    most: int
+    looked_at: int
     chips: Chips
     filtered: bool
     ever: bool
@@ -63,83 +67,57 @@ def severity_words() -> dict[str, str]:
     }
 
 
-def filtered(request: Request, actor: Actor) -> Any:
-    """The query that the address asks for, without its order."""
-    given = request.query_params
-    query = select(Incident).where(visible_to(actor))
-    state = given.get("state", "")
-    if state == "closed":
-        query = query.where(Incident.closed_at.is_not(None))
-    elif state != "all":
-        query = query.where(Incident.closed_at.is_(None))
-    if (severity := given.get("severity", "")) in set(Severity):
-        query = query.where(Incident.severity == severity)
-    if (stage := given.get("stage", "")) in set(Stage):
-        query = query.where(Incident.stage == stage)
-    if (confirmation := given.get("confirmation", "")) in set(Confirmation):
-        query = query.where(Incident.confirmation == confirmation)
-    if category := given.get("category"):
-        query = query.where(Incident.category == category)
-    owner = given.get("owner", "")
-    if owner == "me":
-        query = query.where(Incident.owner_id == actor.user_id)
-    elif owner == "none":
-        query = query.where(Incident.owner_id.is_(None))
-    elif owner:
-        try:
-            query = query.where(Incident.owner_id == UUID(owner))
-        except ValueError as error:
-            raise Invalid(_("This is not a person's id: %(id)s") % {"id": owner}) from error
-    return query
+def wanted(given: QueryParams) -> IncidentFilter:
+    """What the address asks for; words that mean nothing here do not narrow. Raises Invalid."""
+    owner = given.get("owner") or None
+    if owner not in (None, "me", "none") and as_id(owner) is None:
+        raise Invalid(_("This is not a person's id: %(id)s") % {"id": owner})
 
+    def known(name: str, words: Iterable[str]) -> list[str]:
+        return [value] if (value := given.get(name, "")) in set(words) else []
 
-def open_counts(session: Session, actor: Actor) -> dict[str, int]:
-    """Open incidents by severity."""
-    query = (
-        select(Incident.severity, func.count())
-        .where(Incident.closed_at.is_(None), visible_to(actor))
-        .group_by(Incident.severity)
+    confirmation = known("confirmation", Confirmation)
+    return IncidentFilter(
+        state=given["state"] if given.get("state") in ("closed", "all") else "open",
+        severities=known("severity", Severity),
+        stages=known("stage", Stage),
+        confirmation=confirmation[0] if confirmation else None,
+        category=given.get("category") or None,
+        owner=owner,
     )
-    return dict(session.execute(query).tuples().all())
 
 
 @router.get("/incidents")
 def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
     """Incidents newest first."""
     given = request.query_params
-    after = given.get("after")
-    query = keyset.newest_first(filtered(request, actor), Incident.created_at, Incident.id, after)
+    after = given.get("after") or None
     with reading() as session:
-        rows, more = keyset.cut(session.scalars(query).all())
-        counts = open_counts(session, actor)
-        without = session.scalar(
-            select(func.count())
-            .select_from(Incident)
-            .where(Incident.closed_at.is_(None), Incident.owner_id.is_(None), visible_to(actor))
-        )
+        found = queries.incidents(session, actor, wanted(given), before=after)
+        opened = queries.open_counts(session, actor)
         ever = (
-            bool(counts) or session.scalar(select(Incident.id).where(visible_to(actor)).limit(1)) is not None
+            bool(opened.by_severity)
+            or session.scalar(select(Incident.id).where(visible_to(actor)).limit(1)) is not None
         )
         people = [user for user in users.everyone(session) if user.disabled_at is None]
         names = users.names(session)
-    last = rows[-1] if rows else None
     page = IncidentsPage(
-        incidents=rows,
+        incidents=found.items,
         owners=names,
         people=people,
         dispositions=[(disposition.value, says) for disposition, says in MEANING.items()],
-        counts=counts,
-        without_owner=without or 0,
-        total=sum(counts.values()),
+        counts=opened.by_severity,
+        without_owner=opened.unowned,
+        total=opened.total,
+        most=queries.MOST_COUNTED,
+        looked_at=lookback.AT_ONCE,
         chips=_chips(request),
         filtered=any(value for name, value in given.items() if name != "after"),
         ever=ever,
         may_edit=actor.may("incident.edit"),
         may_close=actor.may("incident.close"),
         may_open=actor.may("incident.open"),
-        next=keyset.address("/incidents", given, after=keyset.cursor_of(last.created_at, last.id))
-        if more and last
-        else None,
+        next=keyset.address("/incidents", given, after=found.next) if found.next else None,
         first=keyset.address("/incidents", given) if after else None,
     )
     return show(request, page)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from core import journal, sealing, witness
+from core import journal, lookback, sealing, witness
 from core.actors import Actor
 from core.db import reading
 from core.errors import Invalid
@@ -32,6 +32,7 @@ class JournalPage(Page, template="journal.html", rail="journal"):
     next: str | None
     first: str | None
     hidden: int
+    looked_at: int
     sealed: sealing.Sealed
     witnesses: list[witness.Kept]
 
@@ -50,15 +51,15 @@ def read(request: Request, actor: Actor = allowed("journal.read")) -> Response:
     except ValueError as error:
         raise Invalid(_("This page's address is not complete; go to the first page.")) from error
     with reading() as session:
-        found = journal.entries(
+        found = journal.page(
             session,
             ref=Ref(kind, ref_id) if ref_id else None,
             verbs=wanted,
             actor_id=by or None,
             before=place,
-            limit=SIZE + 1,
+            limit=SIZE,
         )
-        page, more = found[:SIZE], len(found) > SIZE
+        page = found.items
         named = {
             ref
             for entry in page
@@ -76,9 +77,10 @@ def read(request: Request, actor: Actor = allowed("journal.read")) -> Response:
             verb=verb,
             ref=ref,
             actor_id=by,
-            next=address("/journal", given, after=str(page[-1].id)) if more else None,
+            next=address("/journal", given, after=str(found.next)) if found.next else None,
             first=address("/journal", given) if before else None,
             hidden=len(page) - len(shown),
+            looked_at=lookback.AT_ONCE,
             sealed=sealed,
             witnesses=witnesses,
         ),

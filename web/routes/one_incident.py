@@ -129,9 +129,8 @@ def _story(
 ) -> tuple[list[Told], str | None]:
     starts = LENSES.get(lens)
     verbs = [name for name in journal.verbs() if name.startswith(starts)] if starts else None
-    entries = journal.entries(session, ref=incident.ref, verbs=verbs, before=before, limit=STORY + 1)
-    told = tell_all(entries[:STORY], names)
-    return told, str(entries[STORY - 1].id) if len(entries) > STORY else None
+    page = journal.page(session, ref=incident.ref, verbs=verbs, before=before, limit=STORY)
+    return tell_all(page.items, names), str(page.next) if page.next else None
 
 
 def _said(session: Session, actor: Actor, incident: Incident) -> dict[str, Any]:

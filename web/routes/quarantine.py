@@ -28,6 +28,7 @@ class QuarantinePage(Page, template="quarantine.html", rail="alerts"):
 
     rows: list[tuple[Delivery, Source]]
     total: int
+    most: int
     since: datetime | None
     may_replay: bool
     next: str | None
@@ -55,15 +56,14 @@ def everything(request: Request, actor: Actor = allowed("delivery.read")) -> Res
     except ValueError as error:
         raise Invalid(_("This page's address is not complete; go to the first page.")) from error
     with reading() as session:
-        rows = queries.deliveries(session, state=QUARANTINED, before=before, limit=keyset.SIZE + 1)
+        found = queries.deliveries(session, state=QUARANTINED, before=before, limit=keyset.SIZE)
         page = QuarantinePage(
-            rows=rows[: keyset.SIZE],
-            total=queries.quarantined(session),
+            rows=found.items,
+            total=queries.quarantined(session, most=queries.MOST_COUNTED),
+            most=queries.MOST_COUNTED,
             since=queries.quarantined_since(session),
             may_replay=actor.may("delivery.replay"),
-            next=keyset.address("/quarantine", given, after=str(rows[keyset.SIZE - 1][0].id))
-            if len(rows) > keyset.SIZE
-            else None,
+            next=keyset.address("/quarantine", given, after=str(found.next)) if found.next else None,
             first="/quarantine" if after else None,
         )
     return show(request, page)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from connectors import registry
 from connectors.contract import Connector
@@ -14,8 +14,8 @@ from core.actors import Actor
 from core.clock import now
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError, Unavailable
-from ingest import sources, subscriptions
-from ingest.models import ASIDE, Delivery, Source, Subscription
+from ingest import queries, sources, subscriptions
+from ingest.models import Delivery, Source, Subscription
 from web.languages import gettext as _
 from web.markdown import to_page
 from web.pages import Page, show, then
@@ -79,17 +79,12 @@ def everything(request: Request, actor: Actor = allowed("source.read")) -> Respo
     """All sources."""
     with reading() as session:
         rows = list(session.scalars(select(Source).order_by(Source.name)))
-        counted = session.execute(
-            select(Delivery.source_id, func.count())
-            .where(ASIDE)
-            .group_by(Delivery.source_id)
-        )
-        waiting = {str(source): number for source, number in counted}
+        aside = queries.aside_by_source(session)
     products = registry.sources()
     page = SourcesPage(
         sources=rows,
         titles={product.name: product.title for product in products},
-        quarantined=waiting,
+        quarantined={str(source): number for source, number in aside.items()},
         products=products,
         learning={row.name for row in rows if row.learning(now())},
         may_manage=actor.may("source.manage"),

@@ -673,11 +673,15 @@ def upgrade() -> None:
     sa.UniqueConstraint('key', name=op.f('uq_incidents_key'))
     )
     with op.batch_alter_table('incidents', schema=None) as batch_op:
+        batch_op.create_index('ix_incidents_category', ['category', 'created_at', 'id'], unique=False)
+        batch_op.create_index('ix_incidents_closed', ['created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NOT NULL'), sqlite_where=sa.text('closed_at IS NOT NULL'))
         batch_op.create_index('ix_incidents_created_at', ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_incidents_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
-        batch_op.create_index('ix_incidents_owned', ['owner_id', 'created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NOT NULL'), sqlite_where=sa.text('closed_at IS NOT NULL'))
-        batch_op.create_index('ix_incidents_owner', ['owner_id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
+        batch_op.create_index('ix_incidents_open_owner', ['owner_id', 'created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
+        batch_op.create_index('ix_incidents_open_severity', ['severity', 'created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
+        batch_op.create_index('ix_incidents_owned', ['owner_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_incidents_restricted', ['id'], unique=False, postgresql_where=sa.text('restricted_to IS NOT NULL'), sqlite_where=sa.text('restricted_to IS NOT NULL'))
+        batch_op.create_index('ix_incidents_severity', ['severity', 'created_at', 'id'], unique=False)
         batch_op.create_index('uq_incidents_group', ['group_key'], unique=True, postgresql_where=sa.text('closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL'), sqlite_where=sa.text('closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL'))
 
     op.create_table('overrides',
@@ -906,8 +910,11 @@ def upgrade() -> None:
     with op.batch_alter_table('alerts', schema=None) as batch_op:
         batch_op.create_index('ix_alerts_created_at', ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_alerts_episodes', ['source_id', 'fingerprint', 'created_at'], unique=False)
-        batch_op.create_index('ix_alerts_incident', ['incident_id', 'created_at'], unique=False)
+        batch_op.create_index('ix_alerts_incident', ['incident_id', 'created_at', 'id'], unique=False)
+        batch_op.create_index('ix_alerts_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text('ended_at IS NULL'), sqlite_where=sa.text('ended_at IS NULL'))
         batch_op.create_index('ix_alerts_quiet', ['quiet_until'], unique=False, postgresql_where=sa.text('ended_at IS NULL'), sqlite_where=sa.text('ended_at IS NULL'))
+        batch_op.create_index('ix_alerts_severity', ['severity', 'created_at', 'id'], unique=False)
+        batch_op.create_index('ix_alerts_source', ['source_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_alerts_unindexed', ['created_at'], unique=False, postgresql_where=sa.text('indexed_at IS NULL'), sqlite_where=sa.text('indexed_at IS NULL'))
         batch_op.create_index('uq_alerts_open', ['source_id', 'fingerprint'], unique=True, postgresql_where=sa.text('ended_at IS NULL'), sqlite_where=sa.text('ended_at IS NULL'))
 
