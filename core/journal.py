@@ -292,9 +292,7 @@ def entries(
 
     Verbs of a subject or an actor are looked for among its newest lookback.AT_ONCE entries; `page` goes on from there.
     """
-    return page(
-        session, ref=ref, verbs=verbs, actor_id=actor_id, before=before, limit=limit
-    ).items
+    return page(session, ref=ref, verbs=verbs, actor_id=actor_id, before=before, limit=limit).items
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,9 @@ def seeing(session: Session, model: Any, value: str) -> Seeing:
     of = Sighting.incident_id if model is Incident else Sighting.alert_id
     ids = session.scalars(select(of).where(values, of.is_not(None)).limit(MOST_SEEN + 1)).all()
     condition = exists().where(of == model.id, values)
-    if model is Incident:  # each value of its alerts is one of its own, too: this is the shorter list, and has an index
+    if (
+        model is Incident
+    ):  # each value of its alerts is one of its own, too: this is the shorter list, and has an index
         condition = condition.where(Sighting.alert_id.is_(None))
     return Seeing(sorted({one for one in ids if one}) if len(ids) <= MOST_SEEN else None, condition)
 

@@ -62,7 +62,10 @@ def page(
     """
     limit = max(1, min(limit, MAX_PAGE))
     key = tuple_(model.created_at, model.id)
-    led = [*(narrowed.led if narrowed else ()), *([key < _literal(model, *read_cursor(before))] if before else ())]
+    led = [
+        *(narrowed.led if narrowed else ()),
+        *([key < _literal(model, *read_cursor(before))] if before else ()),
+    ]
     order = (model.created_at.desc(), model.id.desc())
     query = query.where(*led)
     floor = None
@@ -84,7 +87,8 @@ def page_of(
     """The same of some rows that are known by their ids: few enough to be sorted here."""
     limit = max(1, min(limit, MAX_PAGE))
     among = query.where(bulk.among(session, model.id, ids))
-    keys = sorted(session.execute(among.with_only_columns(model.created_at, model.id)).tuples(), reverse=True)
+    pairs = session.execute(among.with_only_columns(model.created_at, model.id))
+    keys = sorted([(row[0], row[1]) for row in pairs], reverse=True)
     if before:
         keys = [key for key in keys if key < read_cursor(before)]
     wanted = [of for _at, of in keys[:limit]]

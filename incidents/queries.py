@@ -17,7 +17,14 @@ from core.journal import Entry
 from core.types import Ref, Severity
 from incidents import keys
 from incidents.alert_models import AlertDelivery
-from incidents.filters import AlertFilter, IncidentFilter, Narrowed, narrowed_alerts, narrowed_incidents, seeing
+from incidents.filters import (
+    AlertFilter,
+    IncidentFilter,
+    Narrowed,
+    narrowed_alerts,
+    narrowed_incidents,
+    seeing,
+)
 from incidents.models import Alert, Constituency, Incident, Observable, Sighting, Task, Team
 from incidents.paging import Page, page, page_of
 from incidents.schema import observed
@@ -65,7 +72,14 @@ def alerts(
 
 
 def _listed(
-    session: Session, query: Select[Any], model: Any, narrowed: Narrowed, value: str | None, *, before: str | None, limit: int
+    session: Session,
+    query: Select[Any],
+    model: Any,
+    narrowed: Narrowed,
+    value: str | None,
+    *,
+    before: str | None,
+    limit: int,
 ) -> Page[Any]:
     if value:
         seen = seeing(session, model, value)
