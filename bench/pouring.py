@@ -112,6 +112,7 @@ class _Inserting:
 
     def __exit__(self, *_: object) -> None:
         with self._engine.begin() as connection:
+            connection.execute(text("PRAGMA analysis_limit = 1000"))  # or it reads every index to its end
             connection.execute(text("ANALYZE"))
 
     def add(

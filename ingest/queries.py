@@ -108,6 +108,11 @@ def aside_by_source(session: Session) -> dict[UUID, int]:
     return _counts(session, ASIDE)
 
 
+def every_source(session: Session) -> Sequence[Source]:
+    """Every source by name."""
+    return session.scalars(select(Source).order_by(Source.name)).all()
+
+
 def sources(session: Session) -> list[SourceHealth]:
     """Every source by name, with how it is doing."""
     since = database_now(session) - RATE_OVER

@@ -20,7 +20,7 @@ def facts(entities: tuple = (("host", "web01", "target"),), **values: Any) -> di
         ("description", "external_id", "rule_id", "rule_name", "category", "url", "correlation", "occurred_at")
     ) | {
         "title": "t", "status": "firing", "fingerprint": "1:abc", "is_test": False, "source": "wazuh",
-        "connector": "wazuh", "trust": "normal", "first_seen": NOW, "last_seen": NOW, "count": 1, "late": False,
+        "connector": "wazuh", "trust": "normal", "first_seen": NOW, "last_seen": NOW, "count": 1, "late": False, "learning": False,
         "severity": "high", "techniques": [], "tags": [], "labels": {},
     }  # fmt: skip
     return alert_facts(row | values, entities)

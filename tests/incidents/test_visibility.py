@@ -78,6 +78,7 @@ def everything_read_by(actor: Actor, case: Case) -> dict[str, Any]:
         "standing": asked(
             lambda s: [n for n in vars(queries.standing(s, actor)).values() if (sum(n.values()) if isinstance(n, dict) else n)]
         ),
+        "open counts": asked(lambda s: list(queries.open_counts(s, actor).by_severity)),
         "search key": asked(lambda s: search.search(s, actor, case.key)),
         "search words": asked(lambda s: search.search(s, actor, "zebra")),
         "search host": asked(lambda s: search.search(s, actor, "web01")),
