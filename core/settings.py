@@ -50,6 +50,8 @@ class Settings:
     keep_inbox: timedelta | None = timedelta(days=90)
     keep_access: timedelta | None = timedelta(days=365)
     max_upload: int = 25 * 1024 * 1024
+    report_form: bool = False
+    report_code: str | None = field(default=None, repr=False)
     secret_key_generated: bool = False
     second_factor_required: bool = True  # False: asked only of those who have one
     second_factor_fresh: timedelta = timedelta(minutes=15)
@@ -112,6 +114,8 @@ class Settings:
             keep_alerts=_days(env, "TOCSIN_KEEP_ALERTS", 365),
             keep_inbox=_days(env, "TOCSIN_KEEP_INBOX", 90),
             keep_access=_days(env, "TOCSIN_KEEP_ACCESS", 365),
+            report_form=env.get("TOCSIN_REPORT_FORM", "") == "1",
+            report_code=env.get("TOCSIN_REPORT_CODE") or None,
             max_upload=_number(env, "TOCSIN_MAX_UPLOAD", 25 * 1024 * 1024),
             second_factor_required=_required(env),
             second_factor_fresh=timedelta(minutes=max(1, _number(env, "TOCSIN_SECOND_FACTOR_MINUTES", 15))),
@@ -163,7 +167,7 @@ def _required(env: Mapping[str, str]) -> bool:
 
 _SECRETS = (
     "TOCSIN_SECRET_KEY", "TOCSIN_DATABASE_URL", "TOCSIN_DATABASE_PASSWORD", "TOCSIN_REDIS_URL", "TOCSIN_SMTP_URL",
-    "TOCSIN_SIGNING_KEY",
+    "TOCSIN_SIGNING_KEY", "TOCSIN_REPORT_CODE",
 )  # fmt: skip
 
 

@@ -34,6 +34,10 @@ COMMENT_EDITED = declare("comment.edited", "edited a comment")
 
 ATTACHMENT_ADDED = declare("attachment.added", "added a file")
 
+REPORTER_WROTE = declare("reporter.wrote", "wrote to us")
+REPORTER_ANSWERED = declare("reporter.answered", "wrote to the reporter")
+REPORTER_LINK_ENDED = declare("reporter.link_ended", "ended the link of a reporter's page")
+
 TASK_CREATED = declare("task.created", "created a task")
 TASK_CHANGED = declare("task.changed", "changed a task")
 TASK_TICKED = declare("task.ticked", "ticked an item of a task")

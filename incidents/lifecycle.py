@@ -55,6 +55,8 @@ class IncidentDraft:
     restricted_to: Sequence[str] | None = None
     exercise: bool = False
     observables: Sequence[tuple[str, str]] = field(default=())  # (type or "auto", value)
+    trust: str = "high"  # of whoever says so: low for people we don't know
+    source: str | None = None
 
 
 def open_by_hand(uow: UnitOfWork, actor: Actor, draft: IncidentDraft) -> Incident:
@@ -71,14 +73,14 @@ def open_by_hand(uow: UnitOfWork, actor: Actor, draft: IncidentDraft) -> Inciden
         id=new_id(), created_at=uow.now, key=keys.take(uow)[0], description=draft.description, severity=severity.value,
         severity_reason="set when opened" if severity is not Severity.unknown else None,
         priority=priority_of(severity), stage=Stage.new.value, exercise=draft.exercise, opened_at=uow.now,
-        restricted_to=_readers(actor, draft.restricted_to), trust="high", alert_count=0, late=False, learning=False,
-        confirmation=Confirmation.unconfirmed.value, source=None, **changes,
+        restricted_to=_readers(actor, draft.restricted_to), trust=draft.trust, alert_count=0, late=False, learning=False,
+        confirmation=Confirmation.unconfirmed.value, source=draft.source, **changes,
     )  # fmt: skip
     uow.add(incident)
     uow.flush()
     body = {
         "key": incident.key, "kind": incident.kind, "severity": incident.severity, "category": incident.category,
-        "late": False, "trust": incident.trust, "source": None, "rule": None, "exercise": incident.exercise,
+        "late": False, "trust": incident.trust, "source": incident.source, "rule": None, "exercise": incident.exercise,
         "recurrence_of": None, "alerts": 0,
     }  # fmt: skip
     told = {"title": incident.title, "why": f"opened by {actor.name}"}

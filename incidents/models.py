@@ -11,6 +11,7 @@ from core.db import Base
 from core.types import Dated, Identified, Instant, Json, Ref, Severity, Versioned
 from incidents.alert_models import Alert, AlertDelivery, GroupingRule, Gust, Observable, Sighting, Upkeep
 from incidents.attachment_models import Attachment
+from incidents.reporter_models import Reporter, ReporterMessage
 from incidents.search_models import SearchWord
 
 _LIVE_GROUP = text("closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL")
@@ -207,5 +208,5 @@ class Task(Identified, Dated, Versioned, Base):
 
 __all__ = [
     "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "GroupingRule", "Gust", "Incident", "IncidentCounter", "Milestone",
-    "Observable", "SearchWord", "Sighting", "Task", "Team", "Upkeep",
+    "Observable", "Reporter", "ReporterMessage", "SearchWord", "Sighting", "Task", "Team", "Upkeep",
 ]  # fmt: skip

@@ -46,6 +46,12 @@ def value_of(word: str) -> Entity | None:
     return entity("host", word, "artifact") if _NAME.fullmatch(word) else None
 
 
+def is_mail(text: str) -> bool:
+    """Whether a text is one mail address."""
+    found = entity("email", text, "artifact")
+    return found is not None and found.type == "email"
+
+
 def category_of(*texts: str) -> str | None:
     """The category that the words sound like, or None; a person decides."""
     heard = " ".join(texts)[:20_000].casefold()

@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from core.actors import Actor, ActorKind
 from core.types import Ref
 from incidents.alert_models import Alert
-from incidents.models import Attachment, Comment, Incident, Task
+from incidents.models import Attachment, Comment, Incident, Reporter, Task
 from incidents.permissions import READ
 
 _INSIDE = frozenset({ActorKind.system, ActorKind.playbook, ActorKind.source, ActorKind.connector})
@@ -82,6 +82,7 @@ _JUDGED: dict[str, tuple[Any, Any]] = {
     "alert": (Alert, alerts_visible_to),
     "task": (Task, lambda actor: belongs_to_visible(actor, Task.incident_id)),
     "comment": (Comment, lambda actor: belongs_to_visible(actor, Comment.incident_id)),
+    "reporter": (Reporter, lambda actor: belongs_to_visible(actor, Reporter.incident_id)),
     "attachment": (Attachment, lambda actor: belongs_to_visible(actor, Attachment.incident_id)),
 }
 

@@ -14,6 +14,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "alert": ("accent", "bell-ringing"),
     "comment": ("plain", "message"),
     "attachment": ("plain", "paperclip"),
+    "reporter": ("accent", "message"),
     "task": ("plain", "checkbox"),
     "run": ("accent", "git-branch"),
     "playbook": ("plain", "git-branch"),

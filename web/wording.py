@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors import entities
 from core import clock
+from notify.wording import disarmed
 from web.languages import gettext as _
 
 # Characters that reorder, hide or join text (Unicode TR36 §2.3, TR9 explicit formatting characters).
@@ -143,5 +144,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "words": words,
     "initials": initials,
     "pretty": pretty,
+    "disarmed": disarmed,
     "first_word": lambda text: text.split(" ")[0],
 }

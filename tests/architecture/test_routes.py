@@ -18,6 +18,8 @@ ANYONE_READS = {
     "/metrics": "Prometheus asks it; it holds counts only",
     "/login": "it is how a session begins",
     "/start/{token}": "the signed link is the proof",
+    "/report": "reporters have no account; it shows a form, where it is switched on",
+    "/report/{token}": "the unguessable link is the proof; it shows the reporter's own words, our answers and how far it is",
     "/a/{token}": "the signed link is the proof; it shows no names or addresses",
 }
 

@@ -64,7 +64,7 @@ def read(request: Request, actor: Actor = allowed("journal.read")) -> Response:
             ref
             for entry in page
             for ref in entry.refs
-            if ref.kind in ("incident", "alert", "task", "comment", "attachment")
+            if ref.kind in ("incident", "alert", "task", "comment", "attachment", "reporter")
         }
         seen = visible_refs(session, actor, named)
         sealed, witnesses = sealing.state(session), witness.witnesses(session)

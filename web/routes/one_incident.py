@@ -17,11 +17,21 @@ from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem
 from core.types import Ref, Severity
-from incidents import attachments, closing, comments, keys, lifecycle, milestones, observables, storms
+from incidents import (
+    attachments,
+    closing,
+    comments,
+    keys,
+    lifecycle,
+    milestones,
+    observables,
+    reporting,
+    storms,
+)
 from incidents.alert_models import Alert
 from incidents.closing import Closing
 from incidents.milestones import Times
-from incidents.models import Attachment, Incident, Task
+from incidents.models import Attachment, Incident, Reporter, ReporterMessage, Task
 from incidents.observables import Listed
 from incidents.stages import MEANING, Confirmation, Stage, Tlp, WaitingOn
 from incidents.visibility import alerts_visible_to, as_id, visible_to
@@ -76,6 +86,8 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     observables: list[Listed]
     values_total: int
     files: Sequence[Attachment]
+    reporters: Sequence[Reporter]
+    talked: Sequence[ReporterMessage]
     alerts: list[Alert]
     sent: list[PageSent]
     next_stage: str | None
@@ -117,7 +129,7 @@ def after(stage: str) -> str | None:
 
 
 LENSES = {
-    "people": ("comment.", "attachment.", "task.", "incident.", "finding."),
+    "people": ("comment.", "attachment.", "reporter.", "task.", "incident.", "finding."),
     "automation": ("run.", "step.", "action.", "approval.", "playbook.", "countermeasure."),
     "pages": ("page.", "message."),
     "alerts": ("alert.", "incident.opened", "incident.alert_attached"),
@@ -197,6 +209,8 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             observables=observables.of_incident(session, actor, incident.id, limit=MOST_VALUES),
             values_total=observables.number_in(session, actor, incident.id),
             files=attachments.of_incident(session, actor, incident.id, limit=MOST_FILES_SHOWN),
+            reporters=reporting.reporters(session, actor, incident.id),
+            talked=reporting.conversation(session, actor, incident.id),
             alerts=list(
                 session.scalars(
                     select(Alert)

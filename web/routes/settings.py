@@ -77,6 +77,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         (_("Database"), given.database_url.partition(":")[0]),
         (_("Shape"), _("one process") if given.embedded else _("web and workers, woken by Redis")),
         (_("Mail"), _("configured") if given.smtp_url else _("not configured: set TOCSIN_SMTP_URL")),
+        (_("Report form"), f"{given.base_url}/report" if given.report_form else _("off: set TOCSIN_REPORT_FORM=1 to let people without an account report something")),
         (_("Secret key"), _("generated into the data directory: move it elsewhere") if given.secret_key_generated else _("given from outside")),
         (_("Playbooks"), str(given.playbooks.name)),
     ]  # fmt: skip

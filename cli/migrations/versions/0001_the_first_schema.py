@@ -474,6 +474,17 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_teams')),
     sa.UniqueConstraint('slug', name=op.f('uq_teams_slug'))
     )
+    op.create_table('tries',
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('at', Instant(), nullable=False),
+    sa.Column('kind', sa.String(length=32), nullable=False),
+    sa.Column('who', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_tries'))
+    )
+    with op.batch_alter_table('tries', schema=None) as batch_op:
+        batch_op.create_index('ix_tries_kind', ['kind', 'at'], unique=False)
+        batch_op.create_index('ix_tries_who', ['kind', 'who', 'at'], unique=False)
+
     op.create_table('users',
     sa.Column('email', sa.Text(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
@@ -1061,6 +1072,23 @@ def upgrade() -> None:
         batch_op.create_index('ix_page_targets_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_targets_user_id_created_at'), ['user_id', 'created_at'], unique=False)
 
+    op.create_table('reporters',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('key', sa.String(length=24), nullable=False),
+    sa.Column('name', sa.String(length=200), nullable=False),
+    sa.Column('email', sa.String(length=254), nullable=True),
+    sa.Column('subject', sa.String(length=300), nullable=False),
+    sa.Column('origin', sa.String(length=16), nullable=False),
+    sa.Column('link', sa.Integer(), nullable=False),
+    sa.Column('link_ended_at', Instant(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_reporters_incident_id_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_reporters'))
+    )
+    with op.batch_alter_table('reporters', schema=None) as batch_op:
+        batch_op.create_index('ix_reporters_incident', ['incident_id', 'created_at'], unique=False)
+
     op.create_table('step_attempts',
     sa.Column('run_id', sa.Uuid(), nullable=False),
     sa.Column('path', sa.Text(), nullable=False),
@@ -1185,6 +1213,25 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_page_attempts_page_id'), ['page_id'], unique=False)
         batch_op.create_index('ix_page_attempts_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_attempts_target_id'), ['target_id'], unique=False)
+
+    op.create_table('reporter_messages',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('reporter_id', sa.Uuid(), nullable=False),
+    sa.Column('inward', sa.Boolean(), nullable=False),
+    sa.Column('via', sa.String(length=16), nullable=False),
+    sa.Column('by_name', sa.String(length=200), nullable=False),
+    sa.Column('body', sa.Text(), nullable=False),
+    sa.Column('message_id', sa.String(length=300), nullable=True),
+    sa.Column('sent_as', sa.Uuid(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_reporter_messages_incident_id_incidents')),
+    sa.ForeignKeyConstraint(['reporter_id'], ['reporters.id'], name=op.f('fk_reporter_messages_reporter_id_reporters')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_reporter_messages'))
+    )
+    with op.batch_alter_table('reporter_messages', schema=None) as batch_op:
+        batch_op.create_index('ix_reporter_messages_incident', ['incident_id', 'id'], unique=False)
+        batch_op.create_index('ix_reporter_messages_mail', ['message_id'], unique=False)
 
     op.create_table('sightings',
     sa.Column('observable_id', sa.Uuid(), nullable=False),
