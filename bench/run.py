@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import figures, machine
 from bench.figures import Figure
 from bench.installation import Bench
-from bench.measures import accepts, filled, handover, hanging, soak, steps, through, workers
+from bench.measures import accepts, filled, handover, hanging, soak, steps, through, verified, workers
 
 MEASURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "accepts": accepts.measure,
@@ -24,6 +24,7 @@ MEASURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "handover": handover.measure,
     "workers": workers.measure,
     "hanging": hanging.measure,
+    "verified": verified.measure,
     "filled": filled.measure,
     "soak": soak.measure,
 }
