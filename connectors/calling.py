@@ -343,17 +343,15 @@ def _unknown(uow: UnitOfWork, row: ActionCall, claim: Claim, why: str) -> None:
 
 
 def _parked(uow: UnitOfWork, call_id: UUID, error: str) -> None:
-    """Something of ours failed again and again."""
+    """Something of ours failed again and again: what has not begun waits to be tried again or given up by a person."""
     row = uow.get(ActionCall, call_id, populate_existing=True)
     if row is None or row.state not in (INTENDED, CALLING):
         return
     row.note = error[:2000]
-    if row.state == INTENDED:
-        row.state, row.finished_at = FAILED, uow.now
-    else:
+    if row.state == CALLING:
         row.state = UNKNOWN
         calls.tell(uow, actor_of(row), row, facts.ACTION_UNKNOWN)
-    calls.finished(uow, actor_of(row), row)
+        calls.finished(uow, actor_of(row), row)
 
 
 def _replayed(uow: UnitOfWork, call_id: UUID) -> None:

@@ -276,9 +276,18 @@ def resume(uow: UnitOfWork, actor: Actor, call_id: UUID) -> ActionCall:
 
 
 def drop(uow: UnitOfWork, actor: Actor, call_id: UUID, note: str) -> ActionCall:
-    """Give a held call up. Raises Conflict, NotFound."""
+    """Give a call up that is held, or that is stuck and has not begun. Raises Conflict, NotFound."""
     permissions.require(actor, RELEASE_AUTOMATION.name)
     row = get(uow, call_id)
+    if row.state == INTENDED and row.parked_at is not None:
+        row.note, row.parked_at, row.error = (
+            note.strip()[:1000] or f"Given up: {row.error}"[:1000],
+            None,
+            None,
+        )
+        row.state, row.finished_at = FAILED, uow.now
+        finished(uow, actor, row)
+        return row
     if row.state != HELD:
         raise Conflict(f"This call is not held any more: it is {row.state}.")
     row.note = note.strip()[:1000] or "It was held, and then given up."

@@ -74,7 +74,7 @@ def ask(uow: UnitOfWork, instance_id: UUID, *, acts: bool, since: datetime | Non
         last = row.line_until if since is None else row.again_until
         until = max(until, last + step) if last is not None else until
     why = (
-        f"{row.name} asked not to be called before a while"
+        f"{row.name} asked to be left alone for a while"
         if resting
         else f"{row.name} takes {rates.told(limits)}"
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from core import facts, work
@@ -26,15 +26,23 @@ class Parked:
     error: str
 
 
-def parked(session: Session, limit: int = 100) -> list[Parked]:
-    """The rows that were set aside last, of every kind, newest first."""
+def parked(
+    session: Session, limit: int = 100, before: tuple[datetime, UUID] | None = None, kind: str | None = None
+) -> list[Parked]:
+    """The rows that were set aside last, newest first: of every kind or of one, and older than `before` (when, and its id)."""
     found: list[Parked] = []
-    for kind in work.kinds().values():
-        model = kind.model
-        query = select(model.id, model.parked_at, model.error).where(model.parked_at.is_not(None))
-        rows = session.execute(query.order_by(model.parked_at.desc()).limit(limit))
-        found += [Parked(kind.name, row.id, row.parked_at, row.error or "") for row in rows]
-    return sorted(found, key=lambda row: row.parked_at, reverse=True)[:limit]
+    for one in work.kinds().values():
+        if kind not in (None, one.name):
+            continue
+        at, row_id = one.model.parked_at, one.model.id
+        query = select(row_id, at, one.model.error).where(at.is_not(None))
+        if before is not None:
+            query = query.where(
+                tuple_(at, row_id) < tuple_(literal(before[0], at.type), literal(before[1], row_id.type))
+            )
+        rows = session.execute(query.order_by(at.desc(), row_id.desc()).limit(limit))
+        found += [Parked(one.name, row.id, row.parked_at, row.error or "") for row in rows]
+    return sorted(found, key=lambda row: (row.parked_at, row.id), reverse=True)[:limit]
 
 
 def replay(uow: UnitOfWork, actor: Actor, kind: str, row: UUID) -> None:

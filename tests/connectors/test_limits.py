@@ -156,7 +156,7 @@ def test_a_product_that_says_too_many_is_left_alone_by_all_its_calls(
     assert states(ids) == ["intended"] * 5
     assert {now(one).tries for one in ids} == {0}
     assert any("The other side answered 429." in (now(one).note or "") for one in ids)
-    assert all("busy asked not to be called before a while" in (now(one).note or "") for one in ids)
+    assert all("busy asked to be left alone for a while" in (now(one).note or "") for one in ids)
     more = look("busy", 1)
     drain(WORK)
     clock.advance(seconds=59)

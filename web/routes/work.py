@@ -10,6 +10,7 @@ from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.parked import Parked
 from core.backlog import Count
+from web import keyset
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
@@ -35,21 +36,26 @@ class WorkPage(Page, template="work.html", rail="settings"):
     waiting: int
     stuck: list[Parked]
     total: int
+    next: str | None
+    first: str | None
     places: dict[str, str]
     may_manage: bool
 
 
 @router.get("/settings/work")
-def everything(request: Request, actor: Actor = allowed("incident.read")) -> Response:
+def everything(request: Request, after: str = "", actor: Actor = allowed("incident.read")) -> Response:
     """All work."""
     with reading() as session:
         counts = backlog.counts(session)
-        stuck = parked.parked(session)
+        found = parked.parked(session, keyset.SIZE + 1, keyset.place(after) if after else None)
+    stuck, more = keyset.cut(found)
     page = WorkPage(
         counts=sorted(counts, key=lambda one: (-one.parked, -one.due, one.name)),
         waiting=sum(one.due for one in counts),
         stuck=stuck,
         total=sum(one.parked for one in counts),
+        next=f"{HERE}?after={keyset.cursor_of(stuck[-1].parked_at, stuck[-1].id)}" if more else None,
+        first=HERE if after else None,
         places=PLACES,
         may_manage=actor.may("work.manage"),
     )
