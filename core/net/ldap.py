@@ -1,20 +1,25 @@
 """Speak with a directory (LDAP, Active Directory): bind, search, modify."""
 
 import ssl
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import Invalid
+from core.net import patience
 from core.net.egress import Egress, current, resolve
 from core.net.errors import LdapRefused, LoginRefused, NetFailed, NetTimeout
 
 # ldap3 takes long to import and few installations have a directory: it is imported when one is spoken with.
 REPLACE, ADD, DELETE = "MODIFY_REPLACE", "MODIFY_ADD", "MODIFY_DELETE"
 _INVALID_CREDENTIALS = 49
+MOST_BYTES = 4 * 1024 * 1024
+"""What one connection may answer altogether."""
 
 
 def escape(value: str) -> str:
@@ -116,12 +121,14 @@ def connect(
     ca: str | None = None,
     verify: bool = True,
     timeout: float = 10.0,
+    total: float = 30.0,
     egress: Egress | None = None,
 ) -> Iterator[Directory]:
     """Open and bind: ldaps://dc1.example.org or ldap://dc1.example.org (with starttls=True, or without TLS).
 
     user: a distinguished name, or user@domain for Active Directory; empty binds anonymously. Referrals are not
-    followed. Raises LoginRefused, LdapRefused, NetRefused, NetTimeout or NetFailed; Invalid for a URL.
+    followed. `timeout` and `total` are seconds: for one answer, and for everything until the block ends, however little and
+    however slowly the directory says it; it may say MOST_BYTES. Raises LoginRefused, LdapRefused, NetRefused, NetTimeout or NetFailed; Invalid for a URL.
     """
     import ldap3
     from ldap3.core.exceptions import LDAPException
@@ -140,30 +147,63 @@ def connect(
         valid_names=[host],
         sni=host,
     )
-    for address in resolve(host, port, rules, timeout):
-        server = ldap3.Server(
-            str(address), port=port, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=timeout
-        )
-        connection = ldap3.Connection(
-            server, user=user or None, password=password or None, auto_referrals=False, receive_timeout=ceil(timeout),
-            raise_exceptions=False, auto_bind=ldap3.AUTO_BIND_NONE,
-        )  # fmt: skip
+    with patience.within(total):
+        for address in resolve(host, port, rules, patience.left(timeout) or timeout):
+            left = patience.left(timeout) or timeout
+            server = ldap3.Server(
+                str(address), port=port, use_ssl=secure, tls=tls, get_info=ldap3.NONE, connect_timeout=left
+            )
+            connection = ldap3.Connection(
+                server, user=user or None, password=password or None, auto_referrals=False, receive_timeout=ceil(left),
+                raise_exceptions=False, auto_bind=ldap3.AUTO_BIND_NONE,
+            )  # fmt: skip
+            try:
+                connection.open(read_server_info=False)
+            except (LDAPException, OSError) as error:
+                problem = _failure(place, error, sent=False)
+                if connection.socket is not None:
+                    connection.socket.close()
+                continue
+            break
+        else:
+            raise problem
+        connection.strategy.receiving = partial(_receive, connection, timeout, [MOST_BYTES])
         try:
-            connection.open(read_server_info=False)
-        except (LDAPException, OSError) as error:
-            problem = _failure(place, error, sent=False)
-            if connection.socket is not None:
-                connection.socket.close()
-            continue
-        break
-    else:
-        raise problem
-    try:
-        _bind(connection, place, starttls and not secure)
-        yield Directory(connection, place)
-    finally:
-        with suppress(LDAPException, OSError):
-            connection.unbind()
+            _bind(connection, place, starttls and not secure)
+            yield Directory(connection, place)
+        finally:
+            with suppress(LDAPException, OSError):
+                connection.unbind()
+
+
+def _receive(connection: Any, timeout: float, left: list[int]) -> list[bytes]:
+    """The messages that have come, in place of ldap3's own way, which waits anew for every byte and keeps all that comes.
+
+    `left` holds how many bytes this connection may still receive.
+    """
+    from ldap3.core.exceptions import LDAPSocketReceiveError
+    from ldap3.strategy.base import BaseStrategy
+
+    deadline = patience.until(time.monotonic() + timeout)
+    messages: list[bytes] = []
+    held = b""
+    while True:
+        try:
+            connection.socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            data = connection.socket.recv(65_536)
+        except OSError as error:
+            connection.socket.close()
+            raise LDAPSocketReceiveError(str(error)) from error
+        left[0] -= len(data)
+        if left[0] < 0:
+            connection.socket.close()
+            raise LDAPSocketReceiveError(f"more than {MOST_BYTES:,} bytes")
+        held += data
+        while held and -1 < (size := BaseStrategy.compute_ldap_message_size(held)) <= len(held):
+            messages.append(held[:size])
+            held = held[size:]
+        if not held or not data:
+            return messages
 
 
 def _bind(connection: Any, place: str, starttls: bool) -> None:

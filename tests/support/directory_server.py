@@ -1,7 +1,10 @@
 """A real OpenLDAP server (Debian's slapd) with a small company in it."""
 
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from free_ports import answers, free_port, wait_until
@@ -108,6 +111,16 @@ class Directory:
             self._process.terminate()
             self._process.wait(10)
             self._process = None
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """It keeps its connections and says nothing for the length of the block."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def dn(self, uid: str) -> str:
         """The distinguished name of a person."""
