@@ -123,9 +123,7 @@ def waiting(session: Session) -> dict[UUID, int]:
         .where(ActionCall.limited_since.is_not(None))
         .group_by(ActionCall.instance_id)
     )
-    return {
-        instance: number for instance, number in session.execute(of_each).tuples() if instance is not None
-    }
+    return {instance: number for instance, number in session.execute(of_each) if instance is not None}
 
 
 def _changed(instance_id: UUID) -> Update:
