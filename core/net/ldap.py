@@ -184,6 +184,7 @@ def _receive(connection: Any, timeout: float, left: list[int]) -> list[bytes]:
     from ldap3.core.exceptions import LDAPSocketReceiveError
     from ldap3.strategy.base import BaseStrategy
 
+    size_of: Any = BaseStrategy.compute_ldap_message_size  # -1: too little has come to tell
     deadline = patience.until(time.monotonic() + timeout)
     messages: list[bytes] = []
     held = b""
@@ -199,7 +200,7 @@ def _receive(connection: Any, timeout: float, left: list[int]) -> list[bytes]:
             connection.socket.close()
             raise LDAPSocketReceiveError(f"more than {MOST_BYTES:,} bytes")
         held += data
-        while held and -1 < (size := BaseStrategy.compute_ldap_message_size(held)) <= len(held):
+        while held and -1 < (size := size_of(held)) <= len(held):
             messages.append(held[:size])
             held = held[size:]
         if not held or not data:
