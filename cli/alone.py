@@ -8,7 +8,7 @@ from core.db import unit_of_work
 from core.settings import Settings
 
 log = logs.get(__name__)
-_lock_file: list[
+_lock_file: list[  # bounded by the one lock of a process
     IO[bytes]
 ] = []  # open for as long as the process lives: the system gives the lock back with its death
 

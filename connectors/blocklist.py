@@ -208,6 +208,7 @@ def fetched(uow: UnitOfWork, feed_id: UUID, by: str, up_to: datetime) -> None:
     applied.fetched(uow, f"{INSTANCE}.block_{feed.kind}", listed.where(BlocklistEntry.created_at <= up_to))
 
 
+MOST_REMEMBERED = 50  # lists, for the time that the database is away
 _last_good: dict[bytes, tuple[UUID, Published]] = {}
 
 
@@ -234,7 +235,10 @@ def serve(token: str, by: str) -> Published:
         raise Unavailable(
             "The block list cannot be made just now; keep the one you have.", retry_after=30
         ) from error
+    _last_good.pop(digest, None)
     _last_good[digest] = (feed.id, published)
+    while len(_last_good) > MOST_REMEMBERED:  # the one that was fetched longest ago
+        _last_good.pop(next(iter(_last_good)), None)
     return published
 
 

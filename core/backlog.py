@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, literal_column, select, union_all
@@ -45,7 +45,7 @@ def due(session: Session) -> list[str]:
     return [name for (name,) in found]
 
 
-@cache
+@lru_cache(maxsize=8)
 def _due_of_each(kinds: tuple[WorkKind, ...]) -> Any:
     """The name of each kind that has something due at :at, in one question: the sweeper asks it twice a second."""
     at: Any = bindparam("at", type_=Instant)
@@ -65,7 +65,7 @@ def glance(session: Session) -> list[Glance]:
     return [Glance(*row) for row in found]
 
 
-@cache
+@lru_cache(maxsize=8)
 def _glancing(kinds: tuple[WorkKind, ...]) -> Any:
     """Two short walks along an index of each kind; ordered, so that no database reads the table instead."""
     at: Any = bindparam("at", type_=Instant)
@@ -100,7 +100,7 @@ def counts(session: Session) -> list[Count]:
     ]
 
 
-@cache  # building it takes longer than asking it
+@lru_cache(maxsize=64)  # building it takes longer than asking it
 def _counting(model: Any) -> Select[Any]:
     """How many rows are due, leased and parked, and since when the oldest is due: by an index each."""
     at: Any = bindparam("at", type_=model.due_at.type)

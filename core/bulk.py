@@ -6,7 +6,7 @@ To PostgreSQL a batch travels as one JSON document that the server takes apart; 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -121,7 +121,7 @@ def _of(field: _Field, row: Mapping[str, Any]) -> Any:
     return field.default() if field.default is not None else None
 
 
-@cache
+@lru_cache(maxsize=256)
 def _fields(table: Table, named: frozenset[str], *, defaults: bool = True) -> tuple[_Field, ...]:
     known = {column.name: _field(column) for column in table.columns}
     if unknown := named - set(known):

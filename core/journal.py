@@ -162,7 +162,7 @@ class Verb:
     says: str
 
 
-_verbs: dict[str, Verb] = {}
+_verbs: dict[str, Verb] = {}  # filled at import
 
 
 def declare(name: str, says: str) -> Verb:

@@ -55,7 +55,7 @@ class _Held:
 
 _lock = threading.Lock()
 _held: dict[int, _Held] = {}
-_keepers: list[threading.Thread] = []
+_keepers: list[threading.Thread] = []  # bounded by the one that is started
 
 
 def ours(model: Any, claims: Sequence[Claimed]) -> list[ColumnElement[bool]]:

@@ -82,7 +82,7 @@ class Reading:
     buckets: tuple[tuple[str, float], ...] = ()
 
 
-_declared: dict[str, Counter | Histogram] = {}
+_declared: dict[str, Counter | Histogram] = {}  # filled at import
 
 
 def counter(name: str, says: str, *labels: str) -> Counter:
@@ -99,7 +99,7 @@ def histogram(name: str, says: str, *labels: str, bounds: tuple[float, ...] = SE
     return figure
 
 
-_of_facts: dict[str, list[Callable[[Mapping[str, Any]], None]]] = {}
+_of_facts: dict[str, list[Callable[[Mapping[str, Any]], None]]] = {}  # filled at import
 
 
 def on_fact(

@@ -27,8 +27,8 @@ class OutboxRow(Identified, work.Work, Base):
     __table_args__ = (work.due_index("outbox"),)
 
 
-_handlers: dict[str, Handler] = {}
-_by_verb: dict[str, list[str]] = {}
+_handlers: dict[str, Handler] = {}  # filled at import
+_by_verb: dict[str, list[str]] = {}  # filled at import
 
 
 def subscriber(name: str, verbs: Iterable[str]) -> Callable[[Handler], Handler]:

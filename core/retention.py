@@ -81,7 +81,7 @@ class Round:
         return more
 
 
-_kinds: dict[str, Old] = {}
+_kinds: dict[str, Old] = {}  # filled at import
 
 
 def declare(old: Old) -> Old:

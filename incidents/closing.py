@@ -22,7 +22,7 @@ from incidents.stages import NOISE, Confirmation, Disposition, Stage
 
 CloseCheck = Callable[[Session, Incident], list[str]]
 
-_checks: dict[str, CloseCheck] = {}
+_checks: dict[str, CloseCheck] = {}  # filled at import
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ _DROPPED = frozenset(
     ]
 )
 _SECRET_WORDS = ("token", "secret", "password", "api-key", "apikey", "auth")
+_MOST_NAME = 64  # bytes of a header name that is remembered
 _MOST_HEADER = 2_000
 # Printable and free of NUL: PostgreSQL keeps neither NUL nor lone surrogates in text.
 _UNPRINTABLE = dict.fromkeys((*range(32), 127))
@@ -98,8 +99,13 @@ def safe_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Iterable[str] 
     return kept
 
 
-@lru_cache(2_000)
 def _name_to_keep(raw: bytes) -> str | None:
+    """A header's name as it is kept; None: it is not. Long names are a stranger's, and not worth remembering."""
+    return _judged_name(raw) if len(raw) <= _MOST_NAME else _judged_name.__wrapped__(raw)
+
+
+@lru_cache(maxsize=2_000)
+def _judged_name(raw: bytes) -> str | None:
     name = raw.decode("latin-1").lower().translate(_UNPRINTABLE)
     dropped = name in _DROPPED or any(word in name for word in _SECRET_WORDS)
     return None if dropped else name

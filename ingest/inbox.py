@@ -33,7 +33,7 @@ class Inbox:
     """The writer thread and what waits for it."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()  # bounded by accept()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._bytes = 0  # of bodies whose senders wait; counted in the event loop only

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Container
 from contextvars import ContextVar
-from functools import cache
+from functools import lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
@@ -15,7 +15,7 @@ LANGUAGES = {code: KNOWN[code] for code in COMPLETE}
 _current: ContextVar[str] = ContextVar("language", default="en")
 
 
-@cache
+@lru_cache(maxsize=16)
 def catalogue(language: str) -> NullTranslations:
     """The translations of a language, compiled in memory from its .po file when first asked for."""
     source = CATALOGUES / f"{language}.po"

@@ -14,7 +14,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
@@ -49,10 +49,10 @@ class Page:
         PAGES[template] = cls
 
 
-PAGES: dict[str, type[Page]] = {}
+PAGES: dict[str, type[Page]] = {}  # filled at import
 
 
-@cache
+@lru_cache(maxsize=512)
 def asset(name: str) -> str:
     """The address of a static file, with a digest of its bytes so that browsers may keep it for ever."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]

@@ -19,7 +19,7 @@ class Permission:
     roles: frozenset[str]
 
 
-_declared: dict[str, Permission] = {}
+_declared: dict[str, Permission] = {}  # filled at import
 
 
 def declare(name: str, says: str, roles: Iterable[str] = ()) -> Permission:

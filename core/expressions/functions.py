@@ -24,6 +24,7 @@ class Signature:
     literal: bool = False  # the arguments must be written out, not computed
 
 
+_LONGEST_ADDRESS = 64  # characters; longer is no address or network, and is not remembered
 _TEXT = ("str",)
 _NUMBERS = ("int", "float")
 _TIMES = ("timestamp", "duration")
@@ -72,8 +73,12 @@ def in_network(address: str, network: str) -> bool:
     return value is not None and inside is not None and value in inside
 
 
-@lru_cache(maxsize=4096)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    return _read_address(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         value = ipaddress.ip_address(text)
     except ValueError:
@@ -81,8 +86,12 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return (value.ipv4_mapped or value) if isinstance(value, ipaddress.IPv6Address) else value
 
 
-@lru_cache(maxsize=1024)
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    return _read_network(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=1024)
+def _read_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

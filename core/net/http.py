@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
+from weakref import WeakSet
 
 import httpcore
 import httpx
@@ -322,5 +323,16 @@ class _PinnedTransport(httpx.HTTPTransport):
 def _transport(rules: Egress, identity: Tls) -> _PinnedTransport:
     """One pool per set of rules and TLS settings; no cookies are kept, for products share it."""
     made = _PinnedTransport(rules, tls_context(identity))
-    atexit.register(made.close)
+    _made.add(made)
     return made
+
+
+_made: WeakSet[_PinnedTransport] = (
+    WeakSet()
+)  # those that are still used: who falls out of the cache goes for good
+
+
+@atexit.register
+def _close() -> None:
+    for transport in list(_made):
+        transport.close()

@@ -41,7 +41,7 @@ class Field:
     secret: bool
 
 
-_KINDS: dict[str, type[Any]] = {}
+_KINDS: dict[str, type[Any]] = {}  # filled at import
 Made = TypeVar("Made", bound=type[Any])
 
 

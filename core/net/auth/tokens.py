@@ -18,8 +18,9 @@ from core.net.errors import LoginRefused, NetFailed, NetTimeout
 from core.net.http import Request, Response, send
 
 EARLY = 30.0  # seconds before its end a token is no longer used
+MOST_KEPT = 500  # tokens; credentials that were changed leave theirs behind
 _tokens: dict[str, tuple[str, float]] = {}
-_locks: dict[str, threading.Lock] = {}
+_locks = tuple(threading.Lock() for _ in range(64))  # a set of credentials has one of them, by its key
 _guard = threading.Lock()
 
 
@@ -41,9 +42,7 @@ class _Exchanged(ABC):
     def token(self, request: Request, rules: Egress) -> str:
         """The token, fetched when there is none; other threads wait for the one that fetches."""
         key = self._key()
-        with _guard:
-            lock = _locks.setdefault(key, threading.Lock())
-        with lock:
+        with _locks[int(key[:8], 16) % len(_locks)]:
             kept = _tokens.get(key)
             if kept is not None and kept[1] > time.monotonic():
                 return kept[0]
@@ -55,12 +54,25 @@ class _Exchanged(ABC):
                 raise
             except NetFailed as error:
                 raise NetFailed(f"logging in failed: {error.message}") from None
-            _tokens[key] = (value, time.monotonic() + max(seconds - EARLY, seconds / 2))
+            _keep(key, value, time.monotonic() + max(seconds - EARLY, seconds / 2))
             return value
 
     @abstractmethod
     def fetch(self, request: Request, rules: Egress) -> tuple[str, float]:
         """A new token and the seconds it lives."""
+
+
+def _keep(key: str, value: str, until: float) -> None:
+    """Keep a token; when there are too many, those that have ended go, and then the oldest."""
+    with _guard:
+        _tokens.pop(key, None)
+        _tokens[key] = (value, until)
+        if len(_tokens) > MOST_KEPT:
+            now = time.monotonic()
+            for old in [name for name, (_, end) in _tokens.items() if end <= now]:
+                _tokens.pop(old, None)
+        while len(_tokens) > MOST_KEPT:
+            _tokens.pop(next(iter(_tokens)), None)
 
 
 def _login(login: Request, like: Request, rules: Egress) -> Response:
