@@ -10,7 +10,7 @@ from pydantic import Field
 from core import backlog, parked
 from core.actors import Actor
 from core.db import reading, unit_of_work
-from web import keyset
+from incidents import paging
 from web.calling import may
 from web.shapes import Listing, Shape, rows
 
@@ -71,9 +71,9 @@ def list_parked(
 ) -> Listing[ParkedOut]:
     """What is stuck, newest first."""
     with reading() as session:
-        found = parked.parked(session, limit + 1, keyset.place(after) if after else None, kind)
-    items, more = keyset.cut(found, limit)
-    following = keyset.cursor_of(items[-1].parked_at, items[-1].id) if more else None
+        found = parked.parked(session, limit + 1, paging.read_cursor(after) if after else None, kind)
+    items, more = found[:limit], len(found) > limit
+    following = paging.cursor(items[-1].parked_at, items[-1].id) if more else None
     return Listing(items=rows(items, ParkedOut), next=following)
 
 

@@ -10,6 +10,7 @@ from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.parked import Parked
 from core.backlog import Count
+from incidents import paging
 from web import keyset
 from web.languages import gettext as _
 from web.pages import Page, show, then
@@ -47,14 +48,14 @@ def everything(request: Request, after: str = "", actor: Actor = allowed("incide
     """All work."""
     with reading() as session:
         counts = backlog.counts(session)
-        found = parked.parked(session, keyset.SIZE + 1, keyset.place(after) if after else None)
-    stuck, more = keyset.cut(found)
+        found = parked.parked(session, keyset.SIZE + 1, paging.read_cursor(after) if after else None)
+    stuck, more = found[: keyset.SIZE], len(found) > keyset.SIZE
     page = WorkPage(
         counts=sorted(counts, key=lambda one: (-one.parked, -one.due, one.name)),
         waiting=sum(one.due for one in counts),
         stuck=stuck,
         total=sum(one.parked for one in counts),
-        next=f"{HERE}?after={keyset.cursor_of(stuck[-1].parked_at, stuck[-1].id)}" if more else None,
+        next=f"{HERE}?after={paging.cursor(stuck[-1].parked_at, stuck[-1].id)}" if more else None,
         first=HERE if after else None,
         places=PLACES,
         may_manage=actor.may("work.manage"),
