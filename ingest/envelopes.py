@@ -33,6 +33,7 @@ _DROPPED = frozenset(
 _SECRET_WORDS = ("token", "secret", "password", "api-key", "apikey", "auth")
 _MOST_NAME = 64  # bytes of a header name that is remembered
 _MOST_HEADER = 2_000
+_MOST_KEY = 255
 # Printable and free of NUL: PostgreSQL keeps neither NUL nor lone surrogates in text.
 _UNPRINTABLE = dict.fromkeys((*range(32), 127))
 
@@ -119,6 +120,15 @@ def clean_text(value: str) -> str:
 def without(body: bytes, secret: str) -> bytes:
     """The body with every occurrence of a secret overwritten by stars, its length unchanged."""
     return body.replace(secret.encode(), b"*" * len(secret.encode())) if secret else body
+
+
+def sender_key(value: str | None) -> str | None:
+    """What a sender itself says makes this delivery known again (Idempotency-Key). Raises Invalid when it is too long."""
+    if value is None or not (value := value.strip()):
+        return None
+    if len(value) > _MOST_KEY:
+        raise Invalid(f"An Idempotency-Key has at most {_MOST_KEY} characters; this one has {len(value)}.")
+    return f"idempotency-key:{value}"
 
 
 def vendor_id(declared: str | None, headers: Mapping[str, str], body: bytes) -> str | None:

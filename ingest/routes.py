@@ -18,6 +18,7 @@ from core.errors import Forbidden, Invalid, NotFound, TocsinError, TooLarge, Una
 from core.settings import settings
 from ingest import challenges, enqueue, envelopes, inbox, known, sns, storing
 from ingest.known import KnownSource
+from ingest.tail import assembled
 from ingest.storing import SAME_BODY, SAME_ID, Arrival, Receipt, body_key, id_key
 from ingest.verify import (
     HMAC_HEADER,
@@ -29,7 +30,6 @@ from ingest.verify import (
     hmac_matches,
     secret_matches,
 )
-
 from ingest.wire import ANSWERED, Answer, Heard, HungUp, Message, Receive, Send, encode, problem, said, taken
 
 log = logs.get(__name__)
@@ -130,6 +130,17 @@ async def blocked_values(heard: Heard, token: str) -> Answer:
     return Answer(200, b"" if heard.method == "HEAD" else published.text.encode(), _TEXT, headers)
 
 
+def _tail(heard: Heard) -> Answer:
+    """GET /tail.py: the program that follows files, for `curl` on the machine where these are. It holds no secret."""
+    headers = {
+        "ETag": f'"{assembled.digest()}"',
+        "Cache-Control": "no-cache",
+        "Content-Disposition": f"attachment; filename={assembled.NAME}",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Answer(200, b"" if heard.method == "HEAD" else assembled.text().encode(), _TEXT, headers)
+
+
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -199,7 +210,9 @@ def _unproven(
 
 def _arrival(source: KnownSource, heard: Heard, body: bytes, token: str | None) -> Arrival:
     headers = envelopes.safe_headers(heard.raw_headers, (token or "",))
-    numbered = envelopes.vendor_id(registry.get(source.connector).delivery_id, headers, body)
+    numbered = envelopes.sender_key(heard.header("idempotency-key")) or envelopes.vendor_id(
+        registry.get(source.connector).delivery_id, headers, body
+    )
     return Arrival(
         source_id=source.id,
         body=envelopes.without(body, token) if token else body,
@@ -319,6 +332,8 @@ async def _answer(heard: Heard) -> Answer:
             )
         case ["v2", "enqueue"]:
             return await receive_event(heard) if heard.method == "POST" else _wrong_method(heard)
+        case ["tail.py"] if heard.method in ("GET", "HEAD"):
+            return _tail(heard)
         case ["feeds", name] if name.endswith(".txt") and heard.method in ("GET", "HEAD"):
             return await blocked_values(heard, name.removesuffix(".txt"))
     nothing = NotFound("There is no door here; deliveries go to /ingest/<source> or /v2/enqueue.")

@@ -15,6 +15,7 @@ from core.db import reading, unit_of_work
 from core.errors import Unavailable
 from ingest import inbox, known, sources
 from ingest.models import Delivery
+from ingest.tail import assembled
 
 ALERT = {"title": "Disk full", "severity": "high", "host": "db-1"}
 
@@ -73,6 +74,33 @@ def test_a_vendors_number_makes_the_same_delivery_known_for_days(door, sender, c
     assert door.post(tool.path, json={"zen": "2"}, headers=headers).json()["id"] == first["id"]
     headers["X-GitHub-Delivery"] = "other"
     assert door.post(tool.path, json={"zen": "1"}, headers=headers).json()["status"] == "accepted"
+
+
+def test_a_senders_own_key_makes_the_same_delivery_known_for_days(door, sender, clock):
+    tool, other = sender(), sender("other")
+    headers = {**tool.bearer, "Idempotency-Key": "tail-1"}
+    first = door.post(tool.path, json=ALERT, headers=headers).json()
+    clock.advance(days=6)
+    inbox.stop()
+    again = door.post(tool.path, json=ALERT, headers=headers).json()
+    assert again == {"id": first["id"], "receipt": first["id"], "status": "duplicate"}
+    headers["Idempotency-Key"] = "tail-2"
+    assert door.post(tool.path, json=ALERT, headers=headers).json()["status"] == "accepted"
+    assert (
+        door.post(other.path, json=ALERT, headers={**headers, **other.bearer}).json()["status"] == "accepted"
+    )
+    headers["Idempotency-Key"] = "x" * 256
+    assert_problem(door.post(tool.path, json=ALERT, headers=headers), 422, "at most 255 characters")
+    assert len(stored()) == 3
+
+
+def test_the_tail_is_handed_out_to_anybody(door):
+    answer = door.request("GET", "/tail.py")
+    assert answer.status_code == 200
+    assert answer.text == assembled.text()
+    assert answer.headers["etag"] == f'"{assembled.digest()}"'
+    assert "tocsin_tail.py" in answer.headers["content-disposition"]
+    assert door.request("POST", "/tail.py").status_code == 404
 
 
 def test_the_same_body_at_two_sources_is_two_deliveries(door, sender):
