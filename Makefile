@@ -13,7 +13,7 @@ export UV_COMPILE_BYTECODE := 1
 # Tests run in this many processes at once.
 WORKERS ?= auto
 
-.PHONY: help run demo test check bench screenshots chaos storm migrate format assets packages clean
+.PHONY: help run demo test check bench bundle screenshots chaos storm migrate format assets packages clean
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -43,6 +43,9 @@ format: $(VENV)/.installed-all ## Put every file into the house's format
 
 bench: $(VENV)/.installed-all ## Measure on this machine, on SQLite and PostgreSQL; OUT=results.json keeps the figures
 	$(BIN)/python -m bench.run $(if $(OUT),--out $(OUT)) $(ARGS)
+
+bundle: $(VENV)/.installed ## One file in dist/ that installs Tocsin on a machine without a network, for this platform
+	$(BIN)/python -m bundle.make $(if $(OUT),--out $(OUT)) $(ARGS)
 
 screenshots: $(VENV)/.installed-all packages ## Photograph every page with Chromium, phone and desktop, light and dark
 	$(BIN)/python tests/browser/screenshots.py $(ARGS)

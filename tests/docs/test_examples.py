@@ -134,7 +134,8 @@ def test_each_product_has_its_section() -> None:
 
 def test_each_setting_has_its_line() -> None:
     guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
-    read = set(re.findall(r'"(TOCSIN_[A-Z_]+)"', (ROOT / "core" / "settings.py").read_text(encoding="utf-8")))
+    code = "".join((ROOT / "core" / name).read_text(encoding="utf-8") for name in ("settings.py", "reach.py"))
+    read = set(re.findall(r'"(TOCSIN_[A-Z_]+)"', code))
     for name in read:
         assert f"`{name}`" in guide, f"docs/operate.md does not tell of {name}"
 
