@@ -1,31 +1,31 @@
 """Does what was asked for: intent → commit → call, with no transaction open → outcome → commit; and finds out after a crash."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from connectors import blocklist, calls, execute, facts, instances, limits, rails, registry
+from sqlalchemy import select
+
+from connectors import blocklist, calls, execute, facts, instances, limits, outcomes, rails, registry
 from connectors.contract import Action, ActionFailed
 from connectors.execute import Answer, Product
+from connectors.outcomes import Job, Outcome
 from connectors.models import (
     CALLING,
-    FAILED,
     HELD,
     INTENDED,
-    SUCCEEDED,
     UNKNOWN,
     ActionCall,
     ConnectorInstance,
+    Switch,
 )
-from core import callbacks, crashpoints, logs, metrics, telemetry, work
-from core.actors import Actor, ActorKind
-from core.backoff import Backoff
+from core import bulk, callbacks, crashpoints, lanes, logs, metrics, side_by_side, telemetry, work
 from core.db import UnitOfWork, reading, unit_of_work
-from core.errors import Conflict, NotFound, TocsinError
+from core.errors import Conflict, NotFound, TocsinError, Unavailable
 from core.net import patience
 from core.secrets import Unsealable
 from core.work import Claim, LostLease, WorkKind
@@ -37,98 +37,145 @@ SECONDS = metrics.histogram(
 )
 
 MOST_TOGETHER = 120.0  # seconds for everything that one call asks: signing in, pages, a probe
-MOST_ASKED = 6  # how often a product is asked whether something happened, before a person is
-_ASK_AFTER = Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=1))
-_SETTLING = timedelta(seconds=3)
-_AGAIN_AFTER = Backoff(timedelta(seconds=2), 2.0, timedelta(minutes=5))
 PORTS = {"blocklist": blocklist.Port()}
 
 
-@dataclass(frozen=True)
-class Job:
-    """A claimed call with what is needed to do it; `began` when an earlier worker may have done it already.
-
-    `settled`: whatever that worker began must have ended by now, so that "it has not happened" can be believed.
-
-    `inputs` are the call's as they are sent: addresses to call back at have their proof, which is kept nowhere.
-    """
-
-    claim: Claim
-    call: ActionCall
-    action: Action
-    product: Product
-    began: bool
-    settled: bool
-    inputs: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What to write: done, wait (ask again whether it has ended), failed, again (call again), ask (whether it happened),
-    settling (it has not happened yet, and still may), limited (the product is called too often), or unknown.
-    """
-
-    kind: str
-    answer: Answer | None = None
-    why: str = ""
-    wait: float | None = None
-    surely_not: bool = False
-
-
 def handle(claims: list[Claim]) -> None:
-    """Do each claimed call."""
-    for claim in claims:
-        with telemetry.doing("call", claim.correlation, call=claim.id) as span:
-            _one(claim, span)
-
-
-def _one(claim: Claim, span: telemetry.Span) -> None:
-    job = _prepare(claim)
-    if job is None:
+    """Do the claimed calls side by side: their intents are committed together, and outcomes that come at about the same time."""
+    try:
+        jobs = _prepare(claims)
+        lanes.begun()
+    except Exception as error:  # nothing has been called yet; any call may be the bad one
+        if len(claims) == 1:
+            raise
+        log.info("a batch of calls failed and is taken call by call", extra={"reason": repr(error)[:500]})
+        work.one_by_one(KIND, claims)
         return
-    span.note(action=job.action.full_name, instance=job.call.instance, run=job.call.run)
-    began = time.monotonic()
-    with patience.within(MOST_TOGETHER):
-        outcome = _do(job)
-    span.note(outcome=outcome.kind)
+    if len(jobs) == 1:
+        work.write_down(partial(_write, told=[(jobs[0], _called(jobs[0]))]))
+    else:
+        _side_by_side(jobs)
+
+
+def _called(job: Job) -> Outcome:
+    with telemetry.doing("call", job.claim.correlation, call=job.claim.id) as span:
+        span.note(action=job.action.full_name, instance=job.call.instance, run=job.call.run)
+        began = time.monotonic()
+        with patience.within(MOST_TOGETHER):
+            outcome = _do(job)
+        span.note(outcome=outcome.kind)
     SECONDS.observe(time.monotonic() - began, job.product.connector.name, outcome.kind)
-    outcome = replace(outcome, why=callbacks.hidden(outcome.why))
-    work.write_down(partial(_write, job=job, outcome=outcome))
+    return replace(outcome, why=callbacks.hidden(outcome.why))
+
+
+def _side_by_side(jobs: list[Job]) -> None:
+    """Call for all of them, and write each outcome as it comes."""
+    left = len(jobs)
+    for together in side_by_side.done(_called, jobs):
+        left -= len(together)
+        _write_down([(job, task.result()) for job, task in together if task.exception() is None])
+        for job, task in together:
+            if (error := task.exception()) is not None:
+                _went_wrong(job, error)
+        if left:
+            work.ended([job.claim for job, _ in together])
+
+
+def _write_down(told: Sequence[tuple[Job, Outcome]]) -> None:
+    """Write outcomes in one transaction; if that fails, each in its own, so that one stops no other."""
+    if not told:
+        return
+    try:
+        work.write_down(partial(_write, told=told))
+    except Exception as error:  # noqa: BLE001 - any of them may be the bad one: find it by taking them one at a time
+        if len(told) == 1 or isinstance(error, Unavailable):
+            for job, _ in told:
+                _went_wrong(job, error)
+            return
+        log.info("outcomes are written one by one", extra={"reason": repr(error)[:500]})
+        for one in told:
+            _write_down([one])
+
+
+def _went_wrong(job: Job, error: BaseException) -> None:
+    """Keep on its row what went wrong with one call of many, as is done for a call alone."""
+    try:
+        raise error
+    except LostLease as lost:
+        work.LOST.add(KIND.name)
+        log.warning("lost a lease of %s", KIND.name, extra={"reason": lost.message})
+    except Unavailable as away:  # its lease ends, and it is taken up again
+        log.warning("the database was away from work of %s", KIND.name, extra={"reason": away.message})
+    except Exception as ours:  # whatever it is, it is kept on the call's row
+        log.exception("work of %s failed", KIND.name)
+        work.failed(KIND, job.claim, ours)
 
 
 # ------------------------------------------------------------------------------------------------ before the call
 
 
-def _prepare(claim: Claim) -> Job | None:
+@dataclass(frozen=True)
+class _Ready:
+    """What a call needs, read before its intent is written; `why` when it cannot be made."""
+
+    action: Action | None = None
+    product: Product | None = None
+    instance: ConnectorInstance | None = None
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    why: str = ""
+
+
+def _prepare(claims: Sequence[Claim]) -> list[Job]:
+    """Commit the intents of these calls; gives those that are to be made now."""
     with reading() as session:
-        call = session.get(ActionCall, claim.id)
-        instance = None
-        if call is not None and call.instance_id is not None:
-            instance = instances.get(session, call.instance_id)
-    if call is None:
-        return None
+        rows = session.scalars(
+            select(ActionCall).where(bulk.among(session, ActionCall.id, [claim.id for claim in claims]))
+        ).all()
+        by_id = instances.by_ids(session, {row.instance_id for row in rows if row.instance_id is not None})
+    ready = {row.id: _read(row, by_id.get(row.instance_id)) for row in rows}
+    jobs = []
+    with unit_of_work() as uow:
+        switch = rails.held(uow)
+        for claim, row in outcomes.owned(uow, claims):
+            with logs.tied(claim.correlation):
+                job = _intend(uow, claim, row, ready.get(row.id) or _Ready(why=_GONE), switch)
+            if job is not None:
+                jobs.append(job)
+    return jobs
+
+
+_GONE = "The product that was to do this is not configured any more."
+
+
+def _read(call: ActionCall, instance: ConnectorInstance | None) -> _Ready:
     try:
         if instance is None or call.action is None:
-            raise NotFound("The product that was to do this is not configured any more.")
+            return _Ready(why=_GONE)
         action, product = registry.action(call.action), instances.product_of(instance)
-        shown = execute.show(action, product, call.inputs, call.key)
+        return _Ready(action, product, instance, execute.show(action, product, call.inputs, call.key))
     except (NotFound, Unsealable, ActionFailed) as error:
-        with unit_of_work() as uow:
-            _fail(uow, _owned(uow, claim), claim, error.message)
+        return _Ready(why=error.message)
+
+
+def _intend(uow: UnitOfWork, claim: Claim, row: ActionCall, ready: _Ready, switch: Switch | None) -> Job | None:
+    """Write that a call is about to be made, unless it is held, cannot be made, or has ended."""
+    action, product, instance = ready.action, ready.product, ready.instance
+    if action is None or product is None or instance is None:
+        outcomes.fail(uow, row, claim, ready.why)
         return None
-    with unit_of_work() as uow:
-        row = _owned(uow, claim)
-        if row.state not in (INTENDED, CALLING):
-            work.finish(uow, KIND, claim)
-            return None
-        began = row.state == CALLING and row.polling_until is None
-        settled = row.error is not None or _settled(row, action, uow.now)
-        if (row.state == INTENDED and _hold(uow, row, claim)) or _wait_for_turn(uow, row, claim, instance):
-            return None
-        if row.state == INTENDED:
-            row.state, row.called_at, row.request, row.tries = CALLING, uow.now, shown, row.tries + 1
-            calls.tell(uow, actor_of(row), row, facts.ACTION_ATTEMPTED)
-            uow.flush()
+    if row.state not in (INTENDED, CALLING):
+        work.finished(row)
+        return None
+    began = row.state == CALLING and row.polling_until is None
+    settled = row.error is not None or _settled(row, action, uow.now)
+    if row.state == INTENDED and switch is not None and row.effect != "read" and row.undoes is None:
+        _hold(uow, row, switch)
+        return None
+    if _wait_for_turn(uow, row, claim, instance):
+        return None
+    if row.state == INTENDED:
+        row.state, row.called_at, row.request, row.tries = CALLING, uow.now, dict(ready.shown), row.tries + 1
+        calls.tell(uow, outcomes.actor_of(row), row, facts.ACTION_ATTEMPTED)
     inputs = callbacks.proven(row.inputs, row.run) if row.run is not None else row.inputs
     return Job(claim, row, action, product, began, settled, inputs)
 
@@ -137,13 +184,6 @@ def _settled(row: ActionCall, action: Action, now: datetime) -> bool:
     """Whether a request that a dead worker may have sent is too old to be still at work in the product."""
     most = min(action.request.timeout, execute.MOST_SECONDS) if action.request else execute.MOST_SECONDS
     return row.called_at is None or now >= row.called_at + timedelta(seconds=most)
-
-
-def _owned(uow: UnitOfWork, claim: Claim) -> ActionCall:
-    row = uow.get(ActionCall, claim.id, with_for_update=True, populate_existing=True)
-    if row is None or row.fence != claim.fence:
-        raise LostLease("This call was taken over by another worker.")
-    return row
 
 
 def _wait_for_turn(uow: UnitOfWork, row: ActionCall, claim: Claim, instance: ConnectorInstance) -> bool:
@@ -156,23 +196,19 @@ def _wait_for_turn(uow: UnitOfWork, row: ActionCall, claim: Claim, instance: Con
     if wait is None:
         return False
     if wait.lost and not begun:
-        _fail(uow, row, claim, f"{wait.why} It would not have had its turn in time.")
+        outcomes.fail(uow, row, claim, f"{wait.why} It would not have had its turn in time.")
         return True
     row.note, row.limited_since = wait.why, row.limited_since or uow.now
     work.postpone(uow, KIND, claim, wait.until)
     return True
 
 
-def _hold(uow: UnitOfWork, row: ActionCall, claim: Claim) -> bool:
-    """Hold the call back when the switch was thrown after it was asked for."""
-    switch = rails.held(uow)
-    if switch is None or row.effect == "read" or row.undoes is not None:
-        return False
+def _hold(uow: UnitOfWork, row: ActionCall, switch: Switch) -> None:
+    """Hold the call back: the switch was thrown after it was asked for."""
     row.state = HELD
     row.note = f"All automation is held ({switch.reason}); this waits until somebody lets it go on."
-    calls.tell(uow, actor_of(row), row, facts.ACTION_HELD)
-    work.finish(uow, KIND, claim)
-    return True
+    work.finished(row)
+    calls.tell(uow, outcomes.actor_of(row), row, facts.ACTION_HELD)
 
 
 # ------------------------------------------------------------------------------------------------ the call
@@ -211,7 +247,7 @@ def _do(job: Job) -> Outcome:
 def _begin_anew(job: Job) -> None:
     """It had not happened: it is called once more, and this is a new beginning for whoever has to find out."""
     with unit_of_work() as uow:
-        row = _owned(uow, job.claim)
+        ((_, row),) = outcomes.owned(uow, [job.claim])
         row.called_at, row.error = uow.now, None
 
 
@@ -246,100 +282,14 @@ def judge(error: ActionFailed, action: Action, tries: int, most_tries: int) -> O
 # ------------------------------------------------------------------------------------------------ after the call
 
 
-def _write(uow: UnitOfWork, job: Job, outcome: Outcome) -> None:
-    row, claim = _owned(uow, job.claim), job.claim
-    if row.instance_id is not None:
-        limits.heard(uow, row.instance_id, job.product.heard)
-    if outcome.answer is not None:
-        row.output = callbacks.hidden(execute.bounded(outcome.answer.output))
-        row.response = callbacks.hidden(outcome.answer.kept) or row.response
-    if outcome.kind == "wait":
-        _wait(uow, row, job)
-    elif outcome.kind == "done":
-        row.state, row.finished_at, row.note, row.polling_until = SUCCEEDED, uow.now, None, None
-        work.finish(uow, KIND, claim)
-        calls.finished(uow, actor_of(row), row)
-    elif outcome.kind == "limited":
-        _rest(uow, row, claim, outcome.why)
-    elif outcome.kind == "again":
-        row.state, row.note, row.limited_since = INTENDED, outcome.why[:2000], None
-        wait = timedelta(seconds=outcome.wait) if outcome.wait is not None else _AGAIN_AFTER.after(row.tries)
-        work.later(uow, KIND, claim, uow.now + wait)
-    elif outcome.kind == "settling":
-        row.note = outcome.why
-        work.later(uow, KIND, claim, uow.now + _SETTLING)
-    elif outcome.kind == "ask" and claim.attempts < MOST_ASKED:
-        row.note = outcome.why[:2000]
-        work.retry(uow, KIND, claim, outcome.why, uow.now + _ASK_AFTER.after(claim.attempts))
-    elif outcome.kind == "failed":
-        _fail(uow, row, claim, outcome.why)
-    else:
-        _unknown(uow, row, claim, outcome.why)
+def _write(uow: UnitOfWork, told: Sequence[tuple[Job, Outcome]]) -> None:
+    by_claim = {job.claim: (job, outcome) for job, outcome in told}
+    rows = outcomes.owned(uow, list(by_claim))
+    uow.info["calls"] = rows  # who hears of them at the end of this transaction finds them read
+    for claim, row in rows:
+        with logs.tied(claim.correlation):
+            outcomes.write(uow, row, *by_claim[claim])
     crashpoints.reached("call.outcome")
-
-
-def _rest(uow: UnitOfWork, row: ActionCall, claim: Claim, why: str) -> None:
-    """The product says that it is called too often: the call waits for its turn again, and this was no try."""
-    row.state, row.tries, row.limited_since = INTENDED, row.tries - 1, row.limited_since or uow.now
-    uow.flush()
-    wait = (
-        limits.ask(uow, row.instance_id, acts=row.effect != "read", since=row.limited_since)
-        if row.instance_id
-        else None
-    )
-    if wait is None or wait.lost:
-        _fail(uow, row, claim, why)
-        return
-    row.note = f"{why} {wait.why}"[:2000]
-    work.postpone(uow, KIND, claim, wait.until)
-
-
-def _wait(uow: UnitOfWork, row: ActionCall, job: Job) -> None:
-    """The product has begun and not ended: look again, up to the time it is given."""
-    declared = job.action.poll
-    if declared is None:
-        return
-    if row.polling_until is None:
-        row.polling_until = uow.now + declared.timeout
-    if uow.now >= row.polling_until:
-        row.polling_until = None
-        _unknown(uow, row, job.claim, f"The product had not ended after {declared.timeout}.")
-        return
-    work.later(uow, KIND, job.claim, uow.now + declared.every)
-
-
-def _fail(uow: UnitOfWork, row: ActionCall, claim: Claim, why: str) -> None:
-    """It surely did not happen: turn to the next product that can, or end."""
-    row.note = why[:2000]
-    if row.alternatives and _turn_to_next(uow, row, claim):
-        return
-    row.state, row.finished_at = FAILED, uow.now
-    work.finish(uow, KIND, claim)
-    calls.finished(uow, actor_of(row), row)
-
-
-def _turn_to_next(uow: UnitOfWork, row: ActionCall, claim: Claim) -> bool:
-    left = list(row.alternatives or [])
-    _, targets = instances.resolve(uow, row.asked)
-    by_name = {target.instance.name: target for target in targets}
-    while left:
-        target = by_name.get(left.pop(0))
-        if target is not None:
-            row.instance, row.instance_id = target.instance.name, target.instance.id
-            row.action, row.alternatives, row.state, row.tries = target.action.full_name, left, INTENDED, 0
-            row.limited_since = None
-            work.later(uow, KIND, claim, uow.now)
-            uow.wake(KIND.name)
-            return True
-    return False
-
-
-def _unknown(uow: UnitOfWork, row: ActionCall, claim: Claim, why: str) -> None:
-    """Nobody knows: parked for a person, never called a second time by itself."""
-    row.state, row.note, row.finished_at = UNKNOWN, why[:2000], None
-    work.finish(uow, KIND, claim)
-    calls.tell(uow, actor_of(row), row, facts.ACTION_UNKNOWN)
-    calls.finished(uow, actor_of(row), row)
 
 
 def _parked(uow: UnitOfWork, call_id: UUID, error: str) -> None:
@@ -350,8 +300,8 @@ def _parked(uow: UnitOfWork, call_id: UUID, error: str) -> None:
     row.note = error[:2000]
     if row.state == CALLING:
         row.state = UNKNOWN
-        calls.tell(uow, actor_of(row), row, facts.ACTION_UNKNOWN)
-        calls.finished(uow, actor_of(row), row)
+        calls.tell(uow, outcomes.actor_of(row), row, facts.ACTION_UNKNOWN)
+        calls.finished(uow, outcomes.actor_of(row), row)
 
 
 def _replayed(uow: UnitOfWork, call_id: UUID) -> None:
@@ -365,23 +315,19 @@ def _replayed(uow: UnitOfWork, call_id: UUID) -> None:
         raise Conflict("This call has ended; ask for it again where it came from.")
 
 
-def actor_of(row: ActionCall) -> Actor:
-    """Whoever asked for the call."""
-    return Actor(ActorKind(row.actor_kind), row.actor_id, row.actor_name)
-
-
 KIND = work.register(
     WorkKind(
         name=calls.WORK,
         model=ActionCall,
         handle=handle,
-        batch=1,  # a slow product must not hold up calls to others
+        batch=8,
         max_attempts=8,
-        backoff=_AGAIN_AFTER,
+        backoff=outcomes.AGAIN_AFTER,
         concurrency=16,
         on_park=_parked,
         on_replay=_replayed,
         lane="instance",
-        lane_batches=4,
+        lane_batches=8,
+        lane_rows=8,
     )
 )

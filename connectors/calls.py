@@ -1,7 +1,7 @@
 """The door to products: every outward effect is asked for here, judged by the guard rails, and kept as a row."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors import applied, execute, facts, guards, instances, rails, registry
+from connectors import applied, execute, facts, guards, instances, rails, registry, standing
 from connectors.contract import Action, ActionFailed, Effect
 from connectors.guards import Asked
 from connectors.instances import Target
@@ -32,6 +32,7 @@ from core.auth import factors, permissions
 from core.db import UnitOfWork
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.expressions import TemplateError, render
+from core.ids import new_id
 from core.journal import Fact, Verb, record
 from core.types import Ref
 from core.secrets import Unsealable
@@ -80,10 +81,10 @@ def request(
     a person wants to disrupt).
     """
     permissions.require(ctx.actor, RUN_ACTIONS.name)
-    there = uow.scalar(select(ActionCall).where(ActionCall.key == key))
+    there = _known(uow, key)
     if there is not None:
         return there
-    mode, targets = instances.resolve(uow, action, instance)
+    mode, targets = standing.resolved(uow, action, instance)
     model = targets[0].action if targets else instances.known(action)[0]
     if model.effect.rank >= Effect.disruptive.rank and undoes is None and not ctx.dry_run:
         _answered_for(uow, ctx.actor)
@@ -91,23 +92,20 @@ def request(
     named = guards.read_inputs(model, inputs, outside=outside)
     pairs = [(entity.type, entity.value) for entity in named.entities]
     _check_undo(model, pairs, undo_after)
-    verdict = guards.judge(
-        model, named.entities, _asked(ctx, undoes=undoes, outside=outside), rails.standing(uow, model)
-    )
+    stand = standing.rails_for(uow, model)
+    verdict = guards.judge(model, named.entities, _asked(ctx, undoes=undoes, outside=outside), stand)
     if undo_after is None and applied.contains(model):
         undo_after = applied.default_time(uow, pairs)
     row = ActionCall(
-        key=key, asked=action, effect=model.effect.value, created_at=uow.now, reason=ctx.reason or None,
+        id=new_id(), key=key, asked=action, effect=model.effect.value, created_at=uow.now, reason=ctx.reason or None,
         subject_kind=ctx.subject.kind, subject_id=ctx.subject.id, run=ctx.run,
         actor_kind=ctx.actor.kind.value, actor_id=ctx.actor.id, actor_name=ctx.actor.name,
         trust=ctx.trust, tlp=ctx.tlp, approved_by=list(ctx.approved_by),
         inputs=named.inputs, entities=[list(pair) for pair in pairs],
-        most_tries=max(1, min(attempts, 20)), undoes=undoes,
+        tries=0, most_tries=max(1, min(attempts, 20)), undoes=undoes,
         undo_after_seconds=_seconds(undo_after), review_after_seconds=_seconds(review_after),
         state=INTENDED, note=verdict.why or None,
     )  # fmt: skip
-    uow.add(row)
-    uow.flush()
     if verdict.state == "refused":
         _end(uow, ctx.actor, row, REFUSED, facts.ACTION_REFUSED, rail=verdict.rail)
     elif not targets:
@@ -123,7 +121,21 @@ def request(
     else:
         tell(uow, ctx.actor, row, facts.ACTION_INTENDED)
         _start(uow, row, targets, mode)
+    uow.add(row)
+    if row.state in (INTENDED, CALLING, HELD) and undoes is None and ctx.actor.kind is not ActorKind.person:
+        standing.known(uow)[model.full_name] = replace(stand, used=stand.used + 1)
+    if row.action is None:  # to all products of a verb: one each
+        standing.known(uow).clear()
     return row
+
+
+def _known(uow: UnitOfWork, key: str) -> ActionCall | None:
+    """The call with this key, stored or asked for in this unit of work: many are written together at its end."""
+    new = next((row for row in uow.new if isinstance(row, ActionCall) and row.key == key), None)
+    if new is not None:
+        return new
+    with uow.no_autoflush:
+        return uow.scalar(select(ActionCall).where(ActionCall.key == key))
 
 
 def rehearse(
@@ -206,6 +218,8 @@ def _start(uow: UnitOfWork, row: ActionCall, targets: Sequence[Target], mode: st
     """Make the call due; a call to all products of a verb becomes one call each."""
     if mode == "all" and len(targets) > 1:
         row.state = CALLING
+        uow.add(row)
+        uow.flush()
         for target in targets:
             child = ActionCall(
                 **{name: getattr(row, name) for name in _SHARED}, key=f"{row.key}#{target.instance.name}"[:200],

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -122,6 +122,12 @@ def get(session: Session, instance: UUID | str) -> ConnectorInstance:
     if row is None:
         raise NotFound(f"No product is configured as {instance}.")
     return row
+
+
+def by_ids(session: Session, ids: Iterable[UUID]) -> dict[UUID | None, ConnectorInstance]:
+    """Those of these products that are still configured, by id."""
+    rows = session.scalars(select(ConnectorInstance).where(ConnectorInstance.id.in_(list(ids))))
+    return {row.id: row for row in rows}
 
 
 def configured(session: Session) -> Sequence[ConnectorInstance]:

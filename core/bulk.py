@@ -68,6 +68,26 @@ def insert(
     return stored
 
 
+def insert_all(session: Session, rows: Mapping[Table, Sequence[Mapping[str, Any]]]) -> None:
+    """Insert rows into several tables as insert() does, on PostgreSQL in one statement: no table may refer to another."""
+    named = [(table, several) for table, several in rows.items() if several]
+    if not is_postgres(session) or len(named) < 2:
+        for table, several in named:
+            insert(session, table, several)
+        return
+    parts, given = [], {}
+    for number, (table, several) in enumerate(named):
+        fields = _fields(table, frozenset(several[0]))
+        names = ", ".join(field.name for field in fields)
+        parts.append(
+            f"INSERT INTO {table.name} ({names}) SELECT {names} "  # noqa: S608 - made of the schema's own names
+            f"FROM json_populate_recordset(NULL::{table.name}, %(rows{number})s::json)"
+        )
+        given[f"rows{number}"] = _document(fields, [[_of(field, row) for field in fields] for row in several])
+    before = ", ".join(f"part{number} AS ({part})" for number, part in enumerate(parts[:-1]))
+    session.connection().exec_driver_sql(f"WITH {before} {parts[-1]}", given)
+
+
 def update(
     session: Session,
     table: Any,

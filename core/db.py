@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import Engine, Executable, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
@@ -49,21 +49,24 @@ class UnitOfWork(Session):
         self._after: list[Callable[[], None]] = []
         self._wakes: dict[str, None] = {}
         self._rows: dict[Table, list[dict[str, Any]]] = {}
-        self._marks: dict[SessionTransaction, tuple[dict[Table, int], int]] = {}
+        self._marks: dict[SessionTransaction, tuple[dict[Table, int], int, int]] = {}
+        self._before: list[tuple[Callable[[UnitOfWork, list[Any]], None], Any]] = []
 
     def begin_nested(self) -> SessionTransaction:
         """A savepoint; when it is rolled back, what was said inside it (rows to write, acts to do) is forgotten too."""
         transaction = super().begin_nested()
-        self._marks[transaction] = {table: len(rows) for table, rows in self._rows.items()}, len(self._after)
+        rows = {table: len(rows) for table, rows in self._rows.items()}
+        self._marks[transaction] = rows, len(self._after), len(self._before)
         return transaction
 
     def forget_since(self, transaction: SessionTransaction) -> None:
         """Forget what was said inside a savepoint that has been rolled back."""
         if transaction in self._marks:
-            lengths, acts = self._marks.pop(transaction)
+            lengths, acts, last = self._marks.pop(transaction)
             for table, rows in self._rows.items():
                 del rows[lengths.get(table, 0) :]
             del self._after[acts:]
+            del self._before[last:]
 
     @cached_property
     def now(self) -> datetime:
@@ -74,6 +77,17 @@ class UnitOfWork(Session):
         """Do `act` once the commit has succeeded; it must be quick and may be lost in a crash."""
         self._after.append(act)
 
+    def before_commit(self, act: Callable[["UnitOfWork", list[Any]], None], about: Any) -> None:
+        """Do `act` at the end of this transaction, once, with everything that was said for it."""
+        self._before.append((act, about))
+
+    def end_well(self) -> None:
+        """Do what was said for the end, and what that says in turn; called before the commit."""
+        while self._before:
+            said, self._before = self._before, []
+            for act in dict.fromkeys(act for act, _ in said):
+                act(self, [about for other, about in said if other is act])
+
     def write_behind(self, table: Table, row: dict[str, Any]) -> None:
         """Insert `row` just before the commit, together with the others of its table: for rows nobody reads back here."""
         self._rows.setdefault(table, []).append(row)
@@ -83,8 +97,7 @@ class UnitOfWork(Session):
         from core import bulk  # it is made of this module's parts
 
         self.flush()
-        for table, rows in self._rows.items():
-            bulk.insert(self, table, rows)
+        bulk.insert_all(self, self._rows)
         self._rows.clear()
 
     def wake(self, work: str) -> None:
@@ -120,6 +133,7 @@ class _Connections:
             )  # fmt: skip
             event.listen(self.writer, "checkout", _refuse_dead)
             event.listen(self.writer, "checkin", _note_use)
+        self.single = self.writer.execution_options(isolation_level="AUTOCOMMIT")
         # SQLite has one writer; queueing here instead of in its busy loop keeps p99 low.
         self.write_lock = threading.Lock() if self.sqlite else None
 
@@ -189,6 +203,7 @@ def unit_of_work() -> Iterator[UnitOfWork]:
     try:
         with _reachable(), UnitOfWork(bind=connections.writer, expire_on_commit=False) as uow:
             yield uow
+            uow.end_well()
             uow.write_rows()
             crashpoints.reached("commit.before")
             uow.commit()
@@ -208,6 +223,31 @@ def reading() -> Iterator[Session]:
         if not connections.sqlite:
             session.connection(execution_options={"postgresql_readonly": True})
         yield session
+
+
+def alone(statement: Executable, parameters: dict[str, Any] | None = None) -> list[Any]:
+    """One statement that is a transaction of its own, committed when its rows are returned: on PostgreSQL one round trip.
+
+    Raises SQLAlchemy's errors, Unavailable when the database cannot be reached; then it may or may not have happened.
+    """
+    if not on_postgres():
+        with unit_of_work() as uow:
+            return list(uow.execute(statement, parameters))
+    with _reachable(), _connections().single.connect() as connection:
+        return list(connection.execute(statement, parameters))
+
+
+def look(statement: Executable, parameters: dict[str, Any] | None = None) -> list[Any]:
+    """What one statement that changes nothing finds. Raises Unavailable when the database cannot be reached."""
+    if on_postgres():
+        return alone(statement, parameters)
+    with reading() as session:
+        return list(session.execute(statement, parameters))
+
+
+def tells_time() -> bool:
+    """Whether a statement may ask the database for the time (statement_timestamp()): on PostgreSQL, unless a test holds it."""
+    return on_postgres() and not clock.held()
 
 
 def at_once(statement: str, parameters: dict[str, Any]) -> list[Any]:
@@ -319,6 +359,9 @@ def _unreachable(error: OperationalError) -> bool:
         "57P01",
         "57P03",
         "53300",
+        "40001",  # somebody else's transaction was in the way: the same again may come through
+        "40P01",
+        "55P03",
     }
 
 

@@ -261,10 +261,20 @@ def record(uow: UnitOfWork, actor: Actor, fact: Fact) -> UUID:
     for kind, ref_id in {(r.kind, str(r.id)) for r in fact.refs}:
         uow.write_behind(_table(JournalRef), {"kind": kind, "ref_id": ref_id, "entry": entry})
     uow.write_behind(_table(JournalPending), {"entry": entry})
-    outbox.enqueue(uow, entry, fact.verb.name)
+    outbox.enqueue(uow, entry, fact.verb.name, lambda: _as_read(entry, at, actor, fact, body))
     tied = logs.tied_to()
     uow.after_commit(lambda: _told(fact, tied))
     return entry
+
+
+def _as_read(entry: UUID, at: datetime, actor: Actor, fact: Fact, body: bytes) -> Entry:
+    """The entry as it will be read back."""
+    told = msgspec.json.decode(body)
+    refs = tuple(Ref(kind, ref_id) for kind, ref_id in told["refs"])
+    data = msgspec.json.decode(canonical(fact.data)) if fact.data is not None else None
+    return Entry(
+        entry, at, str(actor.kind), actor.id, actor.name, fact.verb.name, fact.verb.says, refs, told["body"], data
+    )
 
 
 def _told(fact: Fact, tied: str | None) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, false, or_, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -46,11 +46,12 @@ class Leased(Protocol):
     def lease(self) -> timedelta: ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Held:
     kind: Leased
     claims: Sequence[Claimed]
     since: float
+    thread: int
 
 
 _lock = threading.Lock()
@@ -64,13 +65,13 @@ def ours(model: Any, claims: Sequence[Claimed]) -> list[ColumnElement[bool]]:
     for claim in claims:
         by_fence.setdefault(claim.fence, []).append(claim.id)
     under = [and_(model.fence == fence, model.id.in_(ids)) for fence, ids in by_fence.items()]
-    return [model.lease_until.is_not(None), or_(*under)]
+    return [model.lease_until.is_not(None), or_(false(), *under)]
 
 
 @contextmanager
 def held(kind: Leased, claims: Sequence[Claimed]) -> Iterator[None]:
     """Renew the leases of `claims` for the length of the block, should it be long."""
-    held = _Held(kind, claims, time.monotonic())
+    held = _Held(kind, claims, time.monotonic(), threading.get_ident())
     with _lock:
         _held[id(held)] = held
         if not _keepers:
@@ -81,6 +82,14 @@ def held(kind: Leased, claims: Sequence[Claimed]) -> Iterator[None]:
     finally:
         with _lock:
             del _held[id(held)]
+
+
+def let_go(claims: Sequence[Claimed]) -> None:
+    """These claims of what this thread holds are over, though others of it go on: nothing is renewed for them any more."""
+    with _lock:
+        for held in _held.values():
+            if held.thread == threading.get_ident():
+                held.claims = [claim for claim in held.claims if claim not in claims]
 
 
 def in_hand(kind: Leased) -> list[UUID]:
@@ -98,7 +107,7 @@ def renew(after: timedelta = RENEW_EVERY) -> None:
         long = [
             one
             for one in _held.values()
-            if after.total_seconds() <= now - one.since < LONGEST.total_seconds()
+            if one.claims and after.total_seconds() <= now - one.since < LONGEST.total_seconds()
         ]
     for one in long:
         try:

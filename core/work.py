@@ -1,5 +1,6 @@
 """Durable work: rows say what must be done and when; this claims, leases, finishes, retries and parks them."""
 
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +21,12 @@ from sqlalchemy import (
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core import bulk, lanes, leases, logs, metrics, telemetry
+from core import bulk, db, lanes, leases, logs, metrics, taking, telemetry
 from core.actors import Actor
 from core.backoff import Backoff
-from core.db import UnitOfWork, database_now, reading, unit_of_work
+from core.db import UnitOfWork, unit_of_work
 from core.errors import NotFound, TocsinError, Unavailable
-from core.lanes import Lane, is_due
+from core.lanes import Lane
 from core.leases import LEASE
 from core.types import Instant
 
@@ -98,7 +99,9 @@ class WorkKind:
     """One kind of durable work: the table, who handles claimed rows, how many, how long, how often.
 
     `lane` names the column that says on which far end a row waits: a batch is of one lane, and at most `lane_batches` of a
-    lane are in hand in a process, so that a far end that hangs cannot hold all `concurrency` threads.
+    lane are in hand in a process, so that a far end that hangs cannot hold all `concurrency` threads. `lane_rows` says how
+    many rows of a lane are in hand at most, for a kind that does the rows of a batch side by side; its handler says
+    lanes.begun() when what it writes beforehand is written, and until then nobody else gathers a batch.
     """
 
     name: str
@@ -116,6 +119,7 @@ class WorkKind:
     keep: bool = True  # False: a finished row is deleted, nobody will ask for it again
     lane: str | None = None  # a text column; its table has lane_index()
     lane_batches: int = 2
+    lane_rows: int | None = None
     pace: Callable[[int], int] | None = (
         None  # called with the size of the batch before: how many to claim next
     )
@@ -137,31 +141,18 @@ def kinds() -> dict[str, WorkKind]:
 
 def claim(kind: WorkKind, limit: int, lane: Lane | None = None) -> list[Claim]:
     """Take up to `limit` due rows (of one lane), oldest first, each under a lease with a new fencing number."""
-    model = kind.model
-    if lane is None:
-        with reading() as session:  # a look costs no write lock, and mostly there is nothing
-            look = select(model.id).where(*is_due(model, database_now(session))).limit(1)
-            if session.scalar(look) is None:
-                return []
-    of_lane = [getattr(model, kind.lane) == lane.name] if lane is not None and kind.lane is not None else []
+    at: dict[str, Any] = {**lanes.present()}
+    if at and lane is None and not db.look(taking.any_due(kind), at):
+        return []  # on SQLite a look costs no write lock, and mostly there is nothing
+    given: dict[str, Any] = {"the_limit": limit, **at}
+    if at:
+        given["the_until"] = at["the_time"] + kind.lease
+    if lane is not None and lane.name is not None:
+        given["the_lane"] = lane.name
     if busy := leases.in_hand(kind):
-        of_lane.append(model.id.not_in(busy))
-    with unit_of_work() as uow:
-        picked = (
-            select(model.id)
-            .where(*is_due(model, uow.now), *of_lane)
-            .order_by(model.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("picked")
-        )
-        taken = uow.execute(
-            update(model)
-            .where(model.id.in_(select(picked.c.id)))
-            .values(lease_until=uow.now + kind.lease, fence=model.fence + 1, attempts=model.attempts + 1)
-            .returning(model.id, model.fence, model.attempts, model.correlation)
-            .execution_options(synchronize_session=False)
-        ).all()
+        given["the_busy"] = busy
+    of_lane = "any" if lane is None else "none" if lane.name is None else "named"
+    taken = db.alone(taking.taking(kind, of_lane, told=bool(at), busy=bool(busy)), given)
     return sorted((Claim(*row) for row in taken), key=lambda c: c.id)
 
 
@@ -179,6 +170,17 @@ def finish_with(uow: UnitOfWork, kind: WorkKind, told: Sequence[tuple[Claim, Map
     )
     if changed != len(rows):
         raise LostLease(f"{len(rows) - changed} rows of {kind.name} were taken over by another worker")
+
+
+def finished(row: Any) -> None:
+    """As finish(), for a row that is locked in this transaction and was found to be ours."""
+    row.due_at, row.lease_until, row.attempts, row.error = None, None, 0, None
+
+
+def ended(claims: Sequence[Claim]) -> None:
+    """These rows of the batch that this thread handles are written, though others of it go on: they may be claimed again."""
+    leases.let_go(claims)
+    lanes.ended(len(claims))
 
 
 def finish_all(uow: UnitOfWork, kind: WorkKind, claims: Sequence[Claim]) -> None:
@@ -287,16 +289,23 @@ def _one_batch(kind: WorkKind, limit: int) -> int:
 
 
 def _one_batch_of_a_lane(kind: WorkKind) -> int:
-    with reading() as session:
-        waiting = lanes.waiting(session, kind, database_now(session))
+    if kind.lane_rows is None:
+        return _next_of_a_lane(kind)
+    with lanes.gathering(kind) as alone:
+        return _next_of_a_lane(kind) if alone else 0
+
+
+def _next_of_a_lane(kind: WorkKind) -> int:
+    waiting = lanes.waiting(kind)
     while waiting:
-        with lanes.entered(kind, waiting) as lane:
-            if lane is None:
+        with lanes.entered(kind, waiting) as place:
+            if place is None:
                 return 0
-            if claims := claim(kind, kind.batch, lane):
+            if claims := claim(kind, place.room, place.lane):
+                lanes.claimed(len(claims))
                 _run(kind, claims)
                 return len(claims)
-        waiting.remove(lane)  # another worker was quicker: look at the next one
+        waiting.remove(place.lane)  # another worker was quicker: look at the next one
     return 0
 
 
@@ -355,11 +364,13 @@ def _run(kind: WorkKind, claims: list[Claim]) -> None:
     except Exception as error:  # a worker's outermost loop: whatever went wrong is kept on the row
         log.exception("work of %s failed", kind.name)
         for held in claims:
-            try:
-                with unit_of_work() as uow:
-                    retry(uow, kind, held, f"{type(error).__name__}: {error}")
-            except LostLease:
-                continue  # this one had been ended before the failure
+            failed(kind, held, error)
+
+
+def failed(kind: WorkKind, claim: Claim, error: Exception) -> None:
+    """Something of ours went wrong with this row: keep what, and try it again later; nothing if it had been ended before."""
+    with contextlib.suppress(LostLease), unit_of_work() as uow:
+        retry(uow, kind, claim, f"{type(error).__name__}: {error}")
 
 
 def _write(uow: UnitOfWork, kind: WorkKind, claim: Claim, **values: Any) -> None:

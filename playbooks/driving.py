@@ -1,5 +1,6 @@
 """Drives claimed runs until each blocks or ends: worked out in memory, written in one transaction."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -107,30 +108,34 @@ def _write(uow: UnitOfWork, driven: list[_Driven]) -> None:
     for one in driven:
         with telemetry.doing("run", one.claim.correlation, run=one.claim.id, playbook=one.loaded.plan.key):
             _ask_ports(uow, one)
-    storing.write_attempts(uow, *(one.loaded.state for one in driven))
-    storing.write_runs(uow, *(one.loaded.state for one in driven))
-    over = []
+    states = [one.loaded.state for one in driven]
+    storing.write_attempts(uow, *states)
+    dropped = storing.write_waits(uow, *states)
+    storing.take_answers(uow, [wait for one in driven for wait, _attempt, _answer in one.loaded.answers])
+    waiting = [state.id for state in states if state.state not in RUN_ENDED]
+    answered = storing.unheard(uow, waiting) if waiting else set()
+    due = {state.id: uow.now if state.id in answered else state.wake_at for state in states}
+    over = [state.id for state in states if state.state in RUN_ENDED]
+    storing.write_runs(uow, *states, due=due | dict.fromkeys(over))
     for one in driven:
-        state, actor = one.loaded.state, actor_of(one.loaded.state.id, one.loaded.state.name)
-        if state.waits or state.unwait:
-            for ref in storing.write_waits(uow, state):
-                ports.current().withdraw(uow, actor, ref, state.error or "the playbook went on without it")
-        storing.take_answers(uow, [wait for wait, _attempt, _answer in one.loaded.answers])
-        _tell(uow, actor, one.loaded)
-        if state.state in RUN_ENDED:
-            over.append(one.claim)
-            ended(uow, actor, one.loaded.row, state.state, state.error)
-        else:
-            work.later(uow, KIND, one.claim, uow.now if storing.has_answers(uow, state.id) else state.wake_at)
-    if over:
-        work.finish_all(uow, KIND, over)
+        with logs.tied(one.claim.correlation):
+            _follow_up(uow, one.loaded, [ref for run, ref in dropped if run == one.claim.id])
+
+
+def _follow_up(uow: UnitOfWork, loaded: Loaded, dropped: list[str]) -> None:
+    """Take back what nobody waits for any more, tell what the run noted, and end it if it is over."""
+    state, actor = loaded.state, actor_of(loaded.state.id, loaded.state.name)
+    for ref in dropped:
+        ports.current().withdraw(uow, actor, ref, state.error or "the playbook went on without it")
+    _tell(uow, actor, loaded)
+    if state.state in RUN_ENDED:
+        ended(uow, actor, loaded.row, state.state, state.error)
 
 
 def _ask_ports(uow: UnitOfWork, one: _Driven) -> None:
     state = one.loaded.state
     actor = actor_of(state.id, state.name)
     while one.asked is not None:
-        storing.write_attempts(uow, state)  # what ports write may point at the attempt
         answer = _perform(uow, actor, one, one.asked)
         one.asked.attempt.changed = True
         try:
@@ -158,10 +163,9 @@ def _perform(uow: UnitOfWork, actor: Actor, one: _Driven, asked: Asked) -> Mappi
     try:
         with (
             telemetry.doing("step", run=request.run_id, step=attempt.path, port=asked.perform.port),
-            uow.begin_nested(),
+            contextlib.nullcontext() if asked.perform.port in given.refuse_first else uow.begin_nested(),
         ):
             answer = given.perform[asked.perform.port](uow, request)
-            uow.flush()
     except TocsinError as error:
         return {"error": error.message}
     if asked.perform.port == "update":

@@ -35,8 +35,8 @@ class Ports:
     """The ports of this process; tests give their own.
 
     `facts(session, subject)` gives what expressions call `incident`. `bound(session)` gives a function that tells
-    whether a product stands behind an action or verb. `perform` holds, by name, what steps ask for. `may_answer`
-    says whether a person is among those asked. `withdraw` takes back a task or a call that nobody waits for.
+    whether a product stands behind an action or verb. `perform` holds, by name, what steps ask for; `refuse_first`
+    names those that write nothing when they raise. `may_answer` says whether a person is among those asked. `withdraw` takes back a task or a call that nobody waits for.
     `task_answer(session, id)` reads a finished task as {state, form, checklist, by, reason}; `call_answer(session, id,
     entry)` a call as {state, output, error, reviewed}, or None while it is on its way; `reviewed`: what it has put in
     place asks for its own review.
@@ -45,6 +45,7 @@ class Ports:
     facts: Callable[[Session, Ref], dict[str, Any]]
     bound: Callable[[Session], Callable[[str], bool]]
     perform: Mapping[str, Perform] = field(default_factory=dict)
+    refuse_first: frozenset[str] = frozenset()
     may_answer: Callable[[Session, Actor, list[str], Ref], bool] = (
         lambda _session, _actor, _entries, _subject: True
     )

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError
 
+from core import bulk
 from core.actors import Actor, ActorKind
 from core.auth import factors, permissions
 from core.db import UnitOfWork
@@ -161,6 +162,35 @@ def finish_wait(uow: UnitOfWork, wait_id: UUID, run_id: UUID, event: str, data: 
     return True
 
 
+def finish_waits(uow: UnitOfWork, event: str, answers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write answers by what is waited for ("call:<id>"), each once, and wake the runs; what came too late is left alone."""
+    if not answers:
+        return
+    waiting = select(Wait.id, Wait.run_id, Wait.ref).where(
+        bulk.among(uow, Wait.ref, answers), Wait.answered_at.is_(None), Wait.closed_at.is_(None)
+    )
+    found = uow.execute(waiting.order_by(Wait.run_id)).all()
+    told = [
+        {
+            "id": wait_id,
+            "answered_at": uow.now,
+            "answer": {"event": event, "data": storing.storable(dict(answers[ref or ""]))},
+        }
+        for wait_id, _run_id, ref in found
+    ]
+    open_still = "answered_at IS NULL AND waits.closed_at IS NULL"
+    if not bulk.update(uow, Wait.__table__, told, only=open_still):
+        return
+    uow.execute(
+        update(PlaybookRun)
+        .where(bulk.among(uow, PlaybookRun.id, {run_id for _wait, run_id, _ref in found}))
+        .where(PlaybookRun.state.in_(RUN_LIVE))
+        .values(due_at=uow.now)
+        .execution_options(synchronize_session=False)
+    )
+    uow.wake(driving.KIND.name)
+
+
 def cancel(uow: UnitOfWork, actor: Actor, run_id: UUID, reason: str) -> PlaybookRun:
     """Stop a run here: what it waits for is taken back, what was done stays done. Raises NotFound, Conflict, Invalid."""
     permissions.require(actor, START.name)
@@ -185,7 +215,7 @@ def stop(uow: UnitOfWork, actor: Actor, row: PlaybookRun, reason: str) -> None:
     run.cancel(reason)
     loaded.state.notes.clear()
     storing.write_attempts(uow, loaded.state)
-    for ref in storing.write_waits(uow, loaded.state):
+    for _run, ref in storing.write_waits(uow, loaded.state):
         ports.current().withdraw(uow, actor, ref, reason)
     storing.write_runs(uow, loaded.state)
     uow.execute(

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, bindparam, insert, select, update
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 
+from core import bulk
 from core.db import UnitOfWork
 from core.types import Ref
 from core.work import Claim, LostLease
@@ -22,6 +24,7 @@ from playbooks.state import LIVE, RUN_ENDED, RUN_LIVE, Attempt, NewWait, RunStat
 _ATTEMPT: Any = StepAttempt.__table__
 _WAIT: Any = Wait.__table__
 _RUN: Any = PlaybookRun.__table__
+_LIVE_ATTEMPT = f"state IN ({', '.join(repr(state) for state in sorted(LIVE))})"
 # Answered, not heard by the run yet, and waited for: a call back may come before its step waits.
 _UNHEARD = (_WAIT.c.answered_at.is_not(None), _WAIT.c.taken_at.is_(None), _WAIT.c.attempt_id.is_not(None))
 
@@ -122,49 +125,42 @@ def _attempt(line: RowMapping) -> Attempt:
 
 def lock(uow: UnitOfWork, claims: Sequence[Claim]) -> None:
     """Take these runs' rows for this transaction; raises LostLease when one is no longer ours or has ended."""
-    by_fence: dict[int, list[UUID]] = {}
-    for claim in claims:
-        by_fence.setdefault(claim.fence, []).append(claim.id)
-    for fence, ids in by_fence.items():
-        ours = (_RUN.c.id.in_(ids), _RUN.c.fence == fence, _RUN.c.state.in_(RUN_LIVE))
-        done = uow.execute(update(_RUN).where(*ours).values(fence=fence))
-        assert isinstance(done, CursorResult)
-        if done.rowcount != len(ids):
-            lost = len(ids) - done.rowcount
-            raise LostLease(f"{lost} of {len(ids)} runs were taken over by another worker, or have ended")
+    live = (_RUN.c.lease_until.is_not(None), _RUN.c.state.in_(RUN_LIVE))
+    query = select(_RUN.c.id, _RUN.c.fence).where(bulk.among(uow, _RUN.c.id, [c.id for c in claims]), *live)
+    found = {row.id: row.fence for row in uow.execute(query.order_by(_RUN.c.id).with_for_update())}
+    lost = [claim for claim in claims if found.get(claim.id) != claim.fence]
+    if lost:
+        raise LostLease(
+            f"{len(lost)} of {len(claims)} runs were taken over by another worker, or have ended"
+        )
 
 
 def write_attempts(uow: UnitOfWork, *states: RunState) -> None:
     """Insert the new attempts and update the changed ones; a state that has ended is never overwritten."""
     fresh: list[dict[str, Any]] = []
+    changed: list[dict[str, Any]] = []
     for state in states:
         for one in (*state.older, *state.attempts.values()):
-            if not one.stored:
-                fresh.append(_values(state.id, one))
-            elif one.changed:
-                values = _values(state.id, one)
-                same = _ATTEMPT.c.id == values.pop("id")
-                uow.execute(update(_ATTEMPT).where(same, _ATTEMPT.c.state.in_(LIVE)).values(**values))
+            if not one.stored or one.changed:
+                (changed if one.stored else fresh).append(_values(state.id, one))
             one.stored, one.changed = True, False
         state.older.clear()
-    if fresh:
-        uow.execute(insert(_ATTEMPT), fresh)
+    uow.flush()
+    bulk.insert(uow, _ATTEMPT, fresh)
+    bulk.update(uow, _ATTEMPT, changed, only=_LIVE_ATTEMPT)
 
 
-def write_waits(uow: UnitOfWork, state: RunState) -> list[str]:
-    """Close the waits that steps went on without, write the new ones; gives the refs nobody waits for any more."""
-    dropped: list[str] = []
-    gone = [attempt.id for attempt in state.unwait]
+def write_waits(uow: UnitOfWork, *states: RunState) -> list[tuple[UUID, str]]:
+    """Close the waits that steps went on without, write the new ones; gives the refs nobody waits for any more, by run."""
+    dropped: list[tuple[UUID, str]] = []
+    gone = [attempt.id for state in states for attempt in state.unwait]
     if gone:
-        unanswered = (
-            _WAIT.c.attempt_id.in_(gone),
-            _WAIT.c.answered_at.is_(None),
-            _WAIT.c.closed_at.is_(None),
+        close = update(_WAIT).where(
+            bulk.among(uow, _WAIT.c.attempt_id, gone), _WAIT.c.answered_at.is_(None), _WAIT.c.closed_at.is_(None)
         )
-        refs = uow.scalars(select(_WAIT.c.ref).where(*unanswered, _WAIT.c.ref.is_not(None)))
-        still = {wait.draft.ref for wait in state.waits}
-        dropped = [ref for ref in refs if ref not in still]
-        uow.execute(update(_WAIT).where(*unanswered).values(closed_at=uow.now))
+        closed = uow.execute(close.values(closed_at=uow.now).returning(_WAIT.c.run_id, _WAIT.c.ref))
+        still = {wait.draft.ref for state in states for wait in state.waits}
+        dropped = [(run_id, ref) for run_id, ref in closed if ref is not None and ref not in still]
     rows = [
         {
             "id": wait.id,
@@ -176,13 +172,14 @@ def write_waits(uow: UnitOfWork, state: RunState) -> list[str]:
             "ref": wait.draft.ref,
             "detail": storable(dict(wait.draft.detail)),
         }
+        for state in states
         for wait in state.waits
         if not (wait.draft.kind == "callback" and _called_early(uow, state.id, wait))
     ]
-    if rows:
-        uow.execute(insert(_WAIT), rows)
-    state.waits.clear()
-    state.unwait.clear()
+    bulk.insert(uow, _WAIT, rows)
+    for state in states:
+        state.waits.clear()
+        state.unwait.clear()
     return dropped
 
 
@@ -194,36 +191,38 @@ def _called_early(uow: UnitOfWork, run_id: UUID, wait: NewWait) -> bool:
     return done.rowcount > 0
 
 
-def write_runs(uow: UnitOfWork, *states: RunState) -> None:
-    """The runs' own columns; ended runs give their slot back."""
+def write_runs(
+    uow: UnitOfWork, *states: RunState, due: Mapping[UUID, datetime | None] | None = None
+) -> None:
+    """The runs' own columns; ended runs give their slot back. With `due`, their leases are given back too."""
     live: list[dict[str, Any]] = []
     ended: list[dict[str, Any]] = []
     for state in states:
-        over = state.state in RUN_ENDED
         row = {
-            "b_id": state.id,
+            "id": state.id,
             "state": state.state,
             "reason": state.error,
             "actions": state.actions,
             "variables": storable(state.variables),
         }
+        if due is not None:
+            row |= {"due_at": due.get(state.id), "lease_until": None, "attempts": 0, "error": None}
+        over = state.state in RUN_ENDED
         (ended if over else live).append({**row, "ended_at": uow.now, "slot": None} if over else row)
-    # Not ended is said by ended_at: executemany takes no list of states.
-    change = update(_RUN).where(_RUN.c.id == bindparam("b_id"), _RUN.c.ended_at.is_(None))
     for rows in (live, ended):
-        if rows:
-            uow.connection().execute(change, rows)
+        bulk.update(uow, _RUN, rows, only="ended_at IS NULL")
 
 
-def take_answers(uow: UnitOfWork, waits: list[UUID]) -> None:
-    """Note that the run has heard these answers."""
+def take_answers(uow: UnitOfWork, waits: Sequence[UUID]) -> None:
+    """Note that the runs have heard these answers."""
     if waits:
-        uow.execute(update(_WAIT).where(_WAIT.c.id.in_(waits)).values(taken_at=uow.now))
+        uow.execute(update(_WAIT).where(bulk.among(uow, _WAIT.c.id, waits)).values(taken_at=uow.now))
 
 
-def has_answers(uow: UnitOfWork, run_id: UUID) -> bool:
-    """Whether answers came in that the run has not heard; ask only after lock()."""
-    return uow.scalar(select(_WAIT.c.id).where(_WAIT.c.run_id == run_id, *_UNHEARD).limit(1)) is not None
+def unheard(uow: UnitOfWork, runs: Sequence[UUID]) -> set[UUID]:
+    """Those of these runs for which answers came in that they have not heard; ask only after lock()."""
+    waiting = select(_WAIT.c.run_id).where(bulk.among(uow, _WAIT.c.run_id, runs), *_UNHEARD)
+    return set(uow.scalars(waiting))
 
 
 def _values(run_id: UUID, one: Attempt) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Starts playbooks when facts say so, wakes runs whose tasks and calls are over, ends them with their incident."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,7 +13,7 @@ from core.outbox import subscriber
 from core.types import Ref
 from playbooks import facts, ports, runs, storing
 from playbooks.checks import TRIGGER_FACTS, TRIGGER_SCHEMA
-from playbooks.models import Playbook, PlaybookRun, Wait
+from playbooks.models import Playbook, PlaybookRun
 from playbooks.state import RUN_LIVE
 
 
@@ -69,28 +70,31 @@ def hear_of_task(uow: UnitOfWork, entry: Entry) -> None:
     """A task is over: tell the step that waits for it."""
     task = entry.ref("task")
     if task is not None:
-        _tell(uow, f"task:{task}", "task", dict(ports.current().task_answer(uow, UUID(task))))
+        said = dict(ports.current().task_answer(uow, UUID(task)))
+        runs.finish_waits(uow, "task", {f"task:{task}": said})
+
+
+def hear_of_calls(uow: UnitOfWork, entries: Sequence[Entry]) -> None:
+    """Calls are over, or nobody knows whether they happened: tell the steps that wait for them."""
+    answers: dict[str, dict[str, object]] = {}
+    for entry in entries:
+        call = entry.ref("call")
+        if call is None or entry.ref("run") is None:
+            continue
+        said = ports.current().call_answer(uow, UUID(call), entry)
+        if said is not None:
+            answers[f"call:{call}"] = dict(said)
+    runs.finish_waits(uow, "call", answers)
 
 
 @subscriber(
-    "playbooks.calls", verbs=("action.finished", "action.unknown", "action.settled", "action.refused")
+    "playbooks.calls",
+    verbs=("action.finished", "action.unknown", "action.settled", "action.refused"),
+    at_once=hear_of_calls,
 )
 def hear_of_call(uow: UnitOfWork, entry: Entry) -> None:
-    """A call is over, or nobody knows whether it happened: tell the step that waits for it."""
-    call = entry.ref("call")
-    if call is None or entry.ref("run") is None:
-        return
-    said = ports.current().call_answer(uow, UUID(call), entry)
-    if said is not None:
-        _tell(uow, f"call:{call}", "call", dict(said))
-
-
-def _tell(uow: UnitOfWork, ref: str, event: str, data: dict[str, object]) -> None:
-    open_waits = select(Wait.id, Wait.run_id).where(
-        Wait.ref == ref, Wait.answered_at.is_(None), Wait.closed_at.is_(None)
-    )
-    for wait_id, run_id in uow.execute(open_waits).all():
-        runs.finish_wait(uow, wait_id, run_id, event, data)
+    """As hear_of_calls(), for one that comes by the outbox."""
+    hear_of_calls(uow, [entry])
 
 
 @subscriber("playbooks.closing", verbs=("incident.closed",))

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from connectors import calls, instances, registry
+from connectors import applied, calls, instances, registry
 from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall, Countermeasure
 from core import logs
 from core.actors import SYSTEM, Actor, ActorKind
@@ -87,15 +87,21 @@ def _span(seconds: float | None) -> timedelta | None:
 
 
 def _call_answer(session: Session, call_id: UUID, _entry: Entry) -> Mapping[str, Any] | None:
-    row = session.get(ActionCall, call_id, populate_existing=True)
+    row = session.get(ActionCall, call_id)
     if row is None or row.state not in (*FINAL, UNKNOWN):
         return None
     return {
         "state": row.state,
         "output": row.output,
         "error": row.note,
-        "reviewed": _comes_up(session, call_id),
+        "reviewed": _leaves_something(row) and _comes_up(session, call_id),
     }
+
+
+def _leaves_something(row: ActionCall) -> bool:
+    """Whether a call may have left countermeasures: one to all products of a verb may have, by its children."""
+    action = registry.actions().get(row.action or "")
+    return action is None or applied.contains(action)
 
 
 def _comes_up(session: Session, call_id: UUID) -> bool:
@@ -287,6 +293,7 @@ PORTS = Ports(
     facts=_facts,
     bound=_bound,
     perform={"call": _call, "task": _task, "page": _page, "message": _message, "update": _update},
+    refuse_first=frozenset({"call"}),
     may_answer=_may_answer,
     withdraw=_withdraw,
     task_answer=_task_answer,

@@ -11,7 +11,7 @@ from connectors import calling, calls, execute, facts, instances, rails
 from connectors.calls import CallContext
 from connectors.models import ActionCall
 from core import journal
-from core import leases
+from core import leases, side_by_side
 from core.actors import SYSTEM, Actor, ActorKind
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -178,6 +178,47 @@ def test_a_product_that_never_answers_the_question_leaves_it_to_a_person(okta, v
     assert "action.settled" in verbs(Ref("call", str(call.id)))
     with pytest.raises(Conflict), unit_of_work() as uow:
         calls.settle(uow, SYSTEM, call.id, False, "no")
+
+
+def test_of_calls_that_are_made_side_by_side_one_that_goes_wrong_stops_no_other(
+    okta, vendor, drain, clock, monkeypatch
+):
+    sent = vendor.post(SUSPEND).respond(200, json={})
+    vendor.get(GET).respond(200, json={"status": "ACTIVE"})
+    good = [ask(key=f"good-{n}") for n in range(3)]
+    bad = ask(key="bad")
+    perform = execute.perform
+
+    def sometimes(action, product, inputs, key, ports=None):
+        if key == "bad":
+            raise RuntimeError("a mistake of ours")
+        return perform(action, product, inputs, key, ports)
+
+    monkeypatch.setattr(execute, "perform", sometimes)
+    assert drain("connectors.calls") == 4
+    assert ([now(call).state for call in good], sent.call_count) == (["succeeded"] * 3, 3)
+    assert (now(bad).state, "a mistake of ours" in (now(bad).error or "")) == ("calling", True)
+    monkeypatch.setattr(execute, "perform", perform)
+    clock.advance(minutes=2)
+    drain("connectors.calls")
+    assert (now(bad).state, sent.call_count) == ("succeeded", 4), "it was asked about, and had not happened"
+
+
+def test_outcomes_that_cannot_be_written_together_are_written_one_by_one(okta, vendor, drain, monkeypatch):
+    sent = vendor.post(SUSPEND).respond(200, json={})
+    made = [ask(key=f"call-{n}") for n in range(3)]
+    write = calling._write
+
+    def together_fails(uow, told):
+        write(uow, told)
+        if len(told) > 1:
+            raise RuntimeError("not all at once")
+
+    monkeypatch.setattr(calling, "_write", together_fails)
+    monkeypatch.setattr(side_by_side, "NEXT", 1.0)
+    monkeypatch.setattr(side_by_side, "GATHER", 1.0)
+    drain("connectors.calls")
+    assert ([now(call).state for call in made], sent.call_count) == (["succeeded"] * 3, 3)
 
 
 # ------------------------------------------------------------------------------------------------ crashes

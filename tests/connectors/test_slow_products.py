@@ -41,7 +41,7 @@ def test_a_hanging_product_does_not_hold_up_the_others(hanging: Hanging, vendor:
         for n in range(30):
             inputs = {"path": f"/{n}"}
             calls.request(uow, CTX, "http.get", inputs, instance="slow", key=f"slow-{n}")
-    most = calling.KIND.lane_batches
+    most = calling.KIND.lane_rows or 0
     wait_until(lambda: hanging.taken >= most, what="the product to hang")
     began = time.monotonic()
     with unit_of_work() as uow:

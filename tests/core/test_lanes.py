@@ -1,6 +1,8 @@
 """Lanes: who has waited longest is next, what is full is passed by, and a batch is of one far end."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,7 +10,7 @@ import pytest
 from held_time import HeldClock
 
 from core import lanes, work
-from core.db import reading, unit_of_work
+from core.db import unit_of_work
 from core.ids import new_id
 from core.lanes import Lane
 from core.types import Severity
@@ -32,8 +34,7 @@ def waits(lane: str, due_in: float) -> UUID:
 
 
 def waiting() -> list[str | None]:
-    with reading() as session:
-        return [lane.name for lane in lanes.waiting(session, MESSAGES, work.database_now(session))]
+    return [lane.name for lane in lanes.waiting(MESSAGES)]
 
 
 def test_the_lane_that_has_waited_longest_comes_first(clock: HeldClock) -> None:
@@ -48,18 +49,41 @@ def test_the_lane_that_has_waited_longest_comes_first(clock: HeldClock) -> None:
 
 
 def test_a_full_lane_is_passed_by() -> None:
-    both = [Lane("slow"), Lane("quick")]
-    with lanes.entered(MESSAGES, both) as first, lanes.entered(MESSAGES, both) as second:
-        assert (first, second) == (Lane("slow"), Lane("quick")), "the emptiest first"
-        slow = [Lane("slow")]
-        with lanes.entered(MESSAGES, slow) as one, lanes.entered(MESSAGES, slow) as two:
-            assert (one, two) == (Lane("slow"), Lane("slow"))
-            with lanes.entered(MESSAGES, slow) as none:
-                assert none is None, "three batches of a far end are in hand"
-            with lanes.entered(MESSAGES, both) as other:
-                assert other == Lane("quick")
-    with lanes.entered(MESSAGES, both) as again:
-        assert again == Lane("slow")
+    def place(*names: str) -> lanes.Place | None:
+        return held.enter_context(lanes.entered(MESSAGES, [Lane(name) for name in names]))
+
+    with ExitStack() as held:
+        taken = [place("slow", "quick"), place("slow", "quick"), place("slow"), place("slow")]
+        assert [one.lane.name for one in taken if one is not None] == ["slow", "quick", "slow", "slow"]
+        assert place("slow") is None, "three batches of a far end are in hand"
+        other = place("slow", "quick")
+        assert other is not None
+        assert other.lane == Lane("quick")
+    with ExitStack() as held:
+        again = place("slow", "quick")
+        assert again is not None
+        assert again.lane == Lane("slow")
+
+
+def test_a_lane_has_room_for_so_many_rows_and_gets_it_back_row_by_row() -> None:
+    kind = replace(MESSAGES, batch=4, lane_batches=9, lane_rows=6)
+    one = [Lane("one")]
+    with lanes.entered(kind, one) as first:
+        assert first is not None
+        assert first.room == 4
+        with lanes.entered(kind, one) as second:
+            assert second is not None
+            assert second.room == 2, "six rows of a far end are in hand"
+            with lanes.entered(kind, one) as none:
+                assert none is None
+            lanes.claimed(1)
+            with lanes.entered(kind, one) as third:
+                assert third is not None
+                assert third.room == 1, "what was not claimed is for others"
+        lanes.ended(3)
+        with lanes.entered(kind, one) as fourth:
+            assert fourth is not None
+            assert fourth.room == 4, "one row of the first batch is left"
 
 
 def test_all_lanes_are_drained_in_turn(monkeypatch: pytest.MonkeyPatch, drain: Callable[..., int]) -> None:

@@ -1,6 +1,6 @@
 """Durable work: claimed once, fenced, retried with back-off, parked, replayed; facts reach subscribers exactly once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,12 @@ from core.backoff import Backoff
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import NotFound
 from core.ids import new_id
-from core.journal import Entry, Fact, declare, record
+from core.journal import Entry, Fact, declare, entries, record
 from core.outbox import OutboxRow
 from core.types import Ref
 
 HAPPENED = declare("test.happened", "happened")
+HEARD = declare("test.heard", "heard")
 CASE = Ref("incident", "1")
 
 
@@ -58,6 +59,33 @@ def test_a_fact_reaches_its_subscriber_once(
     assert drain("core.outbox") == 0
     assert [e.body["n"] for e in told] == [1, 2]
     assert rows() == []
+
+
+def test_who_hears_at_once_hears_in_the_transaction_that_tells_and_by_the_outbox_if_that_fails(
+    database: object, told: list[Entry], drain: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[list[int]] = []
+
+    def hear(uow: UnitOfWork, entries: Sequence[Entry]) -> None:
+        record(uow, SYSTEM, Fact(HEARD, (CASE,), {}))
+        at_once.append([entry.body["n"] for entry in entries])
+        if any(entry.body["n"] == 3 for entry in entries):
+            raise RuntimeError("not now")
+
+    monkeypatch.setitem(outbox._at_once, "test.listener", hear)
+    with unit_of_work() as uow:
+        record(uow, SYSTEM, Fact(HAPPENED, (CASE,), {"n": 1}))
+        record(uow, SYSTEM, Fact(HAPPENED, (CASE,), {"n": 2}))
+        assert at_once == [], "at the end of the transaction"
+    assert (at_once, rows()) == ([[1, 2]], [])
+    happen(n=3)
+    assert [row.subscriber for row in rows()] == ["test.listener"]
+    assert drain("core.outbox") == 1
+    assert [entry.body["n"] for entry in told] == [3]
+    with reading() as session:
+        heard = [entry.verb for entry in entries(session, ref=CASE)]
+    assert heard.count("test.heard") == 1, "what a failed hearer wrote is taken back"
+    assert heard.count("test.happened") == 3, "and nothing else of the transaction"
 
 
 def test_a_poisoned_fact_is_retried_then_parked_and_stops_no_other(
