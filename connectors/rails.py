@@ -1,21 +1,24 @@
 """The guard rails as rows: what is protected, the budgets, and the switch that holds all automation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from connectors import facts
+from connectors import facts, registry
 from connectors.contract import Action
 from connectors.guards import DEFAULT_BUDGETS, Protected, Rails, check_protected
 from connectors.models import DRY_RUN, REFUSED, UNBOUND, ActionBudget, ActionCall, ProtectedEntity, Switch
 from connectors.permissions import CHANGE_GUARDS, HOLD_AUTOMATION, RELEASE_AUTOMATION
+from core import four_eyes
 from core.actors import Actor
 from core.auth import factors, permissions
 from core.db import UnitOfWork, database_now
 from core.errors import Conflict, Invalid, NotFound, Problem
+from core.four_eyes import Change
 from core.journal import Fact, record
 from core.types import Ref
 
@@ -95,21 +98,72 @@ def protect(
     return row
 
 
-def unprotect(uow: UnitOfWork, actor: Actor, row_id: UUID) -> None:
-    """Protect this no longer."""
+def unprotect(uow: UnitOfWork, actor: Actor, row_id: UUID) -> Change | None:
+    """Protect this no longer: the proposal that somebody else must agree to, or None when it was done at once."""
     permissions.require(actor, CHANGE_GUARDS.name)
-    row = uow.get(ProtectedEntity, row_id)
-    if row is None:
-        raise NotFound("This is not protected any more.")
+    row = _protected(uow, row_id)
+    says = f"Protect {row.value} ({row.kind}) no longer. It is protected because: {row.reason}"
+    return four_eyes.loosen(
+        uow, actor, UNPROTECT, {"id": str(row_id), "kind": row.kind, "value": row.value}, says
+    )
+
+
+def _unprotect(uow: UnitOfWork, actor: Actor, payload: Mapping[str, Any]) -> None:
+    row = _protected(uow, UUID(payload["id"]))
     uow.delete(row)
     _record(uow, actor, {"rail": "protected", "change": "removed", "kind": row.kind, "value": row.value})
 
 
-def set_budget(uow: UnitOfWork, actor: Actor, name: str, per_hour: int | None) -> None:
-    """How often automation may do an action, a verb, or anything of an effect in an hour; None: the default again."""
+def _protected(uow: UnitOfWork, row_id: UUID) -> ProtectedEntity:
+    row = uow.get(ProtectedEntity, row_id)
+    if row is None:
+        raise NotFound("This is not protected any more.")
+    return row
+
+
+def set_budget(uow: UnitOfWork, actor: Actor, name: str, per_hour: int | None) -> Change | None:
+    """How often automation may do an action, a verb, or anything of an effect in an hour; None: the default again.
+
+    A smaller number counts at once; for a larger one this returns the proposal that somebody else must agree to.
+    """
     permissions.require(actor, CHANGE_GUARDS.name)
     if per_hour is not None and not 0 <= per_hour <= 100_000:
         raise Invalid("A budget is a number from 0 to 100000.", [Problem("per_hour", str(per_hour))])
+    present = allowance(uow, name)
+    wanted = per_hour if per_hour is not None else _inherited(uow, name)
+    payload = {"name": name, "per_hour": per_hour}
+    if present is None or (wanted is not None and wanted <= present):
+        _set_budget(uow, actor, payload)
+        return None
+    often = f"{wanted} times" if wanted is not None else "as often as it likes"
+    says = f"Let automation do {name} {often} in an hour, instead of {present}."
+    return four_eyes.loosen(uow, actor, BUDGET, payload, says)
+
+
+def allowance(session: Session, name: str) -> int | None:
+    """How often this may be done in an hour now: its own budget, or the one it inherits; None: as often as one likes."""
+    row = session.get(ActionBudget, name)
+    return row.per_hour if row is not None else _inherited(session, name)
+
+
+def _inherited(session: Session, name: str) -> int | None:
+    """What applies without a budget of its own: an action's verb, then the effect; of several, the smallest."""
+    if name in DEFAULT_BUDGETS:
+        return DEFAULT_BUDGETS[name]
+    action = registry.actions().get(name)
+    behind = [action] if action is not None else list(registry.verbs().get(name, ()))
+    found = []
+    for one in behind:
+        verb = session.get(ActionBudget, one.verb) if one.verb and one.verb != name else None
+        effect = session.get(ActionBudget, one.effect.value)
+        row = verb or effect
+        found.append(row.per_hour if row is not None else DEFAULT_BUDGETS.get(one.effect.value))
+    numbers = [number for number in found if number is not None]
+    return min(numbers) if numbers else None
+
+
+def _set_budget(uow: UnitOfWork, actor: Actor, payload: Mapping[str, Any]) -> None:
+    name, per_hour = payload["name"], payload["per_hour"]
     row = uow.get(ActionBudget, name)
     before = row.per_hour if row is not None else None
     if per_hour is None:
@@ -120,6 +174,15 @@ def set_budget(uow: UnitOfWork, actor: Actor, name: str, per_hour: int | None) -
     else:
         row.per_hour = per_hour
     _record(uow, actor, {"rail": "budget", "name": name, "from": before, "to": per_hour})
+
+
+_HERE = "/settings/guardrails"
+UNPROTECT = four_eyes.declare_kind(
+    "guard.unprotect", permission=CHANGE_GUARDS.name, apply=_unprotect, path=f"{_HERE}#protected"
+)
+BUDGET = four_eyes.declare_kind(
+    "guard.budget", permission=CHANGE_GUARDS.name, apply=_set_budget, path=f"{_HERE}#budgets"
+)
 
 
 # ------------------------------------------------------------------------------------------------ the switch

@@ -11,10 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors import registry
+from core import four_eyes
 from core.actors import Actor
 from core.auth import permissions
 from core.db import UnitOfWork
 from core.errors import Conflict, Invalid, NotFound, Problem
+from core.four_eyes import Change
 from core.ids import secret_token
 from core.journal import Fact, record
 from core.secrets import seal
@@ -126,16 +128,14 @@ def retire_older(uow: UnitOfWork, actor: Actor, source_id: UUID) -> None:
 
 
 def change(uow: UnitOfWork, actor: Actor, source_id: UUID, **changes: Any) -> Source:
-    """Change config, trust, quiet_after, learning_until, constituency_id, team_id or restricted_to of a source."""
+    """Change config, quiet_after, learning_until, constituency_id, team_id or restricted_to of a source."""
     permissions.require(actor, MANAGE_SOURCES.name)
     source = get(uow, source_id)
     unknown = set(changes) - {
-        "config", "trust", "quiet_after", "learning_until", "constituency_id", "team_id", "restricted_to",
+        "config", "quiet_after", "learning_until", "constituency_id", "team_id", "restricted_to",
     }  # fmt: skip
     if unknown:
         raise Invalid(f"A source has no {', '.join(sorted(unknown))} that could be changed.")
-    if "trust" in changes:
-        changes["trust"] = trust_of(_proof(source.proof), _trust(changes["trust"])).value
     if "quiet_after" in changes:
         changes["quiet_after_seconds"] = int(changes.pop("quiet_after").total_seconds())
     before = {name: getattr(source, name) for name in changes}
@@ -145,6 +145,43 @@ def change(uow: UnitOfWork, actor: Actor, source_id: UUID, **changes: Any) -> So
     record(uow, actor, Fact(facts.SOURCE_CHANGED, (_ref(source),), {"name": source.name, "changed": told}))
     uow.after_commit(known.forget)
     return source
+
+
+def set_trust(uow: UnitOfWork, actor: Actor, source_id: UUID, trust: str) -> Change | None:
+    """Believe a source less, at once, or more: then this returns the proposal that somebody else must agree to.
+
+    Never more than its proof is worth. Raises Invalid, Conflict.
+    """
+    permissions.require(actor, MANAGE_SOURCES.name)
+    source = get(uow, source_id)
+    wanted = trust_of(_proof(source.proof), _trust(trust)).value
+    payload = {"source": str(source_id), "trust": wanted}
+    if wanted == source.trust:
+        return None
+    if _ORDER.index(wanted) < _ORDER.index(source.trust):
+        _set_trust(uow, actor, payload)
+        return None
+    says = f"Believe what {source.name} sends more: {wanted} trust instead of {source.trust}."
+    return four_eyes.loosen(uow, actor, TRUST, payload, says)
+
+
+def possible_trusts(source: Source) -> tuple[str, ...]:
+    """How far it may be believed: from low to what its proof is worth."""
+    return _ORDER[: _ORDER.index(trust_of(_proof(source.proof)).value) + 1]
+
+
+def _set_trust(uow: UnitOfWork, actor: Actor, payload: Mapping[str, Any]) -> None:
+    source = get(uow, UUID(payload["source"]))
+    told = {"trust": {"from": source.trust, "to": payload["trust"]}}
+    source.trust = payload["trust"]
+    record(uow, actor, Fact(facts.SOURCE_CHANGED, (_ref(source),), {"name": source.name, "changed": told}))
+    uow.after_commit(known.forget)
+
+
+_ORDER = ("low", "normal", "high")
+TRUST = four_eyes.declare_kind(
+    "source.trust", permission=MANAGE_SOURCES.name, apply=_set_trust, path="/settings/sources"
+)
 
 
 def end_learning(uow: UnitOfWork, actor: Actor, source_id: UUID) -> None:

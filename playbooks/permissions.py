@@ -6,3 +6,4 @@ READ = declare("playbook.read", "See playbooks and runs", ("responder", "manager
 START = declare("playbook.start", "Start and stop playbooks", ("responder", "manager"))
 ANSWER = declare("approval.answer", "Agree to or refuse steps", ("responder", "manager"))
 APPLY = declare("playbook.apply", "Publish playbooks", ())
+PROMOTE = declare("playbook.promote", "Let playbooks act by themselves", ("manager",))

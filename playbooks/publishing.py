@@ -94,6 +94,7 @@ def _publish_one(uow: UnitOfWork, actor: Actor, text: str, plan: Plan, row: Play
     version, fresh = _version(uow, actor, text, plan)
     if row is not None and row.version_id == version.id and row.removed_at is None:
         return Applied(plan.key, "same", version.number, version.id)
+    acted = row is not None and row.mode == "act" and row.removed_at is None
     if row is None:
         row = Playbook(
             id=new_id(),
@@ -109,6 +110,9 @@ def _publish_one(uow: UnitOfWork, actor: Actor, text: str, plan: Plan, row: Play
     uow.flush()
     body = {"key": plan.key, "number": version.number, "digest": version.digest, "mode": plan.mode}
     record(uow, actor, Fact(facts.PLAYBOOK_APPLIED, (Ref("playbook", plan.key),), body))
+    if plan.mode == "act" and not acted:
+        told = {"key": plan.key, "version": version.number, "by": "file"}
+        record(uow, actor, Fact(facts.PLAYBOOK_PROMOTED, (Ref("playbook", plan.key),), told))
     return Applied(
         plan.key, "changed" if version.number > 1 or not fresh else "new", version.number, version.id
     )

@@ -66,7 +66,7 @@ def start(
         record(uow, actor, Fact(facts.RUN_DROPPED, (other.ref, subject), {"playbook": playbook, "key": key}))
         return other
     row = _insert(
-        uow, actor, plan, version_id=found.version_id, mode=mode or plan.mode, state=state, subject=subject,
+        uow, actor, plan, version_id=found.version_id, mode=mode or found.mode, state=state, subject=subject,
         inputs=storing.storable(given), variables={}, trigger=storing.storable(dict(trigger or {})),
         trigger_key=trigger_key, concurrency_key=key,
     )  # fmt: skip

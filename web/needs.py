@@ -1,4 +1,4 @@
-"""What needs one person now: questions they may answer, tasks that are theirs, pages nobody has taken."""
+"""What needs one person now: questions they may answer, tasks that are theirs, pages nobody has taken, changes that need a second person."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core import four_eyes
 from core.actors import Actor
 from core.auth import users
 from core.types import Severity
@@ -24,7 +25,7 @@ MOST = 50
 class Need:
     """One thing somebody has to do: what, about what, until when, and where."""
 
-    kind: str  # approval task page incident
+    kind: str  # approval task page incident change
     severity: str
     key: str
     what: str
@@ -37,7 +38,7 @@ class Need:
     @property
     def order(self) -> tuple[int, int, float]:
         """Worst first, then what ends soonest."""
-        kinds = {"page": 0, "approval": 1, "task": 2, "incident": 3}
+        kinds = {"page": 0, "approval": 1, "task": 2, "change": 3, "incident": 4}
         at = self.until or self.since
         return (-Severity(self.severity).rank, kinds[self.kind], at.timestamp() if at else 0.0)
 
@@ -46,7 +47,9 @@ def of(session: Session, actor: Actor) -> list[Need]:
     """Everything that needs this person, the most urgent first."""
     if actor.user_id is None:
         return []
-    found = [*_pages(session, actor), *_approvals(session, actor), *_tasks(session, actor)]
+    found = [
+        *_pages(session, actor), *_approvals(session, actor), *_tasks(session, actor), *_changes(session, actor),
+    ]  # fmt: skip
     return sorted(found, key=lambda need: need.order)
 
 
@@ -131,6 +134,27 @@ def _tasks(session: Session, actor: Actor) -> list[Need]:
         )
         for task in rows
         if task.incident_id in known
+    ]
+
+
+def _changes(session: Session, actor: Actor) -> list[Need]:
+    """What somebody proposes to loosen, for those who could agree."""
+    if not actor.may("change.agree"):
+        return []
+    return [
+        Need(
+            "change",
+            "medium",
+            "",
+            _("Agree or refuse: %(what)s") % {"what": change.says},
+            _("proposed by %(who)s") % {"who": change.actor_name},
+            f"/settings/changes/{change.id}",
+            _("Look"),
+            until=change.due_at,
+            since=change.created_at,
+        )
+        for change in four_eyes.waiting(session)
+        if change.actor_id != actor.id
     ]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.clock import now
 from core.db import Base
 from core.types import Dated, Identified, Instant, Json, Versioned
 
@@ -23,6 +24,7 @@ class User(Identified, Dated, Versioned, Base):
     locale: Mapped[str] = mapped_column(Text, default="en")
     timezone: Mapped[str] = mapped_column(Text, default="UTC")
     disabled_at: Mapped[datetime | None] = mapped_column(Instant)
+    empowered_at: Mapped[datetime] = mapped_column(Instant, default=now)  # added, given a role, or let in again
 
 
 class SecondFactor(Identified, Dated, Base):

@@ -40,8 +40,9 @@ def create(
     if problems:
         raise Invalid("The user cannot be added as entered.", problems)
     user = User(
-        email=email, name=name.strip(), roles=sorted(set(roles)), timezone=timezone, created_at=uow.now
-    )
+        email=email, name=name.strip(), roles=sorted(set(roles)), timezone=timezone, created_at=uow.now,
+        empowered_at=uow.now,
+    )  # fmt: skip
     _refuse_taken(uow, email)
     uow.add(user)
     _flush(uow, email)
@@ -70,6 +71,8 @@ def change(
     if roles is not None and "administrator" in user.roles and "administrator" not in roles:
         _keep_an_administrator(uow, user)
     before = {"roles": user.roles}
+    if roles is not None and not set(roles) <= set(user.roles):
+        user.empowered_at = uow.now
     user.name = (name or user.name).strip()
     user.roles = sorted(set(roles)) if roles is not None else user.roles
     user.timezone, user.locale = timezone or user.timezone, locale or user.locale
@@ -119,7 +122,7 @@ def enable(uow: UnitOfWork, actor: Actor, user_id: UUID) -> User:
     """Let a disabled user in again."""
     permissions.require(actor, "user.manage")
     user = get(uow, user_id)
-    user.disabled_at = None
+    user.disabled_at, user.empowered_at = None, uow.now
     record(uow, actor, Fact(facts.USER_ENABLED, (_ref(user),)))
     return user
 

@@ -143,7 +143,7 @@ def _fill(uow: UnitOfWork, policy: Policy, draft: PolicyDraft) -> None:
     if draft.is_default:
         uow.execute(
             update(Policy)
-            .where(Policy.is_default)
+            .where(Policy.is_default, Policy.id != policy.id)  # a row that is saved anew as the default stays it
             .values(is_default=False)
             .execution_options(synchronize_session=False)
         )

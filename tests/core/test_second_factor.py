@@ -139,7 +139,11 @@ def test_guessing_is_slowed_down_and_told(sqlite_database: object, clock: HeldCl
     clock.advance(timedelta(minutes=16))
     assert second_step.check(ana.user.id, Shown(ana.code())) == "totp"
     with reading() as session:
-        refused = [one for one in entries(session, ref=Ref("user", str(ana.user.id)), limit=20) if one.verb == "factor.refused"]
+        refused = [
+            one
+            for one in entries(session, ref=Ref("user", str(ana.user.id)), limit=20)
+            if one.verb == "factor.refused"
+        ]
     assert len(refused) == 5
     assert refused[0].data == {"address": "192.0.2.9"}
 

@@ -15,8 +15,10 @@ from connectors.models import HELD, ActionBudget, BlocklistEntry, BlocklistFeed,
 from core import clock
 from core.actors import Actor
 from core.db import reading, unit_of_work
-from core.errors import Invalid, Problem, TocsinError
+from core.errors import Invalid, NeedsSecondFactor, Problem, TocsinError
+from core.four_eyes import Change
 from core.journal import entries
+from web import four_eyes
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
@@ -45,6 +47,7 @@ class GuardrailsPage(Page, template="guardrails.html", rail="settings"):
     entries: list[BlocklistEntry]
     more_entries: int
     changes: list[Told]
+    waiting: list[Change]
     entered: dict[str, str]
     problems: list[Problem]
     where: str
@@ -103,8 +106,8 @@ def protect(request: Request, form: Form, actor: Actor = allowed("guard.change")
 def unprotect(row_id: UUID, actor: Actor = allowed("guard.change")) -> Response:
     """Protect it no longer."""
     with unit_of_work() as uow:
-        rails.unprotect(uow, actor, row_id)
-    return then(f"{HERE}#protected", _("It is protected no longer."))
+        told = four_eyes.said(rails.unprotect(uow, actor, row_id), _("It is protected no longer."))
+    return then(f"{HERE}#protected", told)
 
 
 @router.post("/settings/guardrails/budgets")
@@ -119,10 +122,13 @@ def budget(request: Request, form: Form, actor: Actor = allowed("guard.change"))
         if name not in _names():
             raise Invalid(_("Choose an effect, a verb or an action."), [Problem("name", name)])
         with unit_of_work() as uow:
-            rails.set_budget(uow, actor, name, int(number) if number else None)
+            change = rails.set_budget(uow, actor, name, int(number) if number else None)
+            told = four_eyes.said(change, _("Changed; it counts from the next action on."))
+    except NeedsSecondFactor:
+        raise
     except TocsinError as error:
         return _page(request, actor, problems=_problems(error), where="budgets")
-    return then(f"{HERE}#budgets", _("Changed; it counts from the next action on."))
+    return then(f"{HERE}#budgets", told)
 
 
 @router.post("/settings/guardrails/feeds")
@@ -207,6 +213,7 @@ def _page(
             entries=listed[:SHOWN_ENTRIES],
             more_entries=max(0, len(listed) - SHOWN_ENTRIES),
             changes=tell_all(entries(session, verbs=CHANGES, limit=8)),
+            waiting=four_eyes.waiting(session, rails.UNPROTECT.name, rails.BUDGET.name),
             entered=entered or {},
             problems=problems or [],
             where=where,

@@ -11,13 +11,15 @@ from core import clock
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import NotFound
+from core.four_eyes import Change
 from incidents import queries as record
 from incidents.models import Incident
 from incidents.visibility import visible_to
-from playbooks import runs, storing
+from playbooks import promoting, runs, storing
 from playbooks.models import Playbook, PlaybookRun, PlaybookVersion
 from playbooks.plan import Plan
-from web import flow
+from playbooks.promoting import Answers
+from web import flow, four_eyes
 from web.flow import Node
 from web.languages import gettext as _
 from web.pages import Page, show, then
@@ -67,6 +69,9 @@ class PlaybookPage(Page, template="playbook.html", rail="playbooks"):
     tab: str
     runs: list[RunRow]
     may_start: bool
+    may_promote: bool
+    answers: Answers
+    waiting: list[Change]
     subjects: list[Incident]
 
 
@@ -146,6 +151,9 @@ def one(request: Request, key: str, actor: Actor = allowed("playbook.read")) -> 
             tab=tab if tab in ("steps", "text", "runs") else "steps",
             runs=_rows(session, actor, list(found)),
             may_start=actor.may("playbook.start") and row.removed_at is None,
+            may_promote=actor.may("playbook.promote") and row.removed_at is None,
+            answers=promoting.answers(session, key),
+            waiting=[one for one in four_eyes.waiting(session, promoting.ACT.name) if one.payload["key"] == key],
             subjects=list(
                 session.scalars(
                     select(Incident)
@@ -156,6 +164,22 @@ def one(request: Request, key: str, actor: Actor = allowed("playbook.read")) -> 
             ),
         )
     return show(request, page)
+
+
+@router.post("/playbooks/{key}/promote")
+def promote(key: str, actor: Actor = allowed("playbook.promote")) -> Response:
+    """Let it act by itself, once somebody else agrees."""
+    with unit_of_work() as uow:
+        told = four_eyes.said(promoting.promote(uow, actor, key), _("It acts by itself from its next run on."))
+    return then(f"/playbooks/{key}", told)
+
+
+@router.post("/playbooks/{key}/demote")
+def demote(key: str, actor: Actor = allowed("playbook.promote")) -> Response:
+    """Have it ask again."""
+    with unit_of_work() as uow:
+        promoting.demote(uow, actor, key)
+    return then(f"/playbooks/{key}", _("It asks again from its next run on."))
 
 
 @router.post("/playbooks/{key}/start")

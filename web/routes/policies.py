@@ -10,12 +10,14 @@ from core import clock
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Problem, TocsinError
+from core.four_eyes import Change
 from notify import queries
 from notify.escalation import Target
 from notify.models import Policy, PolicyStep
-from notify.oncall import policy_editing
+from notify.oncall import policy_editing, saving
 from notify.oncall.policy_editing import PolicyDraft, StepDraft
 from notify.policies import CATCH_ALL_WAITS
+from web import four_eyes
 from web.languages import gettext as _
 from web.page_plan import Reached, in_words, targets_in_words
 from web.pages import Page, show, then
@@ -42,6 +44,7 @@ class PoliciesPage(Page, template="policies.html", rail="oncall"):
 
     policies: list[PolicyTold]
     schedules: int
+    waiting: list[Change]
     may_manage: bool
 
 
@@ -82,10 +85,13 @@ def every(request: Request, actor: Actor = allowed("user.read")) -> Response:
             )
             for policy, steps in queries.all_policies(session)
         ]
-        schedules = len(queries.all_schedules(session))
-    return show(
-        request, PoliciesPage(policies=told, schedules=schedules, may_manage=actor.may("oncall.manage"))
-    )
+        page = PoliciesPage(
+            policies=told,
+            schedules=len(queries.all_schedules(session)),
+            waiting=four_eyes.waiting(session, saving.DEFAULT.name),
+            may_manage=actor.may("oncall.manage"),
+        )
+    return show(request, page)
 
 
 @router.get("/oncall/policies/new")
@@ -161,20 +167,17 @@ def _save(request: Request, form: Fields, actor: Actor, policy_id: UUID | None) 
     )
     try:
         with unit_of_work() as uow:
-            if policy_id is None:
-                policy_editing.create_policy(uow, actor, draft)
-            else:
-                known = int(version) if version.isdecimal() else None
-                policy_editing.update_policy(uow, actor, policy_id, draft, version=known)
+            known = int(version) if version.isdecimal() else None
+            proposed = saving.save(uow, actor, policy_id, draft, version=known)
             doubts = policy_editing.warnings(uow, draft, now=uow.now)
+            told = _("Saved; look at what it says below.") if doubts else _("Saved. It is in force.")
+            told = four_eyes.said(proposed, told)
     except TocsinError as error:
         if error.status not in (409, 412, 422):
             raise
         problems = getattr(error, "problems", None) or [Problem("", error.message)]
         return _form(request, policy_id, version, entered, steps, last, problems)
-    return then(
-        "/oncall/policies", _("Saved; look at what it says below.") if doubts else _("Saved. It is in force.")
-    )
+    return then("/oncall/policies", told)
 
 
 def _form(

@@ -11,6 +11,7 @@ from core.actors import Actor
 from core.auth.models import ApiToken, User
 from core.db import reading
 from core.errors import Invalid
+from core.four_eyes import OPEN, Change
 from core.settings import Settings, settings
 from incidents.alert_models import GroupingRule
 from ingest.models import Source
@@ -53,6 +54,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
             "products": number(ConnectorInstance, ConnectorInstance.enabled),
             "rules": number(GroupingRule, GroupingRule.enabled),
             "protected": number(ProtectedEntity),
+            "changes": number(Change, Change.state == OPEN),
             "users": number(User, User.disabled_at.is_(None)),
             "tokens": number(ApiToken, ApiToken.revoked_at.is_(None)),
         }
@@ -66,6 +68,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         Place(href="/settings/guardrails", icon="shield-check", title=_("Protected"), number=counts["protected"], says=_("What nothing may ever act against, and how often things may be done")),
         *([yours] if actor.may("guard.change") else []),
         Place(href="/settings/guardrails", icon="hand-stop", title=_("Automation"), number=None, says=_("Hold everything that acts, or let it go on")),
+        Place(href="/settings/changes", icon="checks", title=_("Guarded changes"), number=counts["changes"], says=_("What is proposed to be loosened, and waits for a second person")),
         Place(href="/settings/users", icon="user", title=_("Users"), number=counts["users"], says=_("Who works here")),
         Place(href="/settings/tokens", icon="key", title=_("Tokens"), number=counts["tokens"], says=_("Programs that use the API")),
         Place(href="/settings/work", icon="checks", title=_("Work"), number=None, says=_("What waits to be done, and what is stuck")),

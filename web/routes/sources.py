@@ -14,8 +14,10 @@ from core.actors import Actor
 from core.clock import now
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError, Unavailable
+from core.four_eyes import Change
 from ingest import queries, sources, subscriptions
 from ingest.models import Delivery, Source, Subscription
+from web import four_eyes
 from web.languages import gettext as _
 from web.markdown import to_page
 from web.pages import Page, show, then
@@ -59,6 +61,8 @@ class SourcePage(Page, template="source.html", rail="settings"):
     deliveries: list[Any]
     topics: list[Subscription]
     config: str
+    trusts: tuple[str, ...]
+    waiting: list[Change]
     may_manage: bool
     problems: list[Problem]
 
@@ -156,6 +160,15 @@ def retire(name: str, actor: Actor = allowed("source.manage")) -> Response:
     return then(f"/settings/sources/{name}", _("Only the newest secret works now."))
 
 
+@router.post("/settings/sources/{name}/trust")
+def trust(form: Form, name: str, actor: Actor = allowed("source.manage")) -> Response:
+    """Believe a source less, or propose to believe it more."""
+    with unit_of_work() as uow:
+        change = sources.set_trust(uow, actor, sources.get(uow, name).id, form.get("trust"))
+        told = four_eyes.said(change, _("Saved; the next alert is believed this far."))
+    return then(f"/settings/sources/{name}", told)
+
+
 @router.post("/settings/sources/{name}/config")
 def configure(request: Request, form: Form, name: str, actor: Actor = allowed("source.manage")) -> Response:
     """Change the mapping and settings of a source."""
@@ -247,6 +260,11 @@ def _one(
             .limit(15)
         ).all()
         topics = list(subscriptions.of_source(session, source.id))
+        asked = [
+            one
+            for one in four_eyes.waiting(session, sources.TRUST.name)
+            if one.payload["source"] == str(source.id)
+        ]
     setup = product.setup.replace("{{ url }}", url).replace("{{ token }}", token)
     page = SourcePage(
         source=source,
@@ -257,6 +275,8 @@ def _one(
         setup=to_page(setup) if setup else "",
         deliveries=list(rows),
         topics=topics,
+        trusts=sources.possible_trusts(source),
+        waiting=asked,
         config=json.dumps(source.config, indent=2, ensure_ascii=False) if source.config else "",
         may_manage=actor.may("source.manage"),
         problems=problems or [],

@@ -400,6 +400,34 @@ def upgrade() -> None:
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_processes'))
     )
+    op.create_table('proposed_changes',
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('says', sa.Text(), nullable=False),
+    sa.Column('payload', Json, nullable=False),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('alone', sa.Boolean(), nullable=False),
+    sa.Column('actor_kind', sa.Text(), nullable=False),
+    sa.Column('actor_id', sa.Text(), nullable=False),
+    sa.Column('actor_name', sa.Text(), nullable=False),
+    sa.Column('decided_at', Instant(), nullable=True),
+    sa.Column('decided_by', sa.Text(), nullable=True),
+    sa.Column('note', sa.Text(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('lease_until', Instant(), nullable=True),
+    sa.Column('fence', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_proposed_changes'))
+    )
+    with op.batch_alter_table('proposed_changes', schema=None) as batch_op:
+        batch_op.create_index('ix_proposed_changes_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_proposed_changes_open', ['created_at'], unique=False, postgresql_where=sa.text("state = 'open'"), sqlite_where=sa.text("state = 'open'"))
+        batch_op.create_index('ix_proposed_changes_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
+
     op.create_table('protected_entities',
     sa.Column('kind', sa.String(length=16), nullable=False),
     sa.Column('value', sa.String(length=255), nullable=False),
@@ -493,6 +521,7 @@ def upgrade() -> None:
     sa.Column('locale', sa.Text(), nullable=False),
     sa.Column('timezone', sa.Text(), nullable=False),
     sa.Column('disabled_at', Instant(), nullable=True),
+    sa.Column('empowered_at', Instant(), nullable=False),
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('created_at', Instant(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
