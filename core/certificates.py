@@ -1,5 +1,6 @@
 """The certificate Tocsin serves HTTPS with: made and renewed by itself when asked to, read to say what it is."""
 
+import hashlib
 import ipaddress
 import os
 from collections.abc import Sequence
@@ -22,9 +23,14 @@ _BEFORE = timedelta(hours=1)  # for readers whose clock is behind
 
 @dataclass(frozen=True)
 class Shown:
-    """A certificate as people compare it: SHA-256 of its DER bytes in colon-separated hexadecimal, names, validity."""
+    """A certificate as people compare it: SHA-256 of its DER bytes in colon-separated hexadecimal, names, validity.
+
+    `key` is the SHA-256 of its public key (SubjectPublicKeyInfo), 64 hexadecimal digits: a renewal of ours keeps it, so tools
+    pin that.
+    """
 
     fingerprint: str
+    key: str
     names: tuple[str, ...]
     starts: datetime
     ends: datetime
@@ -38,7 +44,7 @@ class Shown:
 def read(path: Path) -> Shown:
     """The first certificate in a PEM file. Raises Invalid, naming the file."""
     from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives import hashes, serialization
 
     try:
         found = x509.load_pem_x509_certificate(path.read_bytes())
@@ -54,8 +60,12 @@ def read(path: Path) -> Shown:
         ]
     except x509.ExtensionNotFound:
         names = []
+    public = found.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     return Shown(
         fingerprint=found.fingerprint(hashes.SHA256()).hex(":").upper(),
+        key=hashlib.sha256(public).hexdigest(),
         names=tuple(names),
         starts=found.not_valid_before_utc,
         ends=found.not_valid_after_utc,

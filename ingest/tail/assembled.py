@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import lru_cache
 from pathlib import Path
 
-PARTS = ("which_lines", "one_file", "rotations", "door", "following", "service", "command")
+PARTS = ("which_lines", "one_file", "rotations", "pinning", "door", "following", "service", "command")
 NAME = "tocsin_tail.py"
 _OURS = "ingest.tail."
 

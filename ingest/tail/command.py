@@ -51,7 +51,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--ca", metavar="FILE", help="certificates to trust instead of the system's")
     parser.add_argument(
-        "--pin", metavar="SHA256", help="the fingerprint of Tocsin's certificate: trust this one alone"
+        "--pin", metavar="SHA256", help="the fingerprint of Tocsin's certificate or of its key: trust this one alone"
     )
     parser.add_argument(
         "--filter",

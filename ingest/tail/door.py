@@ -1,13 +1,13 @@
 """Tocsin's door as the tail sees it: one batch in, a receipt out, or a reason to come again."""
 
 import gzip
-import hashlib
 import http.client
 import json
-import re
 import ssl
 from typing import Any, Callable, Dict, List, Optional
 from urllib.parse import urlsplit
+
+from ingest.tail.pinning import digests, pin_of
 
 VERSION = "1"
 
@@ -42,9 +42,7 @@ class Door:
                 )
             )
         self.secret = secret
-        self.pin = re.sub(r"^sha256:|[^0-9a-f]", "", pin.lower()) if pin else None
-        if self.pin is not None and len(self.pin) != 64:
-            raise SystemExit("--pin: give the certificate's SHA-256 fingerprint, 64 hexadecimal digits")
+        self.pin = pin_of(pin) if pin else None
         self.context: Optional[ssl.SSLContext] = None
         if self.url.scheme == "https":
             try:
@@ -64,12 +62,12 @@ class Door:
             made = http.client.HTTPSConnection(host, port, timeout=30, context=self.context)
         made.connect()
         if self.pin is not None and isinstance(made.sock, ssl.SSLSocket):
-            shown = hashlib.sha256(made.sock.getpeercert(True) or b"").hexdigest()
-            if shown != self.pin:
+            shown = digests(made.sock.getpeercert(True) or b"")
+            if self.pin not in shown:
                 made.close()
                 raise Away(
                     "the certificate there has the fingerprint {}, not the one of --pin; nothing was sent".format(
-                        shown
+                        shown[0]
                     )
                 )
         return made

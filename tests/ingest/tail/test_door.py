@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from at_certificates import self_signed
 
+from core import certificates
 from ingest.tail import following
 from ingest.tail.door import Away, Door, TooLarge
 from ingest.tail.following import Bookmark, Tail
+from ingest.tail.pinning import digests
 from ingest.tail.which_lines import Filter
 
 OK = (202, {}, b'{"receipt": "1", "status": "accepted"}')
@@ -152,6 +154,8 @@ def test_an_own_authority_or_a_known_fingerprint_and_nothing_else(
     assert door(end.url, ca=str(certificate)).post([b"{}"], "k")["receipt"]
     colons = "sha256:" + ":".join(fingerprint[n : n + 2] for n in range(0, 64, 2)).upper()
     assert door(end.url, pin=colons).post([b"{}"], "k")["receipt"]
+    key = certificates.read(certificate).key  # the same after a renewal
+    assert door(end.url, pin=key).post([b"{}"], "k")["receipt"]
     heard = len(end.heard)
     with pytest.raises(Away, match="CERTIFICATE_VERIFY_FAILED"):
         door(end.url).post([b"{}"], "k")
@@ -162,6 +166,15 @@ def test_an_own_authority_or_a_known_fingerprint_and_nothing_else(
     assert len(end.heard) == heard, "the secret must not be told to a stranger"
     with pytest.raises(SystemExit, match="64 hexadecimal digits"):
         door(end.url, pin="abc")
+
+
+# An issuer whose length is left open would put what stands inside it where a key is looked for.
+HIDDEN_KEY = bytes.fromhex("3012301002010130003080300030003003020101")
+
+
+def test_what_is_no_certificate_has_the_digest_of_its_bytes_only() -> None:
+    for odd in (b"", b"0", b"0\x82", b"\x30\x03\x02\x01\x01", b"x" * 300, b"\x30\x84\xff\xff\xff\xff", HIDDEN_KEY):
+        assert digests(odd) == (hashlib.sha256(odd).hexdigest(),), odd
 
 
 @pytest.mark.parametrize(
