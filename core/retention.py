@@ -21,9 +21,9 @@ from core.types import to_micros
 
 log = logs.get(__name__)
 
-BITE = 200
+BITE = 100
 """So many rows are looked at, and at most so many deleted, in one transaction."""
-PAUSE = 0.05
+PAUSE = 0.03
 """Seconds between two bites, in which others write."""
 TURN = 5.0
 """Seconds after which a turn ends, to go on a moment later: a process that stops does not wait for more."""

@@ -172,6 +172,7 @@ class Task(Identified, Dated, Versioned, Base):
     __tablename__ = "tasks"
     __table_args__ = (
         Index("ix_tasks_incident", "incident_id", "created_at"),
+        Index("ix_tasks_created_at", "created_at", "id"),
         Index("ix_tasks_open", "created_at", "id", postgresql_where=_OPEN_TASK, sqlite_where=_OPEN_TASK),
         Index("ix_tasks_assignee", "assignee_id", postgresql_where=_OPEN_TASK, sqlite_where=_OPEN_TASK),
         UniqueConstraint("origin_kind", "origin_id"),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, literal, select, tuple_
+from sqlalchemy import Select, and_, case, literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from core import bulk, lookback
@@ -70,7 +70,8 @@ def page(
     query = query.where(*led)
     floor = None
     if narrowed and narrowed.rest:
-        query = query.where(*narrowed.rest)
+        # Inside a CASE no other index than the leading one can answer them: another might be walked from end to end.
+        query = query.where(case((and_(*narrowed.rest), 1), else_=0) == 1)
         floor = lookback.floor(session, select(model.created_at, model.id).where(*led).order_by(*order))
         if floor is not None:
             query = query.where(model.created_at >= floor.created_at)

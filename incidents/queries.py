@@ -129,20 +129,22 @@ def tasks(
 ) -> Page[Task]:
     """A page of tasks, newest first. mine: given to the actor, to one of `roles`, or to the owner of what they own."""
     query = select(Task).where(belongs_to_visible(actor, Task.incident_id))
+    led: list[ColumnElement[bool]] = []
+    rest: list[ColumnElement[bool]] = []
     if incident is not None:
-        query = query.where(Task.incident_id == incident)
-    if status is not None:
-        query = query.where(Task.status == status)
+        led.append(Task.incident_id == incident)
+    if status is not None:  # open ones have an index of their own, among all incidents
+        (led if status == "open" or incident is not None else rest).append(Task.status == status)
     if mine and actor.user_id is not None:
         own = exists().where(Incident.id == Task.incident_id, Incident.owner_id == actor.user_id)
-        query = query.where(
+        rest.append(
             or_(
                 Task.assignee_id == actor.user_id,
                 Task.assignee_role.in_(list(roles)),
                 own & Task.assignee_id.is_(None) & Task.assignee_role.is_(None),
             )
         )
-    return page(session, query, Task, before=before, limit=limit)
+    return page(session, query, Task, before=before, limit=limit, narrowed=Narrowed(led, rest))
 
 
 def task(session: Session, actor: Actor, task_id: str | UUID) -> Task:

@@ -1,4 +1,4 @@
-"""No list walks or sorts a whole table, whatever it is narrowed by: the plans of its queries say so, on both databases."""
+"""No list walks a whole table, whatever it is narrowed by: the plans of its queries say so, on both databases."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -49,7 +49,8 @@ def _alerts(**wanted: Any) -> Asks:
 
 LISTS: dict[str, Asks] = {
     **{f"incidents {wanted}": _incidents(**wanted) for wanted in (
-        {}, {"state": "all"}, {"state": "closed"}, {"owner": "none"}, {"owner": "me", "state": "closed"},
+        {}, {"state": "all"}, {"state": "closed"}, {"owner": "none"}, {"owner": "none", "state": "closed"},
+        {"owner": "me", "state": "closed"},
         {"owner": "me", "state": "all"}, {"owner": filling.owner(0)}, {"owner": "none", "state": "all"},
         {"severities": ["info"]}, {"severities": ["info"], "state": "all"}, {"severities": ["critical"], "state": "closed"},
         {"severities": ["info", "low"], "state": "all"}, {"category": "fraud"}, {"category": "fraud", "state": "all"},
@@ -102,7 +103,7 @@ def big(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
     pouring.pour(db.engine(), BASE, 0, COUNT)
 
 
-def test_no_list_walks_or_sorts_a_table(big: None) -> None:
+def test_no_list_walks_a_table(big: None) -> None:
     wrong = {}
     for name, ask in LISTS.items():
         with reading() as session, _plans(session) as plans:

@@ -1164,6 +1164,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('tasks', schema=None) as batch_op:
         batch_op.create_index('ix_tasks_assignee', ['assignee_id'], unique=False, postgresql_where=sa.text("status = 'open'"), sqlite_where=sa.text("status = 'open'"))
+        batch_op.create_index('ix_tasks_created_at', ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_tasks_incident', ['incident_id', 'created_at'], unique=False)
         batch_op.create_index('ix_tasks_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text("status = 'open'"), sqlite_where=sa.text("status = 'open'"))
 
