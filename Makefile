@@ -59,7 +59,7 @@ storm: $(VENV)/.installed-all ## A hundred thousand alerts of fifty kinds in one
 assets: ## Fetch the browser assets by version again and keep what the templates use (needs node)
 	cd web/assets && npm ci --no-audit --no-fund --ignore-scripts && node build.mjs
 
-packages: # what the tests need beside Python: Debian's Chromium and OpenLDAP
+packages: # what the tests need beside Python: Debian's Chromium, OpenLDAP and Dovecot
 	@sh tests/support/packages.sh
 
 clean: ## Remove the environment and every cache; data/ stays

@@ -20,6 +20,7 @@ from core.db import reading, unit_of_work
 from core.errors import Conflict
 from core.settings import Settings, settings
 from incidents import rules, upkeep
+from ingest import mail_poll
 from playbooks import publishing
 from playbooks.models import Playbook
 
@@ -69,6 +70,7 @@ def working() -> Iterator[queue.Dispatcher]:
     sys.setswitchinterval(_TURN)
     with unit_of_work() as uow:
         witness.seed(uow)
+        mail_poll.seed(uow)
     dispatcher = queue.Dispatcher()
     dispatcher.start()
     queue.wake_through(dispatcher.wake)
@@ -78,6 +80,18 @@ def working() -> Iterator[queue.Dispatcher]:
     finally:
         queue.wake_through()
         dispatcher.stop()
+
+
+@contextmanager
+def taking_mail(given: Settings) -> Iterator[None]:
+    """Take mail in by SMTP for the length of the block, where TOCSIN_MAIL_LISTEN says so."""
+    if given.mail_listen is None:
+        yield
+        return
+    from ingest import mail_listen  # its server is only loaded where it is wanted
+
+    with mail_listen.listening(given):
+        yield
 
 
 @contextmanager

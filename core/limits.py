@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Index, LargeBinary, String, Uuid, func, se
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core import retention
-from core.db import Base, unit_of_work
+from core.db import Base, UnitOfWork, unit_of_work
 from core.errors import TooMany
 from core.ids import new_id
 from core.retention import Old
@@ -29,21 +29,33 @@ class Tried(Base):
 
 
 def take(kind: str, who: str, *, most: int, overall: int, within: timedelta = timedelta(hours=1)) -> None:
+    """Count a try in a transaction of its own, so that it counts whatever comes of it. Raises TooMany as count() does."""
+    with unit_of_work() as uow:
+        count(uow, kind, who, most=most, overall=overall, within=within)
+
+
+def count(
+    uow: UnitOfWork,
+    kind: str,
+    who: str,
+    *,
+    most: int,
+    overall: int,
+    within: timedelta = timedelta(hours=1),
+) -> None:
     """Count a try; raises TooMany when `who` has had `most`, or everybody together `overall`, within that time.
 
     Two tries at the same moment may both be let in: it is a brake, not a lock.
     """
     mine = proof("tries", f"{kind}\0{who}".encode())[:16]
-    with unit_of_work() as uow:
-        since = uow.now - within
-        recent = select(func.count()).select_from(Tried).where(Tried.kind == kind, Tried.at > since)
-        if (uow.scalar(recent.where(Tried.who == mine)) or 0) >= most:
-            raise TooMany("Too many tries from your address; wait a while.", int(within.total_seconds()) // 4)
-        if (uow.scalar(recent) or 0) >= overall:
-            raise TooMany(
-                "Too much is coming in just now; wait a while, or call.", int(within.total_seconds()) // 4
-            )
-        uow.add(Tried(at=uow.now, kind=kind, who=mine))
+    since = uow.now - within
+    recent = select(func.count()).select_from(Tried).where(Tried.kind == kind, Tried.at > since)
+    again = int(within.total_seconds()) // 4
+    if (uow.scalar(recent.where(Tried.who == mine)) or 0) >= most:
+        raise TooMany("Too many tries from your address; wait a while.", again)
+    if (uow.scalar(recent) or 0) >= overall:
+        raise TooMany("Too much is coming in just now; wait a while, or call.", again)
+    uow.add(Tried(at=uow.now, kind=kind, who=mine))
 
 
 def _may_go(before: datetime) -> Sequence[ColumnElement[bool]]:

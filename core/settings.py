@@ -51,6 +51,10 @@ class Settings:
     keep_access: timedelta | None = timedelta(days=365)
     max_upload: int = 25 * 1024 * 1024
     report_form: bool = False
+    mail_listen: str | None = None
+    mail_to: tuple[str, ...] = ()
+    imap_url: str | None = field(default=None, repr=False)
+    imap_every: timedelta = timedelta(seconds=30)
     report_code: str | None = field(default=None, repr=False)
     secret_key_generated: bool = False
     second_factor_required: bool = True  # False: asked only of those who have one
@@ -114,6 +118,10 @@ class Settings:
             keep_alerts=_days(env, "TOCSIN_KEEP_ALERTS", 365),
             keep_inbox=_days(env, "TOCSIN_KEEP_INBOX", 90),
             keep_access=_days(env, "TOCSIN_KEEP_ACCESS", 365),
+            mail_listen=env.get("TOCSIN_MAIL_LISTEN") or None,
+            mail_to=tuple(filter(None, (a.strip() for a in env.get("TOCSIN_MAIL_TO", "").split(",")))),
+            imap_url=env.get("TOCSIN_IMAP_URL") or None,
+            imap_every=timedelta(seconds=max(_number(env, "TOCSIN_IMAP_SECONDS", 30), 1)),
             report_form=env.get("TOCSIN_REPORT_FORM", "") == "1",
             report_code=env.get("TOCSIN_REPORT_CODE") or None,
             max_upload=_number(env, "TOCSIN_MAX_UPLOAD", 25 * 1024 * 1024),
@@ -167,7 +175,7 @@ def _required(env: Mapping[str, str]) -> bool:
 
 _SECRETS = (
     "TOCSIN_SECRET_KEY", "TOCSIN_DATABASE_URL", "TOCSIN_DATABASE_PASSWORD", "TOCSIN_REDIS_URL", "TOCSIN_SMTP_URL",
-    "TOCSIN_SIGNING_KEY", "TOCSIN_REPORT_CODE",
+    "TOCSIN_SIGNING_KEY", "TOCSIN_REPORT_CODE", "TOCSIN_IMAP_URL",
 )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class ReportDraft:
     files: Sequence[Upload] = ()
     values: Sequence[tuple[str, str, str]] = field(default=())  # (type, value, role) seen beside the words
     message_id: str | None = None
+    known: str | None = None  # what is known of it beside their words, in plain text
 
 
 def actor_of(reporter: Reporter) -> Actor:
@@ -54,8 +55,8 @@ def actor_of(reporter: Reporter) -> Actor:
     return Actor(ActorKind.reporter, str(reporter.id), reporter.name)
 
 
-def receive(uow: UnitOfWork, draft: ReportDraft) -> Reporter:
-    """Open an incident of kind report for what somebody without an account says. Raises Invalid.
+def receive(uow: UnitOfWork, draft: ReportDraft, *, into: Incident | None = None) -> Reporter:
+    """Open an incident of kind report for what somebody without an account says, or let them join one. Raises Invalid.
 
     Its trust is low: nothing disruptive follows from it without a person.
     """
@@ -66,10 +67,11 @@ def receive(uow: UnitOfWork, draft: ReportDraft) -> Reporter:
         )
     reporter_id, name = new_id(), one_line(draft.name, 200) or "A reporter"
     opener = Actor(ActorKind.reporter, str(reporter_id), name, frozenset({OPEN.name, READ.name, EDIT.name}))
-    incident = lifecycle.open_by_hand(uow, opener, IncidentDraft(
-        title=subject, severity=Severity.medium, description=disarmed(text) or None, kind=Kind.report,
+    known = "\n\n".join(part for part in (text, draft.known) if part)
+    incident = into or lifecycle.open_by_hand(uow, opener, IncidentDraft(
+        title=subject, severity=Severity.medium, description=disarmed(known) or None, kind=Kind.report,
         category=draft.category or named.category_of(subject, text), trust="low",
-        source={"mail": "reported by mail"}.get(draft.origin, "report form"),
+        source="reported by mail" if draft.origin == "mail" else "report form",
     ))  # fmt: skip
     reporter = Reporter(
         id=reporter_id, created_at=uow.now, incident_id=incident.id, key=incident.key, name=name, email=draft.email,
@@ -126,12 +128,12 @@ def is_address(text: str) -> bool:
     return named.is_mail(text) and not any(letter in text for letter in "<>,;\r\n\t ")
 
 
-def may_thank(email: str | None) -> bool:
+def may_thank(uow: UnitOfWork, email: str | None) -> bool:
     """Whether an address may be thanked once more: at most three times a day, so that nobody is flooded in our name."""
     if email is None:
         return False
     try:
-        limits.take("thanks", email.casefold(), most=3, overall=500, within=timedelta(hours=24))
+        limits.count(uow, "thanks", email.casefold(), most=3, overall=500, within=timedelta(hours=24))
     except TooMany:
         return False
     return True
@@ -171,7 +173,9 @@ def answer(
     uow.add(said)
     refs = (Ref("incident", str(incident_id)), reporter.ref)
     journal.record(
-        uow, actor, Fact(facts.REPORTER_ANSWERED, refs, {"via": said.via, "asks": asks}, {"text": disarmed(body)})
+        uow,
+        actor,
+        Fact(facts.REPORTER_ANSWERED, refs, {"via": said.via, "asks": asks}, {"text": disarmed(body)}),
     )
     if asks:
         lifecycle.wait_on(uow, actor, incident_id, WaitingOn.reporter)
@@ -251,7 +255,9 @@ def _keep(
     uow.add(said)
     refs = (Ref("incident", str(reporter.incident_id)), reporter.ref)
     journal.record(
-        uow, actor_of(reporter), Fact(facts.REPORTER_WROTE, refs, {"via": via}, {"text": disarmed(body[:2000])})
+        uow,
+        actor_of(reporter),
+        Fact(facts.REPORTER_WROTE, refs, {"via": via}, {"text": disarmed(body[:2000])}),
     )
     return said
 

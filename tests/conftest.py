@@ -5,7 +5,7 @@ import pytest
 pytest_plugins = ["tables_ready", "held_time", "people_here", "real_servers", "running_tocsin"]
 
 SERVERS = {
-    "database", "sqlite_database", "postgresql_database", "new_postgres", "redis_server", "smtp_server", "ldap_server",
+    "database", "sqlite_database", "postgresql_database", "new_postgres", "redis_server", "smtp_server", "ldap_server", "imap_server",
     "people", "vendor", "tocsin", "running",
 }  # fmt: skip
 

@@ -20,6 +20,8 @@ def command() -> None:
     TOCSIN_DATABASE_URL   sqlite:///… or postgresql://…                SQLite in the data directory
     TOCSIN_SMTP_URL       smtp[s]://user:password@host:port            no mail
     TOCSIN_SMTP_FROM      the sender of its mail                       tocsin@localhost
+    TOCSIN_MAIL_LISTEN    takes mail in by SMTP, such as 127.0.0.1:2525  nowhere
+    TOCSIN_IMAP_URL       takes mail out of this mailbox              none
     TOCSIN_PLAYBOOKS      the playbooks' file                          ./playbooks.yaml
     TOCSIN_SECRET_KEY     seals stored secrets, at least 32 characters generated into the data directory
     TOCSIN_EGRESS_ALLOW   internal hosts and networks it may speak to  none
@@ -39,6 +41,11 @@ def command() -> None:
     serving.first_start(given)
     alone.take_over(given)
     app = serving.application()
-    with serving.observed("serve"), keeping_watch.watched(given), serving.working():
+    with (
+        serving.observed("serve"),
+        keeping_watch.watched(given),
+        serving.working(),
+        serving.taking_mail(given),
+    ):
         listening.serve(given, app)
     serving.leave()

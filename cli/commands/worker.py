@@ -26,7 +26,10 @@ def command(log_level: str) -> None:
     migrate.require_current()
     app = queue.celery_app(given.redis_url)
     _keep_our_log()
-    with serving.observed("worker"), serving.linked(given, listen=False), serving.working() as dispatcher:
+    with (
+        serving.observed("worker"), serving.linked(given, listen=False), serving.working() as dispatcher,
+        serving.taking_mail(given),
+    ):  # fmt: skip
         serving.settle()
         app.task(name="tocsin.drain", ignore_result=True)(dispatcher.wake)
         app.worker_main(

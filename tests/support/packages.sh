@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs the programs the tests drive, Chromium and OpenLDAP's slapd, or says how to.
+# Installs the programs the tests drive, Chromium, OpenLDAP's slapd and Dovecot, or says how to.
 missing=""
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
 command -v chromium >/dev/null 2>&1 || missing="chromium"
 command -v slapd >/dev/null 2>&1 || missing="$missing slapd"
+command -v dovecot >/dev/null 2>&1 || missing="$missing dovecot-imapd"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -11,7 +12,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     export DEBIAN_FRONTEND=noninteractive
     # slapd is only run by tests, with a configuration of their own
     echo "slapd slapd/no_configuration boolean true" | debconf-set-selections 2>/dev/null
-    # shellcheck disable=SC2086  # two names, two arguments
+    # shellcheck disable=SC2086  # each name an argument of its own
     apt-get update -q >/dev/null && apt-get install -q -y --no-install-recommends $missing >/dev/null && exit 0
 fi
 echo "The tests also drive real programs that are not here:$missing" >&2

@@ -1,4 +1,4 @@
-"""Real servers for tests to speak with: mail (aiosmtpd), directory (slapd), Redis, a programmable HTTP vendor."""
+"""Real servers for tests to speak with: mail (aiosmtpd, Dovecot), directory (slapd), Redis, a programmable HTTP vendor."""
 
 import signal
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from directory_server import Directory
+from dovecot_server import Dovecot
 from free_ports import answers, free_port, wait_until
 from mail_server import MailServer
 from vendor_server import Vendor
@@ -73,6 +74,15 @@ def smtp_server() -> Iterator[MailServer]:
 def ldap_server(tmp_path: Path) -> Iterator[Directory]:
     """An OpenLDAP of this test's own with a few people in it: `.url`, `.admin_dn`, `.entry(dn)`."""
     server = Directory(tmp_path / "slapd")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def imap_server() -> Iterator[Dovecot]:
+    """A Dovecot of this test's own: `.url()`, `.deliver(bytes)`, `.inbox()`, `.done()`, `.ca`."""
+    server = Dovecot()
     server.start()
     yield server
     server.stop()

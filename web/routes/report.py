@@ -12,7 +12,6 @@ from core.errors import Invalid, NotFound, Problem, TocsinError
 from core.secrets import sign, unsign
 from core.settings import settings
 from incidents import reporter_links, reporting
-from incidents.models import Reporter
 from incidents.reporting import ReportDraft, Status
 from incidents.stages import Stage
 from web import uploads
@@ -96,7 +95,8 @@ def send(request: Request, form: Form) -> Response:
         with unit_of_work() as uow:
             reporter = reporting.receive(uow, draft)
             path = reporter_links.status_path(reporter)
-        _thank(reporter)
+            if reporting.may_thank(uow, reporter.email):
+                reporting.thank(uow, reporter)
     except TocsinError as error:
         return _form(request, entered, getattr(error, "problems", None) or [Problem("", error.message)])
     return then(path, _("Thank you. We have your report; keep the address of this page."))
@@ -127,13 +127,6 @@ def _email(text: str) -> str | None:
         }
         raise Invalid(message, [Problem("email", message)])
     return text
-
-
-def _thank(reporter: Reporter) -> None:
-    """By mail, but at most three times a day to one address: nobody is to be flooded in our name."""
-    if reporting.may_thank(reporter.email):
-        with unit_of_work() as uow:
-            reporting.thank(uow, reporter)
 
 
 # ---------------------------------------------------------------------------------------------- how it goes on

@@ -304,6 +304,27 @@ def upgrade() -> None:
         batch_op.create_index('ix_journal_witnesses_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index('ix_journal_witnesses_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
 
+    op.create_table('mailboxes',
+    sa.Column('place', sa.String(length=64), nullable=False),
+    sa.Column('shown', sa.String(length=300), nullable=False),
+    sa.Column('looked_at', Instant(), nullable=True),
+    sa.Column('problem', sa.Text(), nullable=True),
+    sa.Column('taken', sa.Integer(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('lease_until', Instant(), nullable=True),
+    sa.Column('fence', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_mailboxes')),
+    sa.UniqueConstraint('place', name=op.f('uq_mailboxes_place'))
+    )
+    with op.batch_alter_table('mailboxes', schema=None) as batch_op:
+        batch_op.create_index('ix_mailboxes_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_mailboxes_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
+
     op.create_table('metric_counts',
     sa.Column('name', sa.String(length=100), nullable=False),
     sa.Column('labels', sa.Text(), nullable=False),
@@ -1008,6 +1029,40 @@ def upgrade() -> None:
         batch_op.create_index('ix_countermeasures_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index('ix_countermeasures_standing', ['entity_type', 'entity_value'], unique=False, postgresql_where=sa.text('removed_at IS NULL'), sqlite_where=sa.text('removed_at IS NULL'))
         batch_op.create_index('ix_countermeasures_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
+
+    op.create_table('mails',
+    sa.Column('dedup', sa.String(length=64), nullable=False),
+    sa.Column('digest', sa.Text(), nullable=True),
+    sa.Column('size', sa.Integer(), nullable=False),
+    sa.Column('via', sa.String(length=8), nullable=False),
+    sa.Column('peer', sa.String(length=200), nullable=False),
+    sa.Column('envelope_from', sa.String(length=320), nullable=False),
+    sa.Column('recipients', Json, nullable=False),
+    sa.Column('sender', sa.String(length=320), nullable=False),
+    sa.Column('subject', sa.String(length=500), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('why', sa.Text(), nullable=True),
+    sa.Column('campaign', sa.String(length=64), nullable=True),
+    sa.Column('incident_id', sa.Uuid(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('lease_until', Instant(), nullable=True),
+    sa.Column('fence', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
+    sa.ForeignKeyConstraint(['digest'], ['blobs.digest'], name=op.f('fk_mails_digest_blobs')),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_mails_incident_id_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_mails')),
+    sa.UniqueConstraint('dedup', name=op.f('uq_mails_dedup'))
+    )
+    with op.batch_alter_table('mails', schema=None) as batch_op:
+        batch_op.create_index('ix_mails_campaign', ['campaign', 'created_at'], unique=False)
+        batch_op.create_index('ix_mails_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_mails_incident', ['incident_id'], unique=False)
+        batch_op.create_index('ix_mails_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
 
     op.create_table('messages',
     sa.Column('channel', sa.Text(), nullable=False),

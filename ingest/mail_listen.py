@@ -1,0 +1,160 @@
+"""Mail that is handed to us by SMTP: answered with 250 once it is stored, and never passed on to anybody."""
+
+import asyncio
+import io
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from core import blobs, logs
+from core.errors import Invalid, TocsinError, TooLarge
+from core.settings import Settings
+from ingest import mail_door
+
+log = logs.get(__name__)
+
+MOST_CONNECTIONS = 50
+MOST_AT_ONCE = 8
+"""So many mails are stored at the same moment; the others wait for their answer."""
+MOST_RECIPIENTS = 50
+IDLE = 60.0
+"""Seconds of silence after which a connection is closed."""
+_AGAIN = "451 4.3.0 Not stored: try again later"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+
+def place(text: str) -> Place:
+    """host:port, [::1]:2525 or a port alone. Raises Invalid."""
+    host, _colon, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise Invalid(f"TOCSIN_MAIL_LISTEN must be host:port such as 127.0.0.1:2525, not {text[:60]!r}")
+    return Place(host.strip("[]") or "127.0.0.1", int(port))
+
+
+def accepts(wanted: Sequence[str], recipient: str) -> bool:
+    """Whether we take mail to this address: to all, or to those named (what follows a + in them is ours to use)."""
+    local, _at, domain = recipient.rpartition("@")
+    plain = f"{local.partition('+')[0]}@{domain}".casefold()
+    return not wanted or plain in {one.casefold() for one in wanted}
+
+
+class Handler:
+    """Takes mails in; aiosmtpd calls its methods by name."""
+
+    def __init__(self, most: int, wanted: Sequence[str]) -> None:
+        self.most, self.wanted = most, wanted
+        self._storing = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd calls
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Take a recipient, or say that there is none."""
+        if not accepts(self.wanted, address):
+            return "550 5.1.1 No such mailbox here"
+        if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
+            return "452 4.5.3 Too many recipients"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
+        self, _server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        """Store the mail, then say so."""
+        content = envelope.content if isinstance(envelope.content, bytes) else b""
+        peer = str(session.peer[0]) if session.peer else ""
+        given = mail_door.Envelope("smtp", peer, envelope.mail_from or "", tuple(envelope.rcpt_tos))
+        async with self._storing:
+            return await asyncio.to_thread(self._store, content, given)
+
+    def _store(self, content: bytes, given: mail_door.Envelope) -> str:
+        try:
+            taken, new = mail_door.take(blobs.measure(io.BytesIO(content), self.most), given)
+        except TooLarge:
+            return "552 5.3.4 Message too large"
+        except TocsinError as error:
+            log.warning(
+                "a mail was not stored; its sender is asked to try again", extra={"reason": error.message}
+            )
+            return _AGAIN
+        except Exception:  # a full disk, a lost database: whatever it was, the sender must keep the mail
+            log.exception("a mail was not stored; its sender is asked to try again")
+            return _AGAIN
+        return f"250 2.6.0 Stored as {taken}" if new else f"250 2.6.0 Stored before as {taken}"
+
+
+class _Bounded(SMTP):
+    """One connection among at most MOST_CONNECTIONS."""
+
+    open_now: int = 0
+    counted = False
+
+    def connection_made(self, transport: Any) -> None:
+        if _Bounded.open_now >= MOST_CONNECTIONS and not self.counted:
+            transport.write(b"421 4.7.0 Too many connections: try again later\r\n")
+            transport.close()
+            return
+        if not self.counted:  # STARTTLS makes the connection a second time
+            self.counted = True
+            _Bounded.open_now += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.counted:
+            self.counted = False
+            _Bounded.open_now -= 1
+            super().connection_lost(error)
+
+
+class _Listener(Controller):
+    def factory(self) -> SMTP:
+        return _Bounded(self.handler, **self.SMTP_kwargs)
+
+
+@contextmanager
+def listening(given: Settings) -> Iterator[None]:
+    """Take mail in for the length of the block, where TOCSIN_MAIL_LISTEN says so. Raises Invalid when it cannot."""
+    if not given.mail_listen:
+        yield
+        return
+    where = place(given.mail_listen)
+    listener = _Listener(
+        Handler(given.max_upload, given.mail_to), hostname=where.host, port=where.port,
+        server_hostname=urlsplit(given.base_url).hostname or "tocsin.invalid",
+        server_kwargs={
+            "data_size_limit": given.max_upload, "enable_SMTPUTF8": True, "ident": "Tocsin", "timeout": IDLE,
+            "tls_context": _tls(given),
+        },
+    )  # fmt: skip
+    try:
+        listener.start()
+    except OSError as error:
+        raise Invalid(
+            f"TOCSIN_MAIL_LISTEN={given.mail_listen}: cannot listen there: {error.strerror or error}"
+        ) from error
+    log.info("mail is taken in", extra={"at": f"{where.host}:{where.port}"})
+    try:
+        yield
+    finally:
+        listener.stop()
+
+
+def _tls(given: Settings) -> ssl.SSLContext | None:
+    """Our own certificate, offered by STARTTLS, when there is one."""
+    if given.tls_certificate is None or given.tls_key is None:
+        return None
+    made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.load_cert_chain(given.tls_certificate, given.tls_key)
+    return made

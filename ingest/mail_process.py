@@ -1,0 +1,257 @@
+"""What becomes of a mail: it opens an incident, joins the one of its campaign, is added to its conversation, or is left alone."""
+
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy import select
+
+from connectors.entities import defang, entity
+from core import blobs, logs, metrics, work
+from core.db import UnitOfWork
+from core.errors import Conflict, Invalid
+from core.settings import settings
+from incidents import named, reporter_links, reporting
+from incidents.attachments import Upload
+from incidents.models import Incident, Reporter, ReporterMessage
+from incidents.reporting import ReportDraft
+from ingest import mail_door, mail_reading
+from ingest.mail_models import ADDED, IGNORED, JOINED, OPENED, MailIn
+from ingest.mail_reading import File, Mail
+from notify.models import Message
+
+log = logs.get(__name__)
+MAILS = metrics.counter("tocsin_mails_total", "Mails that came in, by what became of them.", "state")
+
+CAMPAIGN = timedelta(days=7)
+"""Reports of the same mail within so long are one incident, as long as it is open."""
+SHOWN = 4_000
+"""Letters of the evidence's text that stand in the incident's description."""
+_PREFIX = re.compile(r"^(?:\s*(?:re|aw|fwd?|wg|rv|tr)\s*(?:\[\d+\])?:)+\s*", re.IGNORECASE)
+_QUOTE = re.compile(
+    r"^(?:>|-{3,}\s*(?:original|forwarded|weitergeleitet|mensaje)|(?:on|am|el|le) .{5,200}(?:wrote|schrieb|escribió|a écrit)\s*:)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The mail that is reported: the one inside a forward, else the mail itself."""
+
+    mail: Mail
+    raw: bytes
+    forwarded: bool
+
+
+def _handle(uow: UnitOfWork, row: MailIn) -> None:
+    if row.digest is None or row.state != "received":
+        return
+    raw = blobs.get(uow, row.digest)
+    try:
+        mail = mail_reading.read(raw)
+    except Invalid as error:
+        _open_unread(uow, row, raw, error.message)
+    else:
+        row.sender, row.subject = mail.sender.email[:320], mail.subject[:500]
+        _decide(uow, row, mail, raw)
+    state = row.state
+    uow.after_commit(lambda: MAILS.add(state))
+
+
+def _decide(uow: UnitOfWork, row: MailIn, mail: Mail, raw: bytes) -> None:
+    if why := _not_from_a_person(row, mail):
+        row.state, row.why = IGNORED, why
+        return
+    reporter = _thread(uow, row, mail)
+    if reporter is not None:
+        _add(uow, row, mail, reporter)
+        return
+    evidence = _evidence(mail, raw)
+    row.campaign = _campaign(evidence)
+    into = _same_campaign(uow, row)
+    made = reporting.receive(uow, _draft(mail, raw, evidence), into=into)
+    row.state, row.incident_id = (JOINED if into else OPENED), made.incident_id
+    row.why = f"the same mail was reported as {into.key}" if into else None
+    if reporting.may_thank(uow, made.email):
+        reporting.thank(uow, made)
+
+
+def _not_from_a_person(row: MailIn, mail: Mail) -> str:
+    """Why a mail neither opens nor answers anything; "" when somebody wrote it."""
+    host = urlsplit(settings().base_url).hostname or "tocsin.invalid"
+    if mail.message_id.casefold().endswith(f"@{host}>".casefold()):
+        return "Tocsin sent it itself"
+    if mail.sender.email.casefold() == parseaddr(settings().smtp_from)[1].casefold():
+        return "it comes from our own address"
+    if row.via == "smtp" and not row.envelope_from:
+        return "an automatic mail: an empty return path"
+    return f"an automatic mail: {mail.automatic}" if mail.automatic else ""
+
+
+def _thread(uow: UnitOfWork, row: MailIn, mail: Mail) -> Reporter | None:
+    """Whose conversation a mail belongs to: by its token, or because it answers a mail of it."""
+    if (found := reporter_links.by_thread(uow, mail.subject, mail.to, " ".join(row.recipients))) is not None:
+        return found
+    if not mail.answers:
+        return None
+    ours = [of for answer in mail.answers if (of := _uuid(answer.strip("<>").partition("@")[0]))]
+    if ours:
+        sent = select(ReporterMessage.reporter_id).where(ReporterMessage.sent_as.in_(ours))
+        told = select(Message.subject_id).where(Message.id.in_(ours), Message.subject_kind == "incident")
+        if (of := uow.scalar(sent.limit(1))) is not None:
+            return uow.get(Reporter, of)
+        incidents = [number for text in uow.scalars(told) if (number := _uuid(text))]
+        return _of_sender(uow, mail, Reporter.incident_id.in_(incidents)) if incidents else None
+    theirs = select(ReporterMessage.reporter_id).where(ReporterMessage.message_id.in_(mail.answers))
+    return _of_sender(uow, mail, Reporter.id.in_(theirs))
+
+
+def _of_sender(uow: UnitOfWork, mail: Mail, condition: object) -> Reporter | None:
+    """The reporter with the sender's address: an id of a mail proves less than our token."""
+    query = select(Reporter).where(condition).order_by(Reporter.created_at.desc()).limit(50)  # type: ignore[arg-type]  # a column expression
+    mine = mail.sender.email.casefold()
+    return next((one for one in uow.scalars(query) if one.email and one.email.casefold() == mine), None)
+
+
+def _add(uow: UnitOfWork, row: MailIn, mail: Mail, reporter: Reporter) -> None:
+    other = mail.sender.email.casefold() != (reporter.email or "").casefold()
+    text = _own_words(mail.text) or mail.subject
+    if other:
+        text = f"(from {defang('email', mail.sender.email)})\n{text}"
+    files = [_upload(File(f"mail-{n}.eml", one)) for n, one in enumerate(mail.inner, 1)]
+    files += [_upload(one) for one in mail.files]
+    row.incident_id = reporter.incident_id
+    try:
+        reporting.add(uow, reporter, text, via="mail", files=files, message_id=mail.message_id[:300] or None)
+    except (Invalid, Conflict) as error:
+        row.state, row.why = IGNORED, error.message
+    else:
+        row.state = ADDED
+
+
+def _open_unread(uow: UnitOfWork, row: MailIn, raw: bytes, why: str) -> None:
+    """A mail that cannot be read may be an attack on its reader: a person sees it, as a file."""
+    sender = row.envelope_from if reporting.is_address(row.envelope_from) else None
+    draft = ReportDraft(
+        subject="A mail that cannot be read", text="", name=row.envelope_from or "unknown", email=sender, origin="mail",
+        category="phishing", files=[_upload(File("mail.eml", raw))], known=f"{why} It is kept as a file.",
+    )  # fmt: skip
+    made = reporting.receive(uow, draft)
+    row.state, row.why, row.incident_id = OPENED, why, made.incident_id
+
+
+def _evidence(mail: Mail, raw: bytes) -> Evidence:
+    for inner in mail.inner:
+        try:
+            return Evidence(mail_reading.read(inner), inner, forwarded=True)
+        except Invalid:
+            continue
+    return Evidence(mail, raw, forwarded=False)
+
+
+def _draft(mail: Mail, raw: bytes, evidence: Evidence) -> ReportDraft:
+    words = _own_words(mail.text) if evidence.forwarded else ""
+    files = [_upload(File("mail.eml", raw))]
+    if evidence.forwarded:
+        files.append(_upload(File("reported.eml", evidence.raw)))
+    files += [_upload(one) for one in (*mail.files, *(evidence.mail.files if evidence.forwarded else ()))]
+    email = mail.sender.email if reporting.is_address(mail.sender.email) else None
+    subject = (
+        _PREFIX.sub("", evidence.mail.subject) or _PREFIX.sub("", mail.subject) or "A mail without a subject"
+    )
+    heard = None if evidence.forwarded else named.category_of(mail.subject, mail.text[:SHOWN])
+    return ReportDraft(
+        subject=subject, text=words, name=mail.sender.name or mail.sender.email, email=email, origin="mail",
+        category="phishing" if evidence.forwarded else heard, files=files, values=_values(evidence.mail),
+        message_id=mail.message_id[:300] or None, known=told(evidence.mail),
+    )  # fmt: skip
+
+
+def told(mail: Mail) -> str:
+    """A mail's essentials as plain text, its links and addresses defanged."""
+    lines = [f"From: {mail.sender.name} <{defang('email', mail.sender.email)}>"]
+    if mail.reply_to:
+        lines.append("Reply-To: " + ", ".join(defang("email", one.email) for one in mail.reply_to[:5]))
+    lines += [f"Subject: {mail.subject}", f"Date: {mail.date}", f"Message-ID: {mail.message_id}"]
+    claimed = ", ".join(f"{check}={result}" for check, result in mail.claimed)
+    lines.append(f"Claimed in its headers: {claimed or 'nothing of SPF, DKIM or DMARC'}")
+    if mail.links:
+        lines.append("Links:")
+        lines += [f"- {defang('url', link)}" for link in mail.links[:30]]
+    if mail.files:
+        lines.append("Attachments:")
+        lines += [f"- {one.name} ({hashlib.sha256(one.content).hexdigest()})" for one in mail.files]
+    if mail.cut:
+        lines.append("Something was left out here because there is too much of it; the file has all.")
+    text = mail.text[:SHOWN] + ("…" if len(mail.text) > SHOWN else "")
+    return "\n".join(lines) + (f"\n\n{text}" if text else "")
+
+
+def _values(mail: Mail) -> list[tuple[str, str, str]]:
+    """What a mail names, each with its part in it: at most a few hundred."""
+    found: dict[tuple[str, str, str], None] = {}
+    for address, role in ((mail.sender, "sender"), *((one, "reply-to") for one in mail.reply_to[:5])):
+        if (value := entity("email", address.email, role)) is not None:
+            found[value.type, value.value, role] = None
+            domain = entity("domain", value.value.rpartition("@")[2], role)
+            if domain is not None:
+                found[domain.type, domain.value, role] = None
+    for one in named.values_in("\n".join(mail.links), mail.text):
+        found[one.type, one.value, "artifact"] = None
+    for file in mail.files:
+        found["sha256", hashlib.sha256(file.content).hexdigest(), "attachment"] = None
+    return list(found)[:300]
+
+
+def _campaign(evidence: Evidence) -> str:
+    """The same sender and subject, or the same Message-ID: the same mail to many."""
+    subject = " ".join(_PREFIX.sub("", evidence.mail.subject).casefold().split())
+    parts = (
+        (evidence.mail.sender.email.casefold(), subject)
+        if evidence.forwarded
+        else (evidence.mail.message_id,)
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _same_campaign(uow: UnitOfWork, row: MailIn) -> Incident | None:
+    query = (
+        select(Incident)
+        .join(MailIn, MailIn.incident_id == Incident.id)
+        .where(MailIn.campaign == row.campaign, MailIn.id != row.id, MailIn.created_at > uow.now - CAMPAIGN)
+        .where(Incident.closed_at.is_(None), Incident.restricted_to.is_(None))
+        .order_by(Incident.id)
+        .limit(1)
+    )
+    return uow.scalar(query)
+
+
+def _own_words(text: str) -> str:
+    """What somebody wrote above what they quote."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if _QUOTE.match(line.strip()):
+            break
+        lines.append(line)
+    return "\n".join(lines).strip()
+
+
+def _upload(file: File) -> Upload:
+    return Upload(file.name, blobs.measure(io.BytesIO(file.content), 10 * settings().max_upload))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+KIND = work.register(
+    work.WorkKind(mail_door.WORK, MailIn, work.transactional(mail_door.WORK, _handle), batch=5)
+)

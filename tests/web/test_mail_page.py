@@ -1,0 +1,64 @@
+"""The page of mails says what became of each, and keeps those of restricted incidents to their readers."""
+
+import io
+
+import pytest
+from at_the_pages import Reader
+from people_here import People
+from sample_mails import forward, plain
+from sqlalchemy import select
+
+from cli import assemble
+from core import blobs, work
+from core.db import reading, unit_of_work
+from core.settings import configure, settings
+from incidents import lifecycle
+from incidents.models import Incident
+from ingest import mail_door, mail_poll
+
+pytestmark = pytest.mark.usefixtures("sqlite_database")
+
+assemble.load()
+
+
+def come(raw: bytes) -> None:
+    """A mail comes in and is dealt with."""
+    mail_door.take(
+        blobs.measure(io.BytesIO(raw), len(raw)), mail_door.Envelope("smtp", "192.0.2.1", "eva@example.org")
+    )
+    work.drain("ingest.mail")
+
+
+def test_what_became_of_each_mail(people: People) -> None:
+    rita = Reader(people.rita)
+    assert "No way in is set up" in rita.get("/settings/mail")
+    come(forward().as_bytes())
+    come(plain("Away", Auto_Submitted="auto-replied").as_bytes())
+    page = rita.get("/settings/mail")
+    assert "opened an incident" in page
+    assert "Auto-Submitted: auto-replied" in page
+    assert "eva[@]example[.]org" in page
+    with reading() as session:
+        incident = session.scalars(select(Incident)).one()
+    with unit_of_work() as uow:
+        lifecycle.restrict(uow, people.mara, incident.id, [])
+    assert incident.key not in rita.get("/settings/mail")
+    assert "password expires" not in rita.get("/settings/mail")
+    assert incident.key in Reader(people.mara).get("/settings/mail")
+
+
+def test_it_says_how_mail_comes(people: People) -> None:
+    before = settings()
+    configure(
+        before.with_(mail_listen="127.0.0.1:2525", imap_url="imaps://soc:geheim@mail.example.org/INBOX")
+    )
+    try:
+        with unit_of_work() as uow:
+            mail_poll.seed(uow)
+        page = Reader(people.rita).get("/settings/mail")
+    finally:
+        configure(before)
+    assert "127.0.0.1:2525" in page
+    assert "soc at mail.example.org:993, INBOX" in page
+    assert "geheim" not in page
+    assert "set TOCSIN_SMTP_URL" in page
