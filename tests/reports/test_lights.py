@@ -12,8 +12,9 @@ from people_here import People
 from cli import assemble, first_steps
 from connectors import rails
 from core import certificates, facts, heartbeat, witness
-from core.actors import SYSTEM
+from core.actors import SYSTEM, Actor
 from core.auth import users
+from core.auth.models import SecondFactor
 from core.db import reading, unit_of_work
 from core.journal import Fact, record
 from core.settings import configure, settings
@@ -25,7 +26,7 @@ from reports import doctor
 from reports.doctor import Finding, State
 
 assemble.load()
-NAMES = ["tls", "backup", "responders", "witness", "heartbeat", "secret_key", "sources", "yours"]
+NAMES = ["tls", "backup", "responders", "second_factor", "witness", "heartbeat", "secret_key", "sources", "yours"]
 Seen = Callable[..., Finding]
 
 
@@ -52,7 +53,7 @@ def seen(sqlite_database: object, tmp_path: Path, clock: HeldClock) -> Seen:
     return look
 
 
-def test_the_folder_holds_eight_lights_in_their_order() -> None:
+def test_the_folder_holds_nine_lights_in_their_order() -> None:
     assert [light.name for light in doctor.lights()] == NAMES
     assert doctor.worst([]) is State.green
 
@@ -114,6 +115,33 @@ def test_responders(seen: Seen, people: People) -> None:
         (way,) = [one for one in queries.contact_methods(uow, people.raul.user_id) if one.channel == "ntfy"]
         contacts.verified(uow, people.raul, way.id)
     assert seen("responders").says == "2 people are reached in 2 ways."
+
+
+def test_second_factor(seen: Seen, people: People, clock: HeldClock) -> None:
+    assert "TOCSIN_SECOND_FACTOR" in seen("second_factor", second_factor_required=False).command
+    with unit_of_work() as uow:
+        for person in (people.ana, people.mara):
+            uow.get_one(users.User, person.user_id).password = "x"
+    assert seen("second_factor").state is State.red
+
+    def enrol(*persons: Actor) -> None:
+        with unit_of_work() as uow:
+            for person in persons:
+                uow.add(
+                    SecondFactor(
+                        user_id=person.user_id, kind="totp", name="App", confirmed_at=uow.now, created_at=uow.now
+                    )
+                )
+
+    enrol(people.ana)
+    assert "Mara" in seen("second_factor").says
+    enrol(people.mara)
+    assert seen("second_factor").state is State.green
+    clock.advance(timedelta(days=4))
+    assert seen("second_factor").state is State.green
+    with unit_of_work() as uow:
+        users.disable(uow, SYSTEM, people.mara.user_id)  # type: ignore[arg-type]  # a person
+    assert "One person alone watches over" in seen("second_factor").says
 
 
 def test_witness(seen: Seen, clock: HeldClock) -> None:
