@@ -48,7 +48,7 @@ def test_a_passkey_is_made_used_to_sign_in_and_to_go_on(chromium: Browser, tocsi
     running.start()
     link = re.compile(r"set your password at (\S+)")
     wait_until(lambda: link.search(running.log.read_text(encoding="utf-8")), what="the first link")
-    ana = Person(chromium, running)
+    ana = Person(chromium, running, reduced_motion="reduce")
     page = ana.page
     with_authenticator(page)
     page.goto(link.findall(running.log.read_text(encoding="utf-8"))[0])
