@@ -77,6 +77,7 @@ class ActionCall(Identified, Dated, Work, Base):
         lane_index("action_calls", "instance"),
         Index("ix_action_calls_subject", "subject_kind", "subject_id", "id"),
         Index("ix_action_calls_action", "action", "id"),
+        Index("ix_action_calls_hour", "action", "created_at"),
         Index("ix_action_calls_aside", "id", postgresql_where=_ASIDE, sqlite_where=_ASIDE),
     )
 

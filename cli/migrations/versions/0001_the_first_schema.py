@@ -609,6 +609,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_action_calls_action', ['action', 'id'], unique=False)
         batch_op.create_index('ix_action_calls_aside', ['id'], unique=False, postgresql_where=sa.text("state IN ('held', 'unknown')"), sqlite_where=sa.text("state IN ('held', 'unknown')"))
         batch_op.create_index('ix_action_calls_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_action_calls_hour', ['action', 'created_at'], unique=False)
         batch_op.create_index('ix_action_calls_lane', ['instance', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_action_calls_parent_id'), ['parent_id'], unique=False)
         batch_op.create_index('ix_action_calls_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
