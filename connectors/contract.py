@@ -324,6 +324,8 @@ class Connector:
     rate_reset: str | None = None  # the header of a 429 that holds when it is over, in seconds since 1970
     quiet_after: timedelta = timedelta(hours=24)
     setup: str = ""  # how to point the product here: Markdown, with {{ url }} and {{ token }}
+    writes: str = ""  # where it usually writes its alerts, as lines of JSON
+    writes_only: str = ""  # member=value of the lines in it that are alerts; empty: all
     scopes: str = ""  # the least rights the credentials need
 
 

@@ -44,7 +44,7 @@ _PAPS = ("clear", "green", "amber", "red")
 _PROOFS = ("bearer", "url_token", "hmac", "github", "sns", "basic", "routing_key")
 _TOP = (
     "connector", "name", "kind", "docs", "settings", "secrets", "auth", "alerts", "health", "actions", "samples",
-    "proofs", "delivery_id", "challenge", "rate", "rate_reset", "quiet_after", "setup", "scopes",
+    "proofs", "delivery_id", "challenge", "rate", "rate_reset", "quiet_after", "setup", "writes", "scopes",
 )  # fmt: skip
 _ACTION = (
     "title", "description", "verb", "effect", "idempotent", "input", "request", "ok", "absent", "pagination", "poll",
@@ -107,11 +107,19 @@ def build(
         rate_reset=members["rate_reset"].text().lower() if "rate_reset" in members else None,
         quiet_after=_duration(members["quiet_after"]) if "quiet_after" in members else timedelta(hours=24),
         setup=members["setup"].text() if "setup" in members else "",
+        **_writes(members.get("writes")),
         scopes=members["scopes"].text() if "scopes" in members else "",
     )
     if document.problems:
         raise DeclarationError(document.problems)
     return connector
+
+
+def _writes(at: At | None) -> dict[str, str]:
+    if at is None:
+        return {}
+    members = dict(at.members(("path", "only"), ("path",)))
+    return {"writes": _text(members, "path"), "writes_only": _text(members, "only")}
 
 
 def _of(members: Mapping[str, At], name: str) -> list[tuple[str, At]]:

@@ -58,6 +58,7 @@ PAGES = {
     "journal": ("/journal", None),
     "settings": ("/settings", None),
     "sources": ("/settings/sources", None),
+    "source": ("/settings/sources", r"/settings/sources/wazuh$"),
     "connectors": ("/connectors", None),
     "rules": ("/settings/rules", None),
     "guardrails": ("/settings/guardrails", None),

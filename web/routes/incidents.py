@@ -83,6 +83,7 @@ def wanted(given: QueryParams) -> IncidentFilter:
         stages=known("stage", Stage),
         confirmation=confirmation[0] if confirmation else None,
         category=given.get("category") or None,
+        source=given.get("source") or None,
         owner=owner,
     )
 

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from connectors import registry
 from connectors.contract import Connector
@@ -15,9 +17,13 @@ from core.clock import now
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError, Unavailable
 from core.four_eyes import Change
-from ingest import queries, sources, subscriptions
+from incidents import tallying
+from incidents.alert_models import Alert, AlertDelivery
+from incidents.tallying import Tally
+from incidents.visibility import alerts_visible_to
+from ingest import looking, queries, sources, subscriptions
 from ingest.models import Delivery, Source, Subscription
-from web import four_eyes
+from web import connecting, four_eyes
 from web.languages import gettext as _
 from web.markdown import to_page
 from web.pages import Page, show, then
@@ -28,12 +34,13 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(kw_only=True)
 class SourcesPage(Page, template="sources.html", rail="settings"):
-    """Every source, how it is doing, and the products one can be added for."""
+    """Every source, how it is doing, and the products one can be added for, narrowed by what was looked for."""
 
     sources: list[Source]
     titles: dict[str, str]
     quarantined: dict[str, int]
     products: list[Connector]
+    find: str
     learning: set[str]
     may_manage: bool
 
@@ -44,20 +51,34 @@ class NewSourcePage(Page, template="source_new.html", rail="settings"):
 
     product: Connector
     proofs: list[tuple[str, str]]
+    unreachable: str | None
     entered: dict[str, str]
     problems: list[Problem]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """The newest alert of a source, and the event it was made of as far as the reader may see that."""
+
+    alert: Alert
+    raw: str | None
+    cut: bool
+
+
 @dataclass(kw_only=True)
 class SourcePage(Page, template="source.html", rail="settings"):
-    """One source: how to point the product here, what it sent lately, its secret when it was just made."""
+    """One source: how to point the product here, what it sent and how we read it, its secret when it was just made."""
 
     source: Source
     product: Connector
     learning: bool
-    url: str
+    unreachable: str | None
     secret: str | None
+    fields: list[connecting.Field]
+    ways: list[connecting.Way]
     setup: str
+    seen: Seen | None
+    tally: Tally | None
     deliveries: list[Any]
     topics: list[Subscription]
     config: str
@@ -84,12 +105,17 @@ def everything(request: Request, actor: Actor = allowed("source.read")) -> Respo
     with reading() as session:
         rows = list(session.scalars(select(Source).order_by(Source.name)))
         aside = queries.aside_by_source(session)
+    find = request.query_params.get("find", "").strip()[:60]
     products = registry.sources()
+    titles = {product.name: product.title for product in products}
+    if find:
+        products = [p for p in products if find.lower() in f"{p.title} {p.name} {p.kind}".lower()]
     page = SourcesPage(
         sources=rows,
-        titles={product.name: product.title for product in products},
+        titles=titles,
         quarantined={str(source): number for source, number in aside.items()},
         products=products,
+        find=find,
         learning={row.name for row in rows if row.learning(now())},
         may_manage=actor.may("source.manage"),
     )
@@ -106,7 +132,13 @@ def new(request: Request, connector: str, actor: Actor = allowed("source.manage"
 def _form(request: Request, product: Connector, entered: dict[str, str], problems: list[Problem]) -> Response:
     words = proof_words()
     proofs = [(name, words.get(name, name)) for name in product.proofs]
-    page = NewSourcePage(product=product, proofs=proofs, entered=entered, problems=problems)
+    page = NewSourcePage(
+        product=product,
+        proofs=proofs,
+        unreachable=connecting.unreachable(),
+        entered=entered,
+        problems=problems,
+    )
     return show(request, page, status=422 if problems else 200)
 
 
@@ -243,8 +275,6 @@ def _one(
     request: Request, actor: Actor, source: Source, secret: str | None, problems: list[Problem] | None = None
 ) -> Response:
     product = registry.get(source.connector)
-    url = sources.url_of(source, secret)
-    token = secret or "<token>"
     with reading() as session:
         rows = session.execute(
             select(
@@ -265,14 +295,26 @@ def _one(
             for one in four_eyes.waiting(session, sources.TRUST.name)
             if one.payload["source"] == str(source.id)
         ]
-    setup = product.setup.replace("{{ url }}", url).replace("{{ token }}", token)
+        seen, tally = None, None
+        if actor.may("incident.read"):
+            seen = _seen(session, actor, source, product)
+            tally = tallying.of_source(
+                session, actor, source.id, max(source.created_at, now() - timedelta(days=7))
+            )
+    ways = connecting.ways(source, product, secret)
+    setup = product.setup.replace("{{ url }}", sources.url_of(source, secret))
+    setup = setup.replace("{{ token }}", secret or connecting.HIDDEN)
     page = SourcePage(
         source=source,
         product=product,
         learning=source.learning(now()),
-        url=url,
+        unreachable=connecting.unreachable(),
         secret=secret,
+        fields=connecting.fields(source, secret),
+        ways=ways,
         setup=to_page(setup) if setup else "",
+        seen=seen,
+        tally=tally if tally is not None and tally.alerts else None,
         deliveries=list(rows),
         topics=topics,
         trusts=sources.possible_trusts(source),
@@ -282,3 +324,25 @@ def _one(
         problems=problems or [],
     )
     return show(request, page, status=422 if problems else 200)
+
+
+def _seen(session: Session, actor: Actor, source: Source, product: Connector) -> Seen | None:
+    newest = select(Alert).where(Alert.source_id == source.id, alerts_visible_to(actor))
+    alert = session.scalar(newest.order_by(Alert.created_at.desc(), Alert.id.desc()).limit(1))
+    if alert is None:
+        return None
+    body = None
+    if actor.may("delivery.read"):
+        body = session.scalar(
+            select(Delivery.body)
+            .join(AlertDelivery, AlertDelivery.delivery_id == Delivery.id)
+            .where(AlertDelivery.alert_id == alert.id)
+            .order_by(AlertDelivery.received_at.desc())
+            .limit(1)
+        )
+    if body is None:
+        return Seen(alert, None, cut=False)
+    raw, cut = looking.event_of(
+        product, body, source.config, title=alert.title, external_id=alert.external_id
+    )
+    return Seen(alert, raw, cut)
