@@ -24,6 +24,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from core import clock
+from core.settings import settings
 from web import languages, wording
 
 HERE = Path(__file__).parent
@@ -121,5 +122,8 @@ def then(path: str, said: str = "") -> RedirectResponse:
     """After a change: go on to a page of ours, which says the sentence once."""
     response = RedirectResponse(path, 303)
     if said:
-        response.set_cookie(SAID_COOKIE, quote(said[:300]), max_age=30, samesite="lax", httponly=True)
+        secure = settings().base_url.startswith("https:")
+        response.set_cookie(
+            SAID_COOKIE, quote(said[:300]), max_age=30, samesite="lax", httponly=True, secure=secure
+        )
     return response

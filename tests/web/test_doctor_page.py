@@ -40,7 +40,7 @@ def test_every_light_is_shown_with_what_to_do_and_now_tells_only_of_red(people: 
         assert word in page
     assert "TOCSIN_TLS=generate" in page
     assert page.index("travel in the clear") < page.index("No tool is connected")  # the worst stands first
-    assert "Endangered: TLS" in text_of(ana.get("/"))
+    assert "Act now: TLS, Second responder" in text_of(ana.get("/"))
     answer = json.loads(ana.get("/api/v1/doctor"))
     assert answer["worst"] == "red"
     assert [one["name"] for one in answer["items"]][:2] == ["tls", "backup"]
@@ -51,7 +51,7 @@ def test_others_neither_see_it_nor_are_told(people: People) -> None:
     for who in (people.rita, people.mara, people.aldo):
         reader = Reader(who)
         reader.get("/doctor", 403)
-        assert "Endangered" not in reader.get("/")
+        assert "Act now" not in reader.get("/")
         assert "/doctor" not in reader.get("/settings")
 
 

@@ -183,11 +183,11 @@ def _endangered(session: Session, actor: Actor) -> list[Light]:
     """One line for those who can mend it, only when the doctor sees red."""
     if not actor.may("doctor.read"):
         return []
-    red = [one.light for one in doctor.examine(session) if one.finding.state is doctor.State.red]
+    red = [one for one in doctor.examine(session) if one.finding.state is doctor.State.red]
     if not red:
         return []
-    said = _("Endangered: %(what)s") % {"what": ", ".join(_(light.title) for light in red)}
-    return [Light("bad", "alert-triangle", said, "/doctor")]
+    said = _("Act now: %(what)s") % {"what": ", ".join(_(one.light.title) for one in red)}
+    return [Light("bad", "alert-triangle", red[0].finding.says if len(red) == 1 else said, "/doctor")]
 
 
 def _lights(session: Session, at: datetime, sources: Sequence[Source]) -> list[Light]:

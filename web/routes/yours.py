@@ -27,7 +27,6 @@ class Question:
     hint: str
     example: str
     text: str
-    lines: int
 
 
 @dataclass(kw_only=True)
@@ -35,6 +34,7 @@ class YoursPage(Page, template="yours.html", rail="settings"):
     """The questions, answered as far as this machine can."""
 
     questions: list[Question]
+    lines: int
     protected: int
     first: bool
     problems: list[Problem]
@@ -82,7 +82,8 @@ def _page(request: Request, problems: list[Problem] | None = None, entered: Fiel
     for kind in ours.KINDS:
         title, hint, example = asked[kind.name]
         text = entered.get(kind.name) if entered is not None else "\n".join(guess[kind.name])
-        questions.append(Question(kind.name, title, hint, example, text, min(8, text.count("\n") + 2)))
+        questions.append(Question(kind.name, title, hint, example, text))
     first = (entered.flag("first") if entered else False) or request.query_params.get("first") == "1"
-    page = YoursPage(questions=questions, protected=known, problems=problems or [], first=first)
+    lines = min(8, max(one.text.count("\n") for one in questions) + 2)
+    page = YoursPage(questions=questions, lines=lines, protected=known, problems=problems or [], first=first)
     return show(request, page, status=422 if problems else 200)
