@@ -14,6 +14,11 @@ from reports.doctor import Finding, Light, Look, State
 
 def look(at: Look) -> Finding:
     """Who stands behind the default escalation, now and in the rotations, and by which ways they are reached."""
+    if at.settings.muzzled:
+        return Finding(
+            State.yellow, "This is a rehearsal: nothing leaves this machine, so nobody is woken.",
+            "For the real thing, start without TOCSIN_MUZZLED.",
+        )  # fmt: skip
     policy = at.session.scalar(select(Policy).where(Policy.is_default).order_by(Policy.name).limit(1))
     if policy is None:
         return Finding(

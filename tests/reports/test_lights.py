@@ -34,7 +34,7 @@ Seen = Callable[..., Finding]
 def seen(sqlite_database: object, tmp_path: Path, clock: HeldClock) -> Seen:
     """`seen("tls", host=…)`: what one light says under these settings."""
     del sqlite_database, clock
-    base = settings().with_(data_dir=tmp_path)
+    base = settings().with_(data_dir=tmp_path, muzzled=False)
 
     def look(name: str, **changes: Any) -> Finding:
         configure(base.with_(**changes))
@@ -115,6 +115,7 @@ def test_responders(seen: Seen, people: People) -> None:
         (way,) = [one for one in queries.contact_methods(uow, people.raul.user_id) if one.channel == "ntfy"]
         contacts.verified(uow, people.raul, way.id)
     assert seen("responders").says == "2 people are reached in 2 ways."
+    assert "nothing leaves this machine" in seen("responders", muzzled=True).says
 
 
 def test_second_factor(seen: Seen, people: People, clock: HeldClock) -> None:
