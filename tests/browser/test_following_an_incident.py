@@ -33,6 +33,8 @@ def ana(chromium: Browser, running: Tocsin) -> Iterator[Person]:
     person.page.get_by_label("Password", exact=True).fill(PASSWORD)
     person.page.get_by_label("The same password again").fill(PASSWORD)
     person.page.get_by_role("button", name="Set password").click()
+    person.page.wait_for_url("/settings/yours*")
+    person.page.get_by_role("link", name="Not now").click()
     person.page.wait_for_url("/profile/factor")
     code = _add_an_app(person.page)
     _sign_out(person.page)

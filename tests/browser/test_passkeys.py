@@ -57,6 +57,8 @@ def test_a_passkey_is_made_used_to_sign_in_and_to_go_on(chromium: Browser, tocsi
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("The same password again").fill(PASSWORD)
     page.get_by_role("button", name="Set password").click()
+    page.wait_for_url("/settings/yours*")
+    page.get_by_role("link", name="Not now").click()
     page.wait_for_url("/profile/factor")
     page.get_by_role("button", name="Set up a passkey").click()
     page.get_by_label("Name it").fill("work laptop")
