@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from cli import first_steps, posting
 from cli.sample_times import moved_to
-from connectors import blocklist
+from connectors import blocklist, rails
 from core import logs
 from core.actors import SYSTEM, Actor
 from core.auth import users
@@ -75,6 +75,8 @@ def people() -> Stage:
                 uow, SYSTEM, email=email, name=name, roles=roles
             )
             users.set_password(uow, SYSTEM, user.id, hashed)
+            # They have worked here for a week: a new installation would be one that is still being set up.
+            user.created_at = user.empowered_at = min(user.created_at, uow.now - timedelta(days=7))
             team[name] = user
         first_steps.on_call(uow, [team["Ana Ruiz"], team["Luis Ortega"]])
         stage = Stage(password, team)
@@ -120,8 +122,15 @@ def _happen(stage: Stage) -> None:
     _to_be_approved(stage, _incident("login", source="splunk"))
     _post(stage, "github", "secret-leaked.json", {"X-GitHub-Event": "secret_scanning_alert"})
     _post(stage, "crowdstrike", "ransomware-behaviour.json")
+    _to_be_agreed(stage)
     _until(lambda: _incident_or_none("malware") is not None, 15)
     _until(lambda: bool(_open_pages()), 15)
+
+
+def _to_be_agreed(stage: Stage) -> None:
+    """The manager wants a larger budget; somebody else must agree."""
+    with unit_of_work() as uow:
+        rails.set_budget(uow, stage.actor("Marta Gil"), "disruptive", 40)
 
 
 # ---------------------------------------------------------------------------------------------- what tools send
