@@ -13,7 +13,7 @@ from core import bulk
 from core.db import UnitOfWork
 from core.journal import Entry
 from core.outbox import subscriber
-from incidents.models import Alert, Comment, Incident, SearchWord
+from incidents.models import Alert, Attachment, Comment, Incident, ReporterMessage, SearchWord
 
 MAX_WORDS = 400
 MAX_WORD = 64
@@ -71,9 +71,21 @@ def index_incident(uow: UnitOfWork, incident_id: UUID) -> None:
     notes = uow.scalars(
         select(Comment.body).where(Comment.incident_id == incident_id).order_by(Comment.created_at)
     )
+    talked = uow.scalars(
+        select(ReporterMessage.body)
+        .where(ReporterMessage.incident_id == incident_id)
+        .order_by(ReporterMessage.id)
+        .limit(100)
+    )
+    files = uow.scalars(
+        select(Attachment.name)
+        .where(Attachment.incident_id == incident_id)
+        .order_by(Attachment.id)
+        .limit(100)
+    )
     words = words_of(
         incident.key, incident.title, *incident.tags, *incident.techniques, incident.summary, incident.root_cause,
-        incident.description, *notes,
+        incident.description, *notes, *talked, *files,
     )  # fmt: skip
     uow.execute(delete(_words).where(_words.c.kind == "incident", _words.c.thing_id == incident_id))
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -83,7 +95,16 @@ def index_incident(uow: UnitOfWork, incident_id: UUID) -> None:
 
 @subscriber(
     "incidents.search",
-    verbs=["incident.opened", "incident.changed", "incident.closed", "comment.added", "comment.edited"],
+    verbs=[
+        "incident.opened",
+        "incident.changed",
+        "incident.closed",
+        "comment.added",
+        "comment.edited",
+        "attachment.added",
+        "reporter.wrote",
+        "reporter.answered",
+    ],
 )
 def _index(uow: UnitOfWork, entry: Entry) -> None:
     if incident := entry.ref("incident"):

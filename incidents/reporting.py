@@ -152,6 +152,18 @@ def thank(uow: UnitOfWork, reporter: Reporter) -> Message | None:
     return _mail(uow, SYSTEM, reporter, title, text)
 
 
+def tell_closed(uow: UnitOfWork, actor: Actor, reporter: Reporter) -> Message | None:
+    """Tell a reporter by mail that we are done; what it was is for a person to tell."""
+    title = f"[{reporter_links.thread_token(reporter)}] We are done with your report"
+    text = f"{reporter.key} is closed. Thank you for telling us. If it happens again, answer this mail."
+    return _mail(uow, actor, reporter, title, text)
+
+
+def keeps_back(incident: Incident) -> bool:
+    """Whether reporters are not even told how far it is."""
+    return incident.restricted_to is not None or incident.tlp in (Tlp.red, Tlp.amber_strict)
+
+
 def answer(
     uow: UnitOfWork, actor: Actor, incident_id: UUID, reporter_id: UUID, text: str, *, asks: bool = False
 ) -> ReporterMessage:
@@ -225,7 +237,7 @@ class Status:
 def status(session: Session, reporter: Reporter) -> Status:
     """How it goes on, for their page; their own words and files, and what they were told."""
     incident = session.get_one(Incident, reporter.incident_id)
-    kept_back = incident.restricted_to is not None or incident.tlp in (Tlp.red, Tlp.amber_strict)
+    kept_back = keeps_back(incident)
     said = session.scalars(
         select(ReporterMessage)
         .where(ReporterMessage.reporter_id == reporter.id)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import partial
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sqlalchemy import select
 
 from connectors.entities import defang, entity
 from core import blobs, logs, metrics, work
-from core.db import UnitOfWork
+from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import Conflict, Invalid
 from core.settings import settings
 from incidents import named, reporter_links, reporting
@@ -48,33 +49,57 @@ class Evidence:
     forwarded: bool
 
 
-def _handle(uow: UnitOfWork, row: MailIn) -> None:
-    if row.digest is None or row.state != "received":
-        return
-    raw = blobs.get(uow, row.digest)
-    try:
-        mail = mail_reading.read(raw)
-    except Invalid as error:
-        _open_unread(uow, row, raw, error.message)
-    else:
-        row.sender, row.subject = mail.sender.email[:320], mail.subject[:500]
-        _decide(uow, row, mail, raw)
-    state = row.state
-    uow.after_commit(lambda: MAILS.add(state))
+@dataclass(frozen=True)
+class Understood:
+    """A mail as it was read, with what a report of it would hold: made before a transaction begins, since it may take long."""
+
+    mail: Mail
+    campaign: str
+    draft: ReportDraft
+    reply: ReportDraft
 
 
-def _decide(uow: UnitOfWork, row: MailIn, mail: Mail, raw: bytes) -> None:
+def _handle(claims: list[work.Claim]) -> None:
+    for claim in claims:
+        with reading() as session:
+            digest = session.get_one(MailIn, claim.id).digest
+            raw = blobs.get(session, digest) if digest is not None else b""
+        try:
+            found: Understood | str = understand(raw)
+        except Invalid as error:
+            found = error.message
+        with unit_of_work() as uow:
+            row = uow.get_one(MailIn, claim.id, with_for_update=True)
+            if isinstance(found, str):
+                _open_unread(uow, row, raw, found)
+            else:
+                row.sender, row.subject = found.mail.sender.email[:320], found.mail.subject[:500]
+                _decide(uow, row, found)
+            state = row.state
+            uow.flush()
+            work.finish(uow, KIND, claim)
+            uow.after_commit(partial(MAILS.add, state))
+
+
+def understand(raw: bytes) -> Understood:
+    """Read a mail and everything in it. Raises Invalid."""
+    mail = mail_reading.read(raw)
+    evidence = _evidence(mail, raw)
+    return Understood(mail, _campaign(evidence), _draft(mail, raw, evidence), _reply(mail))
+
+
+def _decide(uow: UnitOfWork, row: MailIn, found: Understood) -> None:
+    mail = found.mail
     if why := _not_from_a_person(row, mail):
         row.state, row.why = IGNORED, why
         return
     reporter = _thread(uow, row, mail)
     if reporter is not None:
-        _add(uow, row, mail, reporter)
+        _add(uow, row, found, reporter)
         return
-    evidence = _evidence(mail, raw)
-    row.campaign = _campaign(evidence)
+    row.campaign = found.campaign
     into = _same_campaign(uow, row)
-    made = reporting.receive(uow, _draft(mail, raw, evidence), into=into)
+    made = reporting.receive(uow, found.draft, into=into)
     row.state, row.incident_id = (JOINED if into else OPENED), made.incident_id
     row.why = f"the same mail was reported as {into.key}" if into else None
     if reporting.may_thank(uow, made.email):
@@ -118,16 +143,27 @@ def _of_sender(uow: UnitOfWork, mail: Mail, condition: object) -> Reporter | Non
     return next((one for one in uow.scalars(query) if one.email and one.email.casefold() == mine), None)
 
 
-def _add(uow: UnitOfWork, row: MailIn, mail: Mail, reporter: Reporter) -> None:
-    other = mail.sender.email.casefold() != (reporter.email or "").casefold()
-    text = _own_words(mail.text) or mail.subject
-    if other:
-        text = f"(from {defang('email', mail.sender.email)})\n{text}"
+def _reply(mail: Mail) -> ReportDraft:
+    """A mail as a part of a conversation: what was written above the quote, and what came along."""
     files = [_upload(File(f"mail-{n}.eml", one)) for n, one in enumerate(mail.inner, 1)]
     files += [_upload(one) for one in mail.files]
+    return ReportDraft(mail.subject, _own_words(mail.text) or mail.subject, files=files)
+
+
+def _add(uow: UnitOfWork, row: MailIn, found: Understood, reporter: Reporter) -> None:
+    sender, text = found.mail.sender.email, found.reply.text
+    if sender.casefold() != (reporter.email or "").casefold():
+        text = f"(from {defang('email', sender)})\n{text}"
     row.incident_id = reporter.incident_id
     try:
-        reporting.add(uow, reporter, text, via="mail", files=files, message_id=mail.message_id[:300] or None)
+        reporting.add(
+            uow,
+            reporter,
+            text,
+            via="mail",
+            files=found.reply.files,
+            message_id=found.mail.message_id[:300] or None,
+        )
     except (Invalid, Conflict) as error:
         row.state, row.why = IGNORED, error.message
     else:
@@ -252,6 +288,4 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-KIND = work.register(
-    work.WorkKind(mail_door.WORK, MailIn, work.transactional(mail_door.WORK, _handle), batch=5)
-)
+KIND = work.register(work.WorkKind(mail_door.WORK, MailIn, _handle, batch=1))

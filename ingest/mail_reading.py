@@ -9,6 +9,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 from core.errors import Invalid
@@ -22,7 +23,18 @@ MOST_TEXT = 100_000
 MOST_HEADER = 2_000
 MOST_FILES = 30
 MOST_LINKS = 200
-_TYPES = re.compile(rb"^content-type:", re.IGNORECASE | re.MULTILINE)
+MOST_HEADERS = 256 * 1024
+"""Bytes of the headers before the first part."""
+MOST_FIELD = 32 * 1024
+_TYPES = re.compile(rb"^content-(?:type|disposition):", re.IGNORECASE | re.MULTILINE)
+_FIELD = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*")
+_HEADERS_END = re.compile(rb"\r?\n\r?\n")
+_COUNTED = (
+    (re.compile(rb"^content-type:", re.IGNORECASE | re.MULTILINE), MOST_PARTS, "parts"),
+    (re.compile(rb"^--", re.MULTILINE), 5_000, "boundaries"),
+    (re.compile(rb"^[!-9;-~]{1,76}:[ \t]", re.MULTILINE), 50_000, "headers"),
+    (re.compile(rb"\n"), 2_000_000, "lines"),
+)
 _RESULT = re.compile(r"\b(spf|dkim|dmarc|arc|compauth)\s*=\s*([a-z]+)", re.IGNORECASE)
 _ID = re.compile(r"<[^<>\s]{1,250}>")
 
@@ -66,12 +78,25 @@ class Mail:
 
 def read(raw: bytes) -> Mail:
     """Read a mail. Raises Invalid when it is built so that it cannot be read."""
-    if len(_TYPES.findall(raw)) > MOST_PARTS:
-        raise Invalid(f"This mail has more than {MOST_PARTS} parts.")
+    _look_over(raw)
     try:
         return _read(message_from_bytes(raw, policy=compat32))
     except (RecursionError, MessageError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise Invalid(f"This mail cannot be read: {type(error).__name__}.") from error
+
+
+def _look_over(raw: bytes) -> None:
+    """Refuse what would keep the parser busy for minutes: it is read line by line, and some of that is quadratic."""
+    end = _HEADERS_END.search(raw[:MOST_HEADERS])
+    if end is None and len(raw) > MOST_HEADERS:
+        raise Invalid(f"The headers of this mail are longer than {MOST_HEADERS // 1024} KiB.")
+    for pattern, most, what in _COUNTED:
+        if sum(1 for _ in islice(pattern.finditer(raw), most + 1)) > most:
+            raise Invalid(f"This mail has more than {most:,} {what}.")
+    for found in _TYPES.finditer(raw):
+        field_text = _FIELD.match(raw, found.end())
+        if field_text is not None and len(field_text[0]) > MOST_FIELD:
+            raise Invalid(f"A header of this mail is longer than {MOST_FIELD // 1024} KiB.")
 
 
 @dataclass
@@ -90,7 +115,7 @@ def _read(message: Message) -> Mail:
             found.cut = True
             continue
         _take(part, found)
-    pages = [text_of_html(markup[: 2 * MOST_TEXT]) for markup in found.markup]
+    pages = [text_of_html(markup[:MOST_TEXT]) for markup in found.markup]
     plain = "\n".join(found.texts).strip()
     text = plain or "\n".join(page.text for page in pages).strip()
     links = [link for page in pages for link in page.links]

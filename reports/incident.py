@@ -16,7 +16,7 @@ from core.auth import users
 from core.journal import Entry, JournalEntry, JournalLeaf
 from core.settings import settings
 from core.types import Ref
-from incidents import comments, milestones, observables, queries
+from incidents import attachments, comments, milestones, observables, queries
 from incidents.filters import AlertFilter
 from incidents.models import Alert as AlertRow
 from incidents.models import Incident, Milestone
@@ -28,6 +28,7 @@ from reports.model import (
     Alert,
     Attempt,
     Comment,
+    File,
     Head,
     IncidentReport,
     KeyTime,
@@ -82,6 +83,10 @@ def build(session: Session, actor: Actor, key_or_id: str | UUID, *, now: datetim
         comments=tuple(
             Comment(c.created_at, c.author_name, c.body)
             for c in comments.of_incident(session, actor, incident.id)
+        ),
+        files=tuple(
+            File(f.created_at, f.name, f.digest, f.size, f.kind, f.added_by_name, f.note)
+            for f in attachments.of_incident(session, actor, incident.id)
         ),
         open_ends=_open_ends(head, tasks, pages, actions, countermeasures),
         proof=_proof(session, entries),

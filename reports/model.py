@@ -190,6 +190,19 @@ class Comment:
 
 
 @dataclass(frozen=True)
+class File:
+    """A file that belongs to it: its name, its SHA-256, its size in bytes, what it is told from its bytes, who brought it."""
+
+    at: datetime
+    name: str
+    sha256: str
+    size: int
+    kind: str
+    by: str
+    note: str
+
+
+@dataclass(frozen=True)
 class Proof:
     """What ties the report to the journal: the entries it tells of and one digest over their hashes, in order."""
 
@@ -220,6 +233,7 @@ class IncidentReport:
     tasks: tuple[Task, ...]
     runs: tuple[Run, ...]
     comments: tuple[Comment, ...]
+    files: tuple[File, ...]
     open_ends: tuple[str, ...]
     proof: Proof
     people: tuple[tuple[str, int], ...] = field(default=())

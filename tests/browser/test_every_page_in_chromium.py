@@ -63,6 +63,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """`tocsin demo` once its morning has been played, then five hostile deliveries and one approved block."""
     tocsin = Tocsin(tmp_path_factory.mktemp("demo"))
     try:
+        tocsin.env["TOCSIN_REPORT_FORM"] = "1"
         tocsin.start("demo --fresh")
         wait_until(lambda: "a report" in _said(tocsin), seconds=180, what="the demo's morning")
         email, password = WELCOME.findall(_said(tocsin))[0]
@@ -144,6 +145,7 @@ def seen(chromium: Browser, scene: Scene, addresses: dict[str, str]) -> Iterator
     person = Person(chromium, scene.tocsin, reduced_motion="reduce", color_scheme="light")
     person.page.goto("/login")
     found = {"/login": _look(person.page, "/login")}
+    found |= _report(person.page)
     person.sign_in(scene.email, scene.password)
     for route, address in addresses.items():
         if address:
@@ -151,6 +153,17 @@ def seen(chromium: Browser, scene: Scene, addresses: dict[str, str]) -> Iterator
             found[route] = _look(person.page, address)
     yield found
     person.close()
+
+
+def _report(page: Page) -> dict[str, Found]:
+    """Somebody without an account reports something hostile; their form, and the page where they see how it goes on."""
+    page.goto("/report")
+    found = {"/report": _look(page, "/report")}
+    page.fill("#subject", MARKUP + "x" * 200)
+    page.fill("#text", MARKUP + "long" * 200)
+    page.click("button:has-text('Send the report')")
+    page.wait_for_url("**/report/INC-*")
+    return found | {"/report/{token}": _look(page, page.url)}
 
 
 def _look(page: Page, address: str) -> Found:

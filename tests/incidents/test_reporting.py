@@ -14,7 +14,8 @@ from core.auth import users
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
 from core.settings import configure, settings
-from incidents import lifecycle, observables, reporter_links, reporting
+from incidents import closing, lifecycle, observables, reporter_links, reporting, search
+from incidents.closing import Closing
 from incidents.models import Incident, Reporter
 from incidents.permissions import ANSWER, READ
 from incidents.reporting import ReportDraft
@@ -112,6 +113,22 @@ def test_they_are_asked_and_answer(mail: MailServer, drain: Callable[..., int]) 
     assert {"reporter.wrote", "reporter.answered", "incident.waiting_changed"} <= set(
         bench.verbs("incident", reporter.incident_id)
     )
+
+
+def test_they_are_told_when_it_is_over(mail: MailServer, drain: Callable[..., int]) -> None:
+    told, not_told = reported(), reported("bob@example.org")
+    with unit_of_work() as uow:
+        lifecycle.change(uow, ANN, not_told.incident_id, {"tlp": Tlp.red.value})
+        for one in (told, not_told):
+            closing.close(uow, ANN, one.incident_id, Closing("false_positive"))
+    drain("core.outbox", "notify.messages")
+    (sent,) = mail.messages
+    assert (sent["X-Envelope-To"], "We are done" in sent["Subject"]) == ("eva@example.org", True)
+    with unit_of_work() as uow:
+        reporting.add(uow, told, "It mentioned a Wolpertinger", via="page")
+    drain("core.outbox")
+    with reading() as session:
+        assert [hit.title for hit in search.search(session, bench.ANN, "wolpertinger")] == ["A strange mail"]
 
 
 @pytest.mark.parametrize("how", ["red", "restricted"])

@@ -1,6 +1,7 @@
 """A mail is read with bounds and without trust: what it says, where its links lead, what it carries."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -68,17 +69,35 @@ def test_what_is_built_to_break_readers_is_bounded() -> None:
     with pytest.raises(Invalid, match="more than"):
         read(nested(5000))
     many = b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + (
-        b"--b\r\n\r\nx\r\n" * 5000
+        b"--b\r\n\r\nx\r\n" * 4000
     )
     assert len(read(many).text) <= mail_reading.MOST_TEXT
     loud = read(
         b"Subject: =?utf-8?b?"
-        + b"A" * 500_000
+        + b"A" * 100_000
         + b"?=\r\nFrom: =?nonsense?q?x?= <a@b.example>\r\n\r\n"
         + b"y" * 500_000
     )
     assert len(loud.subject) <= 500
     assert loud.cut
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 2_000_000,
+        b"X: y\r\n" * 2_000_000 + b"\r\n",
+        b"A: b\r\n\r\n" + b"X: y\r\n" * 2_000_000,
+        b"Content-Type: text/plain; " + b"a*0=b; " * 20_000 + b"\r\n\r\nx",
+        b"A: b\r\n\r\n" + b"\n" * 20_000_000,
+    ],
+    ids=["boundaries", "headers", "headers inside", "parameters", "lines"],
+)
+def test_what_would_keep_the_parser_busy_for_minutes_is_refused(slow: bytes) -> None:
+    began = time.monotonic()
+    with pytest.raises(Invalid):
+        read(slow)
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(

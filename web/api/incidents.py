@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
-from core import clock
+from core import access, clock
 from core.actors import Actor
 from core.auth import users
 from core.db import UnitOfWork, reading, unit_of_work
@@ -369,6 +369,8 @@ def read_report(
     chosen = contract.get(name)
     with reading() as session:
         report = build_report(session, actor, key, now=clock.now())
+        about = queries.incident(session, actor, key)
+    access.note(actor, "took the report of", about.ref, about.key, within=about.id)
     disposition = f'attachment; filename="{chosen.filename(report)}"'
     return Response(
         chosen.write(report), media_type=chosen.media_type, headers={"Content-Disposition": disposition}

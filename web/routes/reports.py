@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
-from core import clock
+from core import access, clock
 from core.actors import Actor
 from core.db import reading
 from incidents import queries as record
@@ -91,6 +91,8 @@ def file(key: str, format_name: str, actor: Actor = allowed("incident.read")) ->
     wanted = contract.get(format_name)
     with reading() as session:
         report = incident.build(session, actor, key, now=clock.now())
+        about = record.incident(session, actor, key)
+    access.note(actor, "took the report of", about.ref, about.key, within=about.id)
     content = wanted.write(report)
     name = quote(wanted.filename(report))
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "Cache-Control": "no-store"}
