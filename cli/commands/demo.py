@@ -40,7 +40,7 @@ def command(fresh: bool) -> None:
         or name.startswith("TOCSIN_TLS")
     }
     given = configure(Settings.load({**env, "TOCSIN_DATA_DIR": str(folder)}).with_(
-        muzzled=True, second_factor_required=False, egress_allow=("127.0.0.0/8", "::1/128"),
+        muzzled=True, report_form=True, second_factor_required=False, egress_allow=("127.0.0.0/8", "::1/128"),
         playbooks=Path(os.environ.get("TOCSIN_PLAYBOOKS", "playbooks.yaml")),
     ))  # fmt: skip
     if not given.playbooks.exists():

@@ -63,7 +63,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """`tocsin demo` once its morning has been played, then five hostile deliveries and one approved block."""
     tocsin = Tocsin(tmp_path_factory.mktemp("demo"))
     try:
-        tocsin.env["TOCSIN_REPORT_FORM"] = "1"
         tocsin.start("demo --fresh")
         wait_until(lambda: "a report" in _said(tocsin), seconds=180, what="the demo's morning")
         email, password = WELCOME.findall(_said(tocsin))[0]
