@@ -13,6 +13,7 @@ from core.types import Dated, Identified, Instant, Json, Ref, Severity, Versione
 
 _OPEN = text("ended_at IS NULL")
 _UNINDEXED = text("indexed_at IS NULL")
+_IGNORED = text("acceptance_id IS NOT NULL")
 _ALERT = text("alert_id IS NOT NULL")
 _NO_ALERT = text("alert_id IS NULL")
 
@@ -39,6 +40,9 @@ class Alert(Identified, Dated, Base):
         Index("ix_alerts_incident", "incident_id", "created_at", "id"),
         Index("ix_alerts_severity", "severity", "created_at", "id"),
         Index("ix_alerts_source", "source_id", "created_at", "id"),
+        Index(
+            "ix_alerts_acceptance", "acceptance_id", "created_at", "id", postgresql_where=_IGNORED, sqlite_where=_IGNORED
+        ),
         Index("ix_alerts_unindexed", "created_at", postgresql_where=_UNINDEXED, sqlite_where=_UNINDEXED),
     )
 
@@ -82,6 +86,7 @@ class Alert(Identified, Dated, Base):
     ended_by: Mapped[str | None] = mapped_column(String(16))  # resolved quiet closed
 
     incident_id: Mapped[UUID | None] = mapped_column(ForeignKey("incidents.id"))
+    acceptance_id: Mapped[UUID | None] = mapped_column(Uuid)  # it is ignored because of this one
     rule: Mapped[str | None] = mapped_column(String(200))  # the grouping rule that decided
     group_key: Mapped[str | None] = mapped_column(String(600))
     why: Mapped[str | None] = mapped_column(Text)

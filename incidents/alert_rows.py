@@ -192,6 +192,7 @@ def new_row(source: SourceFacts, episode: Episode) -> dict[str, Any]:
         "ended_at": episode.ended_at,
         "ended_by": episode.ended_by,
         "incident_id": episode.incident_id,
+        "acceptance_id": episode.acceptance_id,
         "rule": episode.rule,
         "group_key": episode.group_key,
         "why": episode.why,
@@ -216,14 +217,14 @@ _LOADED = tuple(
     _alerts.c[name]
     for name in (
         "id", "fingerprint", "status", "severity", "entities", "count", "history", "late", "learning", "occurred_at",
-        "resolved_at", "first_seen", "last_seen", "quiet_until", "ended_at", "ended_by", "incident_id", "rule", "group_key", "why",
-        "recurrence_of",
+        "resolved_at", "first_seen", "last_seen", "quiet_until", "ended_at", "ended_by", "incident_id",
+        "acceptance_id", "rule", "group_key", "why", "recurrence_of",
     )
 )  # fmt: skip
 _COUNTED_COLUMNS = ("count", "history", "last_seen", "quiet_until", "status", "occurred_at")
 _CHANGED_COLUMNS = (
-    "severity", "entities", "late", "learning", "resolved_at", "ended_at", "ended_by", "incident_id", "rule", "group_key",
-    "why", "recurrence_of",
+    "severity", "entities", "late", "learning", "resolved_at", "ended_at", "ended_by", "incident_id", "acceptance_id", "rule",
+    "group_key", "why", "recurrence_of",
 )  # fmt: skip
 
 

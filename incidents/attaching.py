@@ -13,10 +13,11 @@ from core import bulk
 from core.db import UnitOfWork
 from core.ids import new_id
 from core.types import Severity
-from incidents import gathering, keys, repeats, storms
+from incidents import gathering, hiding, keys, repeats, storms
 from incidents.alert_rows import IncidentState, SourceFacts, as_judged
 from incidents.episodes import Episode
 from incidents.grouping import MAX_SPAN, Candidate, RuleSet, Verdict, chosen
+from incidents.hiding import Ignored
 from incidents.models import Incident
 from incidents.schema import alert_facts
 from incidents.stages import NOISE, least_trust
@@ -87,9 +88,11 @@ def place(
     rules: RuleSet,
     episodes: Sequence[Episode],
     states: dict[UUID, IncidentState],
+    ignored: Sequence[Ignored] = (),
 ) -> Outcome:
     """Decide for every episode that asks for it; sets its incident, rule, key and why."""
-    undecided = [e for e in episodes if e.count and (e.decide or (e.reasons and e.incident_id is None))]
+    asking = [e for e in episodes if e.count and (e.decide or (e.reasons and e.incident_id is None))]
+    undecided = hiding.hide(asking, ignored)
     verdicts = {e.id: _verdict(uow, source, rules, e) for e in undecided}
     failures = {name: said for verdict in verdicts.values() for name, said in verdict.failures}
     wanted = {scoped(source, c.key) for verdict in verdicts.values() for c in verdict.candidates if c.key}

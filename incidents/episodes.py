@@ -55,6 +55,7 @@ class Episode:
     ended_by: str | None = None
     incident_id: UUID | None = None
     incident_closed: bool = False
+    acceptance_id: UUID | None = None
     rule: str | None = None
     group_key: str | None = None
     why: str | None = None
@@ -80,6 +81,7 @@ class Habits:
     quiet_after: timedelta
     thresholds: tuple[int, ...] = ()
     learning: bool = False
+    ignored: frozenset[UUID] = frozenset()  # the acceptances in force
 
 
 def fold(
@@ -223,6 +225,10 @@ def _repeat(episode: Episode, item: Item, habits: Habits) -> None:
     if episode.learning and not habits.learning:
         episode.learning, episode.became_live = False, True
         episode.reasons.append("still there after its source was learned")
+    if episode.acceptance_id is not None and episode.acceptance_id not in habits.ignored:
+        episode.acceptance_id = None
+        if episode.incident_id is None:
+            episode.reasons.append("no longer ignored")
     if episode.open:
         episode.status = draft.status
     episode.occurred_at = _later(episode.occurred_at, draft.occurred_at)

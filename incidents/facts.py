@@ -47,5 +47,9 @@ TASK_SKIPPED = declare("task.skipped", "skipped a task")
 
 CIRCLE_ADDED = declare("circle.added", "added a constituency or team")
 
+ALERTS_ACCEPTED = declare("acceptance.made", "said to ignore such alerts for a time")
+ACCEPTANCE_EXTENDED = declare("acceptance.extended", "said to ignore such alerts for longer")
+ACCEPTANCE_ENDED = declare("acceptance.ended", "ended that such alerts are ignored")
+
 RULE_CHANGED = declare("grouping_rule.changed", "changed a grouping rule")
 RULE_FAILED = declare("grouping_rule.failed", "could not apply a grouping rule")

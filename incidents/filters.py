@@ -58,6 +58,8 @@ class AlertFilter:
     connector: str | None = None
     category: str | None = None
     incident: UUID | None = None
+    ignored: bool | None = None  # by what people said, now or before
+    acceptance: UUID | None = None
     attached: bool | None = None  # has an incident, or has none
     late: bool | None = None
     learning: bool | None = None
@@ -83,7 +85,7 @@ _INCIDENT_LEADS: tuple[frozenset[str], ...] = (
     frozenset({"severity"}), frozenset({"category"}), frozenset({"closed"}),
 )  # fmt: skip
 _ALERT_LEADS: tuple[frozenset[str], ...] = (
-    frozenset({"incident"}), frozenset({"open"}), frozenset({"severity"}), frozenset({"source_id"}), frozenset({"loose"}),
+    frozenset({"incident"}), frozenset({"open"}), frozenset({"severity"}), frozenset({"source_id"}), frozenset({"acceptance"}), frozenset({"loose"}),
 )  # fmt: skip
 
 
@@ -133,9 +135,14 @@ def narrowed_alerts(wanted: AlertFilter) -> Narrowed:
     for name, column in (
         ("source_id", Alert.source_id), ("connector", Alert.connector), ("category", Alert.category),
         ("incident", Alert.incident_id), ("rule_id", Alert.rule_id),
+        ("acceptance", Alert.acceptance_id),
     ):  # fmt: skip
         if getattr(wanted, name):
             found[name] = column == getattr(wanted, name)
+    if wanted.ignored is not None:
+        found["ignored"] = (
+            Alert.acceptance_id.is_not(None) if wanted.ignored else Alert.acceptance_id.is_(None)
+        )
     if wanted.attached is not None:
         name = "attached" if wanted.attached else "loose"
         found[name] = Alert.incident_id.is_not(None) if wanted.attached else Alert.incident_id.is_(None)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base
 from core.types import Dated, Identified, Instant, Json, Ref, Severity, Versioned
+from incidents.acceptance_models import Acceptance
 from incidents.alert_models import Alert, AlertDelivery, GroupingRule, Gust, Observable, Sighting, Upkeep
 from incidents.attachment_models import Attachment
 from incidents.reporter_models import Reporter, ReporterMessage
@@ -208,6 +209,6 @@ class Task(Identified, Dated, Versioned, Base):
 
 
 __all__ = [
-    "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "GroupingRule", "Gust", "Incident", "IncidentCounter", "Milestone",
+    "Acceptance", "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "GroupingRule", "Gust", "Incident", "IncidentCounter", "Milestone",
     "Observable", "Reporter", "ReporterMessage", "SearchWord", "Sighting", "Task", "Team", "Upkeep",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from core.actors import Actor
 from core.db import UnitOfWork
 from core.journal import Fact
 from core.types import Ref, Severity
-from incidents import alert_rows, attaching, containment, facts, milestones, observables, rules
+from incidents import alert_rows, attaching, containment, facts, hiding, milestones, observables, rules
 from incidents.alert_rows import IncidentState, SourceFacts
 from incidents.attaching import Case
 from incidents.episodes import Episode, Habits, Item, fold
@@ -50,11 +50,14 @@ def accept(
     for place, (draft, delivery_id, received_at) in enumerate(items):
         grouped.setdefault(_fingerprint(draft), []).append(Item(place, draft, delivery_id, received_at))
     ruleset = rules.active(uow)
-    habits = Habits(source.quiet_after, ruleset.thresholds, source.learning)
+    ignored = hiding.in_force(uow, source.id)
+    in_force = frozenset(one.id for one in ignored)
+    habits = Habits(source.quiet_after, ruleset.thresholds, source.learning, in_force)
     episodes, states = _store(uow, source, dict(sorted(grouped.items())), habits)
-    outcome = attaching.place(uow, source, ruleset, episodes, states)
+    outcome = attaching.place(uow, source, ruleset, episodes, states, ignored)
     alert_rows.save(uow, [e for e in episodes if e.stored and e.touched])
     alert_rows.link_deliveries(uow, episodes)
+    hiding.count(uow, episodes)
     observables.note(uow, _sightings(source, episodes))
     _record(uow, actor, source, episodes, outcome.cases)
     rules.report(uow, outcome.failures)

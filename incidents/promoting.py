@@ -76,7 +76,7 @@ def detach(uow: UnitOfWork, actor: Actor, alert_id: UUID, *, reason: str) -> Ale
 
 
 def _put(uow: UnitOfWork, actor: Actor, alert: Alert, incident: Incident, why: str) -> None:
-    alert.incident_id, alert.why, alert.rule = incident.id, why, None
+    alert.incident_id, alert.why, alert.rule, alert.acceptance_id = incident.id, why, None, None
     incident.alert_count += 1
     uow.flush()
     _sightings_belong_to(uow, alert, incident.id)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from core.actors import Actor, ActorKind
 from core.types import Ref
+from incidents.acceptance_models import Acceptance
 from incidents.alert_models import Alert
 from incidents.models import Attachment, Comment, Incident, Reporter, Task
 from incidents.permissions import READ
@@ -37,6 +38,15 @@ def alerts_visible_to(actor: Actor, alert: Any = Alert) -> ColumnElement[bool]:
     if not actor.may(READ.name):
         return false()
     return and_(_named(actor, alert.restricted_to), _not_hidden(actor, alert.incident_id))
+
+
+def acceptances_visible_to(actor: Actor) -> ColumnElement[bool]:
+    """The condition on `Acceptance`: the alert it was made from was not restricted to others."""
+    if actor.kind in _INSIDE:
+        return true()
+    if not actor.may(READ.name):
+        return false()
+    return _named(actor, Acceptance.restricted_to)
 
 
 def belongs_to_visible(
@@ -80,6 +90,7 @@ def as_id(text: str | UUID) -> UUID | None:
 _JUDGED: dict[str, tuple[Any, Any]] = {
     "incident": (Incident, visible_to),
     "alert": (Alert, alerts_visible_to),
+    "acceptance": (Acceptance, acceptances_visible_to),
     "task": (Task, lambda actor: belongs_to_visible(actor, Task.incident_id)),
     "comment": (Comment, lambda actor: belongs_to_visible(actor, Comment.incident_id)),
     "reporter": (Reporter, lambda actor: belongs_to_visible(actor, Reporter.incident_id)),
