@@ -32,7 +32,9 @@ class Acceptance(Identified, Dated, Versioned, Base):
     # Other values of the same type and role in the alert it was made from: the same machine by another name, say.
     beside: Mapped[list[str]] = mapped_column(Json, default=list)
     severity: Mapped[str] = mapped_column(String(16))  # the highest that it hides
-    criticals: Mapped[bool] = mapped_column(default=False)  # somebody confirmed that critical ones are meant, too
+    criticals: Mapped[bool] = mapped_column(
+        default=False
+    )  # somebody confirmed that critical ones are meant, too
     reason: Mapped[str] = mapped_column(Text)
     owner_id: Mapped[UUID | None] = mapped_column(Uuid)  # who answers for it, and is told before it ends
     made_by: Mapped[str] = mapped_column(String(200))

@@ -62,6 +62,8 @@ def accept(uow: UnitOfWork, actor: Actor, alert_id: UUID, draft: AcceptanceDraft
     incident = uow.get(Incident, alert.incident_id) if alert.incident_id else None
     readers = _readers(alert, incident)
     problems = _problems(uow, alert, draft, readers)
+    if draft.owner is None and actor.user_id is None:
+        problems.append(Problem("owner", "Say who answers for it: a program cannot."))
     if problems:
         raise Invalid(f"This cannot be ignored like that: {problems[0].message}", problems)
     kind, value, role = draft.entity
@@ -107,9 +109,13 @@ def _problems(
     if draft.days not in DAYS:
         problems.append(Problem("days", "It is 7, 30 or 90 days; then somebody looks at it again."))
     if not draft.reason.strip():
-        problems.append(Problem("reason", "Say why it may be ignored: whoever reads the list later wants to know."))
+        problems.append(
+            Problem("reason", "Say why it may be ignored: whoever reads the list later wants to know.")
+        )
     if alert.severity == Severity.critical and not draft.criticals:
-        problems.append(Problem("criticals", "It is critical: confirm that even critical ones are to be ignored."))
+        problems.append(
+            Problem("criticals", "It is critical: confirm that even critical ones are to be ignored.")
+        )
     if draft.owner is not None:
         try:
             if users.get(uow, draft.owner).disabled_at is not None:
@@ -129,7 +135,9 @@ def _beside(alert: Alert, entity: tuple[str, str, str]) -> list[str]:
 
 def _readers(alert: Alert, incident: Incident | None) -> list[str] | None:
     """Who may see it: those who may see both the alert and the incident it was in."""
-    both = [one for one in (alert.restricted_to, incident.restricted_to if incident else None) if one is not None]
+    both = [
+        one for one in (alert.restricted_to, incident.restricted_to if incident else None) if one is not None
+    ]
     return sorted(set(both[0]).intersection(*both[1:])) if both else None
 
 
@@ -255,4 +263,3 @@ def loudest(session: Session, actor: Actor, source_id: UUID, *, most: int = 8) -
         found[key] = (newest, times + alert.count)
     ranked = sorted(found.items(), key=lambda item: -item[1][1])
     return [Loud(alert, key[1], times) for key, (alert, times) in ranked[:most]]
-

@@ -42,7 +42,9 @@ class Ignored:
         if severity is Severity.critical and not self.criticals:
             return False
         kind, value, role = self.entity
-        named = {other for other_kind, other, other_role in entities if (other_kind, other_role) == (kind, role)}
+        named = {
+            other for other_kind, other, other_role in entities if (other_kind, other_role) == (kind, role)
+        }
         return value in named and named <= {value, *self.beside}
 
     @property

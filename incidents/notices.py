@@ -16,7 +16,14 @@ def tell(uow: UnitOfWork, user_id: UUID, *, title: str, text: str, subject: Ref,
     """Put it into the inbox of a user, with the path of the page it is about; False when there is no such user."""
     try:
         delivery.message(
-            uow, SYSTEM, channel="inbox", to=f"user:{user_id}", title=title, text=text, subject=subject, path=path
+            uow,
+            SYSTEM,
+            channel="inbox",
+            to=f"user:{user_id}",
+            title=title,
+            text=text,
+            subject=subject,
+            path=path,
         )
     except TocsinError as error:  # they have left; whatever this belongs to goes on
         log.warning("somebody could not be told", extra={"user": str(user_id), "reason": error.message})

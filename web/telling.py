@@ -11,6 +11,7 @@ from web.languages import gettext as _
 # The icon and tone of a verb, by its first word or whole name; whole names win.
 MARKS: dict[str, tuple[str, str]] = {
     "incident": ("plain", "flame"),
+    "acceptance": ("wait", "clock-x"),
     "alert": ("accent", "bell-ringing"),
     "comment": ("plain", "message"),
     "attachment": ("plain", "paperclip"),

@@ -43,6 +43,7 @@ PAGES = {
     "incident-new": ("/incidents/new", None),
     "alerts": ("/alerts", None),
     "alert": ("/alerts?state=all", r"/alerts/[0-9a-f-]{36}$"),
+    "ignored": ("/ignored", None),
     "quarantine": ("/quarantine", None),
     "playbooks": ("/playbooks", None),
     "playbook": ("/playbooks", r"/playbooks/[a-z_]+$"),

@@ -218,7 +218,9 @@ def test_who_may_and_who_may_see_it(rita: Actor) -> None:
     with reading() as session:
         assert accepting.number_live(session, READER) == 0
         assert accepting.number_live(session, rita) == 1
-        seen = queries.readable(session, READER, journal.entries(session, ref=Ref("acceptance", str(made.id))))
+        seen = queries.readable(
+            session, READER, journal.entries(session, ref=Ref("acceptance", str(made.id)))
+        )
         assert seen == []
 
 
@@ -261,7 +263,14 @@ def test_many_ignored_ones_are_no_storm(rita: Actor) -> None:
     """What was never going to open an incident does not make the weather for what does."""
     ignore(rita, closed_as_false(rita))
     take(*[draft(fingerprint=(("n", str(number)),)) for number in range(60)])
-    (other,) = take(draft(rule_id="9", fingerprint=(("n", "other"),), title="Another", entities=(Entity("host", "db1", "target"),)))
+    (other,) = take(
+        draft(
+            rule_id="9",
+            fingerprint=(("n", "other"),),
+            title="Another",
+            entities=(Entity("host", "db1", "target"),),
+        )
+    )
     assert incident(other.incident_id).tags == []
     assert opened().key  # by hand as ever
 

@@ -51,6 +51,7 @@ class AlertOut(Shape):
     ended_at: datetime | None
     ended_by: str | None
     incident_id: UUID | None
+    acceptance_id: UUID | None
     rule: str | None
     why: str | None
     recurrence_of: UUID | None
@@ -63,6 +64,7 @@ def list_alerts(
     source: UUID | None = None,
     incident: UUID | None = None,
     category: str | None = None,
+    acceptance: UUID | None = None,
     observable: str | None = None,
     words: str | None = None,
     after: str | None = None,
@@ -71,8 +73,8 @@ def list_alerts(
 ) -> Listing[AlertOut]:
     """Alerts, newest first; `after` is the `next` of the page before."""
     wanted = AlertFilter(
-        state=state, severities=severity, source_id=source, incident=incident, category=category, observable=observable,
-        words=words,
+        state=state, severities=severity, source_id=source, incident=incident, category=category,
+        acceptance=acceptance, observable=observable, words=words,
     )  # fmt: skip
     with reading() as session:
         page = queries.alerts(session, actor, wanted, before=after, limit=limit)

@@ -20,7 +20,7 @@ from incidents import keys, queries
 from incidents.alert_models import Alert, AlertDelivery
 from incidents.filters import AlertFilter
 from incidents.models import Incident
-from incidents.visibility import alerts_visible_to, visible_to
+from incidents.visibility import alerts_visible_to, as_id, visible_to
 from ingest import queries as door
 from ingest.models import Delivery, Source
 from web import keyset
@@ -113,7 +113,10 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
             ],
         ),
         (_("Severity"), [chip("severity", value, word) for value, word in words.items()]),
-        (_("Where"), [chip("loose", "1", _("Without incident"))]),
+        (
+            _("Where"),
+            [chip("loose", "1", _("Without incident")), chip("ignored", "no", _("Not ignored"))],
+        ),
     ]
     if len(names) > 1:
         chips.append((_("Source"), [chip("source", name, name) for name in names]))
@@ -127,7 +130,7 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         quarantined=aside,
         chips=chips,
         filtered=any(
-            given.get(name) for name in ("severity", "state", "source", "loose", "rule", "incident")
+            given.get(name) for name in ("severity", "state", "source", "loose", "rule", "incident", "ignored")
         ),
         any_source=bool(names),
         next=keyset.address("/alerts", given, after=found.next) if found.next else None,
@@ -144,11 +147,13 @@ def wanted(session: Session, actor: Actor, given: QueryParams) -> AlertFilter:
     if key := given.get("incident"):
         of = select(Incident.id).where(Incident.key == (keys.read(key) or key[:40]), visible_to(actor))
         incident_id = session.scalar(of) or NOTHING
-    severity = given.get("severity", "")
+    severity, ignored = given.get("severity", ""), given.get("ignored", "")
     return AlertFilter(
         state=given["state"] if given.get("state") in ("ended", "all") else "open",
         severities=[severity] if severity in set(Severity) else [],
         source_id=source_id,
+        ignored={"yes": True, "no": False}.get(ignored),
+        acceptance=as_id(ignored) if ignored else None,
         attached=False if given.get("loose") else None,
         rule_id=given.get("rule") or None,
         incident=incident_id,

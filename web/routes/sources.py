@@ -1,6 +1,7 @@
 """Sources: where alerts come from; adding one, its address and secret shown once, rotating, disabling."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,8 @@ from core.clock import now
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError, Unavailable
 from core.four_eyes import Change
-from incidents import tallying
+from incidents import accepting, tallying
+from incidents.accepting import Loud
 from incidents.alert_models import Alert, AlertDelivery
 from incidents.tallying import Tally
 from incidents.visibility import alerts_visible_to
@@ -80,6 +82,8 @@ class SourcePage(Page, template="source.html", rail="settings"):
     seen: Seen | None
     tally: Tally | None
     deliveries: list[Any]
+    loud: Sequence[Loud]
+    ignored: int
     topics: list[Subscription]
     config: str
     trusts: tuple[str, ...]
@@ -289,6 +293,8 @@ def _one(
             .order_by(Delivery.id.desc())
             .limit(15)
         ).all()
+        loud = accepting.loudest(session, actor, source.id)
+        ignored = len(accepting.listed(session, actor, source_id=source.id, limit=200).items)
         topics = list(subscriptions.of_source(session, source.id))
         asked = [
             one
@@ -316,6 +322,8 @@ def _one(
         seen=seen,
         tally=tally if tally is not None and tally.alerts else None,
         deliveries=list(rows),
+        loud=loud,
+        ignored=ignored,
         topics=topics,
         trusts=sources.possible_trusts(source),
         waiting=asked,

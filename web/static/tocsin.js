@@ -126,7 +126,7 @@
     row.scrollIntoView({ block: "nearest" });
   }
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    const typing = event.target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
     if (event.key === "k" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); document.getElementById("search")?.focus(); return; }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.dataset.send !== undefined) { event.preventDefault(); event.target.form.requestSubmit(); return; }
     if (event.key === "Escape") {
