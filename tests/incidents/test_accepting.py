@@ -210,9 +210,9 @@ def test_who_may_and_who_may_see_it(rita: Actor) -> None:
             ignore(nobody, first.alert_id)
     with pytest.raises(NotFound):
         ignore(Actor(BOB.kind, BOB.id, BOB.name, ALL | {"alert.accept"}), first.alert_id)
+    with unit_of_work() as uow:
+        other = users.create(uow, SYSTEM, email="bo@example.org", name="Bo", roles=["responder"])
     with pytest.raises(Invalid, match="may not see it"):
-        with unit_of_work() as uow:
-            other = users.create(uow, SYSTEM, email="bo@example.org", name="Bo", roles=["responder"])
         ignore(rita, first.alert_id, owner=other.id)
     made = ignore(rita, first.alert_id)
     with reading() as session:
