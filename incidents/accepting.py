@@ -18,6 +18,7 @@ from core.journal import Fact
 from core.types import Ref, Severity
 from incidents import facts, hiding, notices, queries
 from incidents.acceptance_models import Acceptance
+from incidents.filters import AlertFilter
 from incidents.models import Alert, Incident
 from incidents.paging import Page, page
 from incidents.permissions import ACCEPT
@@ -252,7 +253,7 @@ class Loud:
 
 def loudest(session: Session, actor: Actor, source_id: UUID, *, most: int = 8) -> Sequence[Loud]:
     """What of a source rang most, rule by rule and thing by thing, among its newest alerts; ignored ones left out."""
-    rows = queries.alerts(session, actor, queries.AlertFilter(source_id=source_id), limit=200).items
+    rows = queries.alerts(session, actor, AlertFilter(source_id=source_id), limit=200).items
     found: dict[tuple[str, tuple[str, str, str]], tuple[Alert, int]] = {}
     for alert in rows:
         named = entities_of(alert)
