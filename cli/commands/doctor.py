@@ -7,7 +7,7 @@ import click
 
 from cli import migrate, serving
 from core.db import reading
-from core.errors import Unavailable
+from core.errors import TocsinError
 from reports import doctor
 from reports.doctor import Shown, State
 
@@ -21,14 +21,14 @@ def command(as_json: bool) -> None:
     """Look at what goes wrong unseen: TLS, backup, second responder, witness, heartbeat, secret key, sources, what is yours.
 
     Give it the environment that Tocsin runs with. The exit status is that of the worst light: 0 green, 1 yellow, 2 red;
-    3 when the database cannot be asked.
+    3 when it could not look, as without its database.
     """
-    serving.prepare()
     try:
+        serving.prepare()
         migrate.require_current()
         with reading() as session:
             shown = doctor.examine(session)
-    except Unavailable as error:
+    except TocsinError as error:  # no colour: whoever asks must not take it for yellow
         click.echo(f"tocsin: {error.message}", err=True)
         sys.exit(CANNOT_ASK)
     worst = doctor.worst(shown)
