@@ -34,6 +34,16 @@ COMMENT_EDITED = declare("comment.edited", "edited a comment")
 
 ATTACHMENT_ADDED = declare("attachment.added", "added a file")
 
+FINDING_ADDED = declare("finding.added", "added to the attacker's timeline")
+FINDING_CORRECTED = declare("finding.corrected", "corrected the attacker's timeline")
+FINDING_WITHDRAWN = declare("finding.withdrawn", "took something off the attacker's timeline")
+
+REVIEW_NOTED = declare("review.noted", "added to the review")
+REVIEW_WITHDRAWN = declare("review.withdrawn", "took a point out of the review")
+FOLLOW_UP_ADDED = declare("follow_up.added", "added an action for afterwards")
+FOLLOW_UP_CHANGED = declare("follow_up.changed", "changed an action for afterwards")
+FOLLOW_UP_ENDED = declare("follow_up.ended", "ended an action for afterwards")
+
 REPORTER_WROTE = declare("reporter.wrote", "wrote to us")
 REPORTER_ANSWERED = declare("reporter.answered", "wrote to the reporter")
 REPORTER_LINK_ENDED = declare("reporter.link_ended", "ended the link of a reporter's page")

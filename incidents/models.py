@@ -13,6 +13,7 @@ from incidents.acceptance_models import Acceptance
 from incidents.alert_models import Alert, AlertDelivery, GroupingRule, Gust, Observable, Sighting, Upkeep
 from incidents.attachment_models import Attachment
 from incidents.reporter_models import Reporter, ReporterMessage
+from incidents.review_models import Finding, FollowUp, ReviewPoint
 from incidents.search_models import SearchWord
 
 _LIVE_GROUP = text("closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL")
@@ -209,6 +210,7 @@ class Task(Identified, Dated, Versioned, Base):
 
 
 __all__ = [
-    "Acceptance", "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "GroupingRule", "Gust", "Incident", "IncidentCounter", "Milestone",
-    "Observable", "Reporter", "ReporterMessage", "SearchWord", "Sighting", "Task", "Team", "Upkeep",
+    "Acceptance", "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "Finding", "FollowUp", "GroupingRule", "Gust", "Incident",
+    "IncidentCounter", "Milestone", "Observable", "Reporter", "ReporterMessage", "ReviewPoint", "SearchWord", "Sighting", "Task", "Team",
+    "Upkeep",
 ]  # fmt: skip

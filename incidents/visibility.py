@@ -16,7 +16,7 @@ from core.actors import Actor, ActorKind
 from core.types import Ref
 from incidents.acceptance_models import Acceptance
 from incidents.alert_models import Alert
-from incidents.models import Attachment, Comment, Incident, Reporter, Task
+from incidents.models import Attachment, Comment, Finding, FollowUp, Incident, Reporter, ReviewPoint, Task
 from incidents.permissions import READ
 
 _INSIDE = frozenset({ActorKind.system, ActorKind.playbook, ActorKind.source, ActorKind.connector})
@@ -95,6 +95,9 @@ _JUDGED: dict[str, tuple[Any, Any]] = {
     "comment": (Comment, lambda actor: belongs_to_visible(actor, Comment.incident_id)),
     "reporter": (Reporter, lambda actor: belongs_to_visible(actor, Reporter.incident_id)),
     "attachment": (Attachment, lambda actor: belongs_to_visible(actor, Attachment.incident_id)),
+    "finding": (Finding, lambda actor: belongs_to_visible(actor, Finding.incident_id)),
+    "follow_up": (FollowUp, lambda actor: belongs_to_visible(actor, FollowUp.incident_id)),
+    "review_point": (ReviewPoint, lambda actor: belongs_to_visible(actor, ReviewPoint.incident_id)),
 }
 
 

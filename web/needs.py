@@ -1,4 +1,4 @@
-"""What needs one person now: questions they may answer, tasks that are theirs, pages nobody has taken, changes that need a second person."""
+"""What needs one person now: questions, tasks and overdue actions of theirs, pages nobody has taken, changes that wait for a second person."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +7,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import four_eyes
+from core import clock, four_eyes
 from core.actors import Actor
 from core.auth import users
 from core.types import Severity
+from incidents import follow_ups
 from incidents import queries as record
 from incidents.models import Incident
 from notify import queries as paging
@@ -25,7 +26,7 @@ MOST = 50
 class Need:
     """One thing somebody has to do: what, about what, until when, and where."""
 
-    kind: str  # approval task page incident change
+    kind: str  # approval task page incident change follow_up
     severity: str
     key: str
     what: str
@@ -38,7 +39,7 @@ class Need:
     @property
     def order(self) -> tuple[int, int, float]:
         """Worst first, then what ends soonest."""
-        kinds = {"page": 0, "approval": 1, "task": 2, "change": 3, "incident": 4}
+        kinds = {"page": 0, "approval": 1, "task": 2, "change": 3, "incident": 4, "follow_up": 5}
         at = self.until or self.since
         return (-Severity(self.severity).rank, kinds[self.kind], at.timestamp() if at else 0.0)
 
@@ -49,6 +50,7 @@ def of(session: Session, actor: Actor) -> list[Need]:
         return []
     found = [
         *_pages(session, actor), *_approvals(session, actor), *_tasks(session, actor), *_changes(session, actor),
+        *_overdue(session, actor),
     ]  # fmt: skip
     return sorted(found, key=lambda need: need.order)
 
@@ -156,6 +158,21 @@ def _changes(session: Session, actor: Actor) -> list[Need]:
         for change in four_eyes.waiting(session)
         if change.actor_id != actor.id
     ]
+
+
+def _overdue(session: Session, actor: Actor) -> list[Need]:
+    """Their own actions after incidents that should have been done by now; not as loud as the incident was."""
+    rows = follow_ups.overdue_of(session, actor, clock.now(), MOST)
+    known = record.incidents_by_ids(session, actor, [row.incident_id for row in rows])
+    return [
+        Need(
+            "follow_up", Severity.low.value, known[row.incident_id].key, _("Overdue: %(title)s") % {"title": row.title},
+            known[row.incident_id].title, f"/incidents/{known[row.incident_id].key}/review#follow-up-{row.id}", _("Open"),
+            until=row.due_at, since=row.created_at,
+        )
+        for row in rows
+        if row.incident_id in known
+    ]  # fmt: skip
 
 
 def _incidents(session: Session, actor: Actor, runs: list[PlaybookRun]) -> dict[str, Incident]:

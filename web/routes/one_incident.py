@@ -21,6 +21,8 @@ from incidents import (
     attachments,
     closing,
     comments,
+    findings,
+    follow_ups,
     keys,
     lifecycle,
     milestones,
@@ -30,8 +32,9 @@ from incidents import (
 )
 from incidents.alert_models import Alert
 from incidents.closing import Closing
+from incidents.follow_ups import Earlier
 from incidents.milestones import Times
-from incidents.models import Attachment, Incident, Reporter, ReporterMessage, Task
+from incidents.models import Attachment, Finding, Incident, Reporter, ReporterMessage, Task
 from incidents.observables import Listed
 from incidents.stages import MEANING, Confirmation, Stage, Tlp, WaitingOn
 from incidents.visibility import alerts_visible_to, as_id, visible_to
@@ -51,6 +54,7 @@ router = APIRouter(include_in_schema=False)
 STORY = 60
 MOST_VALUES = 100
 MOST_FILES_SHOWN = 200
+MOST_FINDINGS = 12
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,9 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     files: Sequence[Attachment]
     reporters: Sequence[Reporter]
     talked: Sequence[ReporterMessage]
+    findings: list[Finding]
+    findings_total: int
+    taken: set[UUID]
     alerts: list[Alert]
     sent: list[PageSent]
     next_stage: str | None
@@ -109,6 +116,8 @@ class ClosePage(Page, template="incident_close.html", rail="incidents"):
     entered: dict[str, str]
     problems: list[Problem]
     demanding: bool
+    earlier: list[Earlier]
+    follow_ups: int
 
 
 def find(session: Session, actor: Actor, key: str) -> Incident:
@@ -129,7 +138,7 @@ def after(stage: str) -> str | None:
 
 
 LENSES = {
-    "people": ("comment.", "attachment.", "reporter.", "task.", "incident.", "finding."),
+    "people": ("comment.", "attachment.", "reporter.", "task.", "incident.", "finding.", "review.", "follow_up."),
     "automation": ("run.", "step.", "action.", "approval.", "playbook.", "countermeasure."),
     "pages": ("page.", "message."),
     "alerts": ("alert.", "incident.opened", "incident.alert_attached"),
@@ -211,6 +220,9 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             files=attachments.of_incident(session, actor, incident.id, limit=MOST_FILES_SHOWN),
             reporters=reporting.reporters(session, actor, incident.id),
             talked=reporting.conversation(session, actor, incident.id),
+            findings=findings.of_incident(session, actor, incident.id, limit=MOST_FINDINGS).items,
+            findings_total=findings.number_in(session, actor, incident.id),
+            taken=findings.taken(session, incident.id),
             alerts=list(
                 session.scalars(
                     select(Alert)
@@ -339,14 +351,16 @@ def observe(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Re
 @router.get("/incidents/{key}/close")
 def closing_form(request: Request, key: str, actor: Actor = allowed("incident.close")) -> Response:
     """What is asked when it is closed."""
-    with reading() as session:
-        incident = find(session, actor, key)
-    return _closing(request, incident, {"disposition": request.query_params.get("disposition", "")}, [])
+    return _closing(request, actor, key, {"disposition": request.query_params.get("disposition", "")}, [])
 
 
 def _closing(
-    request: Request, incident: Incident, entered: dict[str, str], problems: list[Problem]
+    request: Request, actor: Actor, key: str, entered: dict[str, str], problems: list[Problem]
 ) -> Response:
+    with reading() as session:
+        incident = find(session, actor, key)
+        earlier = follow_ups.earlier(session, actor, incident)
+        number = len(follow_ups.of_incident(session, actor, incident.id))
     serious = Severity(incident.severity).rank >= Severity.high.rank
     page = ClosePage(
         incident=incident,
@@ -354,6 +368,8 @@ def _closing(
         entered=entered,
         problems=problems,
         demanding=serious and incident.confirmation == Confirmation.declared,
+        earlier=earlier,
+        follow_ups=number,
     )
     return show(request, page, status=422 if problems else 200)
 
@@ -367,9 +383,7 @@ def close(request: Request, form: Form, key: str, actor: Actor = allowed("incide
         with unit_of_work() as uow:
             closing.close(uow, actor, _id(actor, key), said)
     except Invalid as error:
-        with reading() as session:
-            incident = find(session, actor, key)
-        return _closing(request, incident, entered, error.problems or [Problem("", error.message)])
+        return _closing(request, actor, key, entered, error.problems or [Problem("", error.message)])
     return then(f"/incidents/{key}", _("%(key)s is closed.") % {"key": key})
 
 
