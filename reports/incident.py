@@ -1,41 +1,39 @@
 """Gathers one incident's report from the record: what the reader may see, as it stands now."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from connectors.entities import defang
-from core import journal, merkle, sealing, witness
+from core import journal
 from core.actors import Actor, ActorKind
 from core.auth import users
-from core.journal import Entry, JournalEntry, JournalLeaf
+from core.journal import Entry
 from core.settings import settings
 from core.types import Ref
-from incidents import attachments, comments, milestones, observables, queries
+from incidents import comments, milestones, observables, queries
 from incidents.filters import AlertFilter
 from incidents.models import Alert as AlertRow
 from incidents.models import Incident, Milestone
 from incidents.models import Task as TaskRow
 from incidents.stages import MEANING, Disposition
 from notify import queries as notify_queries
-from reports import response
+from reports import learned, proof, response, roles
 from reports.model import (
     Alert,
     Attempt,
     Comment,
-    File,
+    Finding,
     Head,
     IncidentReport,
     KeyTime,
     Line,
     Observable,
     Page,
-    Proof,
+    Span,
     Task,
 )
 from reports.telling import clipped, told
@@ -46,14 +44,19 @@ MOST_ALERTS = 200
 _PEOPLE = frozenset({ActorKind.person, ActorKind.reporter, ActorKind.token})
 _MOMENTS = {
     "first_malicious": "First malicious act", "compromise": "Initial compromise", "occurred": "Occurred",
-    "alerted": "First alert", "reported": "Reported", "acknowledged": "Acknowledged", "declared": "Declared",
+    "alerted": "First alert", "reported": "Reported", "acknowledged": "Acknowledged", "declared": "Declared", "aware": "Aware (legal)", "exfiltration": "Data taken",
     "contained": "Contained", "eradicated": "Eradicated", "recovered": "Recovered", "closed": "Closed",
 }  # fmt: skip
-_ALWAYS = ("acknowledged", "contained", "recovered", "closed")
+_ALWAYS = ("first_malicious", "acknowledged", "declared", "contained", "eradicated", "recovered", "closed")
+_ALWAYS_OF_NONE = ("acknowledged", "closed")  # of what is not an incident
 
 
-def build(session: Session, actor: Actor, key_or_id: str | UUID, *, now: datetime) -> IncidentReport:
-    """The report of an incident as of `now`. Raises NotFound when the actor may not see it."""
+def build(
+    session: Session, actor: Actor, key_or_id: str | UUID, *, now: datetime, external: bool = False
+) -> IncidentReport:
+    """The report of an incident as of `now`; external: roles stand for the names of people. Raises NotFound when the
+    actor may not see it.
+    """
     incident = queries.incident(session, actor, key_or_id)
     names = users.names(session)
     entries = _entries(session, actor, incident.id)
@@ -65,16 +68,27 @@ def build(session: Session, actor: Actor, key_or_id: str | UUID, *, now: datetim
     countermeasures = response.countermeasures(session, incident.ref)
     timeline = tuple(_line(entry, names) for entry in entries)
     head = _head(incident, names)
-    return IncidentReport(
+    findings = learned.findings(session, actor, incident.id)
+    review = learned.points(session, actor, incident.id)
+    report = IncidentReport(
         made_at=now,
         made_by=actor.name,
         head=head,
         paragraph=_paragraph(head, known, alerts, pages, actions, timeline),
-        times=_times(incident, known),
+        times=_times(incident, known, findings),
+        spans=_spans(known),
+        findings=findings,
+        review=review,
+        follow_ups=learned.actions(session, actor, incident, names, now),
+        earlier=learned.earlier(session, actor, incident, names, now),
+        evidence=learned.evidence(session, actor, incident.id),
+        messages=learned.messages(session, actor, incident.id),
         timeline=timeline,
         actions=actions,
         countermeasures=countermeasures,
-        decisions=response.decisions(entries),
+        decisions=tuple(
+            sorted((*response.decisions(entries), *learned.decided(review)), key=lambda one: one.at)
+        ),
         alerts=alerts,
         observables=_observables(session, actor, incident.id),
         pages=pages,
@@ -84,14 +98,11 @@ def build(session: Session, actor: Actor, key_or_id: str | UUID, *, now: datetim
             Comment(c.created_at, c.author_name, c.body)
             for c in comments.of_incident(session, actor, incident.id)
         ),
-        files=tuple(
-            File(f.created_at, f.name, f.digest, f.size, f.kind, f.added_by_name, f.note)
-            for f in attachments.of_incident(session, actor, incident.id)
-        ),
-        open_ends=_open_ends(head, tasks, pages, actions, countermeasures),
-        proof=_proof(session, entries),
+        open_ends=(*_open_ends(head, tasks, pages, actions, countermeasures), *learned.questions(review)),
+        proof=proof.of(session, entries, incident.key),
         people=tuple(Counter(line.actor for line in timeline if not line.automatic).most_common()),
     )
+    return roles.instead_of_names(report, roles.known(session, report)) if external else report
 
 
 def _entries(session: Session, actor: Actor, incident_id: UUID) -> list[Entry]:
@@ -146,15 +157,46 @@ def _head(incident: Incident, names: dict[UUID, str]) -> Head:
     )
 
 
-def _times(incident: Incident, known: dict[str, Milestone]) -> tuple[KeyTime, ...]:
+def _times(
+    incident: Incident, known: dict[str, Milestone], findings: Sequence[Finding]
+) -> tuple[KeyTime, ...]:
     opened = KeyTime("opened", "Opened", incident.opened_at, 0, "system", "Tocsin")
     reached = [
         KeyTime(kind, says, m.at, (m.at - incident.opened_at).total_seconds(), m.source, m.set_by)
         for kind, says in _MOMENTS.items()
         if (m := known.get(kind)) is not None
     ]
-    missing = [KeyTime(kind, _MOMENTS[kind], None, None, "", None) for kind in _ALWAYS if kind not in known]
+    if findings and "first_malicious" not in known:
+        began = findings[0]
+        after = (began.at - incident.opened_at).total_seconds()
+        reached.append(
+            KeyTime(
+                "first_malicious",
+                _MOMENTS["first_malicious"],
+                began.at,
+                after,
+                f"finding {began.number}",
+                began.added_by,
+            )
+        )
+    wanted = _ALWAYS_OF_NONE if incident.confirmation == "not_an_incident" else _ALWAYS
+    there = {time.kind for time in reached}
+    missing = [KeyTime(kind, _MOMENTS[kind], None, None, "", None) for kind in wanted if kind not in there]
     return (*sorted([opened, *reached], key=lambda t: t.at or incident.opened_at), *missing)
+
+
+def _spans(known: dict[str, Milestone]) -> tuple[Span, ...]:
+    """How long it took, each beside what it is counted from."""
+    times = milestones.times(known)
+    return tuple(
+        Span(name, says, length.total_seconds() if length is not None else None, counted)
+        for name, says, length, counted in (
+            ("detect", "To detect", times.to_detect, "from the first malicious act that a person established to the first alert"),
+            ("acknowledge", "To acknowledge", times.to_acknowledge, "from the first alert or report to a person's answer"),
+            ("contain", "To contain", times.to_contain, "from the first alert or report to the stage after contain"),
+            ("close", "To close", times.to_close, "from the first alert or report to the closing"),
+        )
+    )  # fmt: skip
 
 
 def _alerts(session: Session, actor: Actor, incident_id: UUID) -> tuple[Alert, ...]:
@@ -269,47 +311,6 @@ def _open_ends(
     if head.confirmation in ("unconfirmed", "suspected") and head.closed_at is None:
         ends.append("It is not decided whether this is an incident.")
     return tuple(ends)
-
-
-def _proof(session: Session, entries: list[Entry]) -> Proof:
-    bodies = dict(
-        session.execute(
-            select(JournalEntry.id, JournalEntry.body).where(JournalEntry.id.in_([e.id for e in entries]))
-        )
-        .tuples()
-        .all()
-    )
-    digest = hashlib.sha256()
-    for entry in entries:
-        digest.update(merkle.leaf_hash(bodies[entry.id]))
-    statement = (
-        f"This report tells {len(entries)} entries of the journal, which the database lets nobody change or delete. "
-        "The digest below is the SHA-256 over the hashes of these entries in the order of their time: made again from "
-        f"the journal later, it shows whether they are the same. {_seal(session, [e.id for e in entries])}"
-    )
-    return Proof(
-        entries=len(entries),
-        first=entries[0].at if entries else None,
-        last=entries[-1].at if entries else None,
-        digest=digest.hexdigest(),
-        redacted=sum(e.redacted for e in entries),
-        statement=statement,
-    )
-
-
-def _seal(session: Session, ids: list[UUID]) -> str:
-    """How far the entries are sealed, and who could show it."""
-    sealed = sealing.state(session)
-    within = session.scalar(
-        select(func.count()).where(JournalLeaf.entry.in_(ids), JournalLeaf.idx < sealed.size)
-    )
-    if not within or sealed.at is None:
-        return "None of them is sealed yet, so they are as honest as this machine and as this copy of the report."
-    kept = [one for one in witness.witnesses(session) if one.size is not None]
-    by = f"{within} of them are sealed under the checkpoint of {sealed.at:%Y-%m-%d %H:%M} UTC over {sealed.size:,} entries"
-    if not kept:
-        return f"{by}. No outside witness keeps it, so it is as honest as this machine and as this copy of the report."
-    return f"{by}. Checkpoints are kept outside by {', '.join(f'{one.name} (up to entry {one.size:,})' for one in kept)}."
 
 
 def _ms(began: datetime, ended: datetime | None) -> int | None:

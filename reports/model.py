@@ -190,21 +190,105 @@ class Comment:
 
 
 @dataclass(frozen=True)
-class File:
-    """A file that belongs to it: its name, its SHA-256, its size in bytes, what it is told from its bytes, who brought it."""
+class Span:
+    """How long something took, in seconds; None when a moment it is counted from or to is not known."""
+
+    name: str
+    says: str
+    seconds: float | None
+    counted: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing the attacker did, when it happened; `entities` are defanged. `number` names it in this report: A1, A2, …"""
+
+    number: str
+    at: datetime
+    precision: str
+    says: str
+    source: str
+    confidence: str
+    technique: str | None
+    entities: tuple[str, ...]
+    evidence: str
+    added_by: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the review; incidents.reviewing says what its fields mean in each section."""
+
+    section: str
+    at: datetime
+    area: str
+    state: str
+    says: str
+    result: str
+    how: str
+    who: str
+    added_by: str
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """One action for afterwards; `link` is defanged, `key` names the earlier incident that it was left open by."""
+
+    title: str
+    owner: str | None
+    due_at: datetime | None
+    overdue: bool
+    link: str
+    state: str
+    ended_at: datetime | None
+    ended_by: str | None
+    note: str
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One file of the evidence register: its hash, who brought it when, and who has fetched it since."""
+
+    number: str
+    name: str
+    kind: str
+    size: int
+    sha256: str
+    added_at: datetime
+    added_by: str
+    origin: str
+    note: str
+    custody: tuple[tuple[datetime, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to somebody who reported the incident."""
 
     at: datetime
-    name: str
-    sha256: str
-    size: int
-    kind: str
+    to: str
     by: str
-    note: str
+    via: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A witness: who keeps checkpoints outside, the size of the newest one they have, since when."""
+
+    name: str
+    size: int
+    at: datetime | None
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What ties the report to the journal: the entries it tells of and one digest over their hashes, in order."""
+    """What ties the report to the journal: the entries it tells of and one digest over their hashes, in order.
+
+    sealed: how many of them have their place in the sealed journal, `begins` and `ends` being the first and last place;
+    checkpoint: how many entries the newest checkpoint covers, made at `checkpoint_at`. verify: three lines how to verify it.
+    """
 
     entries: int
     first: datetime | None
@@ -212,11 +296,19 @@ class Proof:
     digest: str
     redacted: int
     statement: str
+    sealed: int = 0
+    begins: int | None = None
+    ends: int | None = None
+    checkpoint: int = 0
+    checkpoint_at: datetime | None = None
+    witnesses: tuple[Kept, ...] = ()
+    clock: str = ""
+    verify: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class IncidentReport:
-    """Everything a report tells; times are aware and in UTC, durations in seconds."""
+    """Everything a report tells; times are aware and in UTC, durations in seconds. external: roles stand for names."""
 
     made_at: datetime
     made_by: str
@@ -233,10 +325,26 @@ class IncidentReport:
     tasks: tuple[Task, ...]
     runs: tuple[Run, ...]
     comments: tuple[Comment, ...]
-    files: tuple[File, ...]
     open_ends: tuple[str, ...]
     proof: Proof
     people: tuple[tuple[str, int], ...] = field(default=())
+    spans: tuple[Span, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    review: tuple[Point, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
+    earlier: tuple[FollowUp, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    messages: tuple[Message, ...] = ()
+    external: bool = False
+
+    @property
+    def version(self) -> int:
+        """Grows with the record: how many entries of the journal this report tells."""
+        return self.proof.entries
+
+    def points(self, section: str) -> tuple[Point, ...]:
+        """The points of one section of the review."""
+        return tuple(point for point in self.review if point.section == section)
 
     @property
     def by_hand(self) -> tuple[Line, ...]:

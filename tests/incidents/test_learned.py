@@ -1,6 +1,7 @@
 """What is learnt of an incident: the attacker's timeline, the points of the review, actions followed until done."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import incident_bench as bench
@@ -21,16 +22,16 @@ from incidents.reviewing import PointDraft
 pytestmark = pytest.mark.usefixtures("database")
 
 
-def found(incident_id: UUID, minutes: float = 60, **values: object) -> Finding:
+def found(incident_id: UUID, minutes: float = 60, **values: Any) -> Finding:
     """A finding of Ann, so many minutes ago."""
     with unit_of_work() as uow:
-        given = {
+        given: dict[str, Any] = {
             "says": "The macro started a shell",
             "source": "EDR",
             "technique": "t1059.001",
             "entities": ["WS-7", "203[.]0.113.9"],
         }
-        draft = FindingDraft(occurred_at=uow.now - timedelta(minutes=minutes), **(given | values))  # type: ignore[arg-type]
+        draft = FindingDraft(occurred_at=uow.now - timedelta(minutes=minutes), **(given | values))
         return findings.add(uow, bench.ANN, incident_id, draft)
 
 
@@ -126,9 +127,9 @@ def test_an_alert_is_taken_over_once_until_it_is_withdrawn() -> None:
         ({"entities": ["x"] * 51}, "entities"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_with_its_field(wrong: dict[str, object], field: str) -> None:
+def test_what_cannot_be_is_refused_with_its_field(wrong: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as caught:
-        found(bench.opened().id, **wrong)  # type: ignore[arg-type]
+        found(bench.opened().id, **wrong)
     assert [problem.path for problem in caught.value.problems] == [field]
 
 

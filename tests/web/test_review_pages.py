@@ -32,7 +32,7 @@ def test_what_the_attacker_did_is_entered_taken_over_corrected_and_withdrawn(peo
     assert shown.index("Opened &lt;b&gt;invoice.docm") < shown.index("Brute force against sshd"), (
         "by when it happened"
     )
-    assert "203[.]0[.]113[.]9" in shown
+    assert "203.0.113[.]9" in shown
     wrong = rita.post(page, 422, says="x", occurred_at="yesterday").text
     assert "not a date" in wrong
     assert "yesterday" in wrong, "what was entered stays"
@@ -50,19 +50,20 @@ def test_what_the_attacker_did_is_entered_taken_over_corrected_and_withdrawn(peo
     assert "corrected the attacker" in rita.get(f"/incidents/{key}")
     rita.post(f"{first}/withdraw", 422, reason="")
     rita.post(f"{first}/withdraw", reason="it was the backup")
-    assert "invoice.docm" not in rita.get(page)
+    assert first not in rita.get(page)
     assert "Withdrawn finding" in rita.get(first)
     aldo.get(page)
     aldo.post(page, 403, says="x", occurred_at="2026-11-01 03:12")
 
 
 def test_a_review_says_what_is_known_and_its_actions_come_back(people: People) -> None:
-    with unit_of_work() as uow:
-        incidents = [
-            lifecycle.open_by_hand(uow, people.rita, IncidentDraft("Macro", category="malware")).key
-            for _ in range(2)
-        ]
-        yesterday = (uow.now - timedelta(days=1)).date().isoformat()
+    incidents = []
+    for _ in range(2):
+        with unit_of_work() as uow:
+            incidents.append(
+                lifecycle.open_by_hand(uow, people.rita, IncidentDraft("Macro", category="malware")).key
+            )
+            yesterday = (uow.now - timedelta(days=1)).date().isoformat()
     rita, aldo = Reader(people.rita), Reader(people.aldo)
     page = f"/incidents/{incidents[0]}/review"
     assert "How much (minutes" in rita.get(page)

@@ -1,10 +1,10 @@
 """The review of one incident: impact, scope, causes, decisions, what went well and badly, actions for afterwards."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
 
 from core import clock
 from core.actors import Actor
@@ -51,7 +51,6 @@ class FollowUpsPage(Page, template="follow_ups.html", rail="reports"):
     people: list[User]
     lens: str
     overdue: int
-    at: datetime
     next: str | None
     first: str | None
 
@@ -86,8 +85,8 @@ def _review(
     return show(request, page, status=422 if problems else 200)
 
 
-def _people(session: object) -> list[User]:
-    return [user for user in users.everyone(session) if user.disabled_at is None]  # type: ignore[arg-type]
+def _people(session: Session) -> list[User]:
+    return [user for user in users.everyone(session) if user.disabled_at is None]
 
 
 @router.post("/incidents/{key}/review")
@@ -137,7 +136,6 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
             people=_people(session),
             lens=lens,
             overdue=follow_ups.overdue_count(session, actor, at),
-            at=at,
             next=keyset.address("/follow-ups", given, after=found.next) if found.next else None,
             first=keyset.address("/follow-ups", given) if given.get("after") else None,
         )
