@@ -1066,6 +1066,30 @@ def upgrade() -> None:
         batch_op.create_index('ix_countermeasures_standing', ['entity_type', 'entity_value'], unique=False, postgresql_where=sa.text('removed_at IS NULL'), sqlite_where=sa.text('removed_at IS NULL'))
         batch_op.create_index('ix_countermeasures_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
 
+    op.create_table('follow_ups',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('title', sa.String(length=500), nullable=False),
+    sa.Column('owner_id', sa.Uuid(), nullable=True),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('link', sa.String(length=2000), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('added_by', sa.String(length=200), nullable=False),
+    sa.Column('ended_at', Instant(), nullable=True),
+    sa.Column('ended_by', sa.String(length=200), nullable=True),
+    sa.Column('note', sa.Text(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_follow_ups_incident_id_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_follow_ups'))
+    )
+    with op.batch_alter_table('follow_ups', schema=None) as batch_op:
+        batch_op.create_index('ix_follow_ups_created_at', ['created_at', 'id'], unique=False)
+        batch_op.create_index('ix_follow_ups_due', ['due_at'], unique=False, postgresql_where=sa.text("state = 'open'"), sqlite_where=sa.text("state = 'open'"))
+        batch_op.create_index('ix_follow_ups_incident', ['incident_id', 'created_at', 'id'], unique=False)
+        batch_op.create_index('ix_follow_ups_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text("state = 'open'"), sqlite_where=sa.text("state = 'open'"))
+        batch_op.create_index('ix_follow_ups_owner', ['owner_id', 'due_at'], unique=False, postgresql_where=sa.text("state = 'open'"), sqlite_where=sa.text("state = 'open'"))
+
     op.create_table('mails',
     sa.Column('dedup', sa.String(length=64), nullable=False),
     sa.Column('digest', sa.Text(), nullable=True),
@@ -1208,6 +1232,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('reporters', schema=None) as batch_op:
         batch_op.create_index('ix_reporters_incident', ['incident_id', 'created_at'], unique=False)
+
+    op.create_table('review_points',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('section', sa.String(length=16), nullable=False),
+    sa.Column('area', sa.String(length=16), nullable=False),
+    sa.Column('state', sa.String(length=16), nullable=False),
+    sa.Column('says', sa.Text(), nullable=False),
+    sa.Column('result', sa.Text(), nullable=False),
+    sa.Column('how', sa.Text(), nullable=False),
+    sa.Column('who', sa.String(length=200), nullable=False),
+    sa.Column('added_by', sa.String(length=200), nullable=False),
+    sa.Column('withdrawn_at', Instant(), nullable=True),
+    sa.Column('withdrawn_by', sa.String(length=200), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_review_points_incident_id_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_review_points'))
+    )
+    with op.batch_alter_table('review_points', schema=None) as batch_op:
+        batch_op.create_index('ix_review_points_incident', ['incident_id', 'created_at', 'id'], unique=False)
 
     op.create_table('step_attempts',
     sa.Column('run_id', sa.Uuid(), nullable=False),
@@ -1411,4 +1455,33 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_approval_votes')),
     sa.UniqueConstraint('wait_id', 'user_id', name=op.f('uq_approval_votes_wait_id_user_id'))
     )
+    op.create_table('findings',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('alert_id', sa.Uuid(), nullable=True),
+    sa.Column('attachment_id', sa.Uuid(), nullable=True),
+    sa.Column('occurred_at', Instant(), nullable=False),
+    sa.Column('precision', sa.String(length=16), nullable=False),
+    sa.Column('says', sa.Text(), nullable=False),
+    sa.Column('source', sa.String(length=200), nullable=False),
+    sa.Column('confidence', sa.String(length=16), nullable=False),
+    sa.Column('technique', sa.String(length=16), nullable=True),
+    sa.Column('entities', Json, nullable=False),
+    sa.Column('evidence', sa.Text(), nullable=False),
+    sa.Column('added_by', sa.String(length=200), nullable=False),
+    sa.Column('changed_at', Instant(), nullable=True),
+    sa.Column('changed_by', sa.String(length=200), nullable=True),
+    sa.Column('withdrawn_at', Instant(), nullable=True),
+    sa.Column('withdrawn_by', sa.String(length=200), nullable=True),
+    sa.Column('withdrawn_because', sa.Text(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['attachment_id'], ['attachments.id'], name=op.f('fk_findings_attachment_id_attachments')),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_findings_incident_id_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_findings'))
+    )
+    with op.batch_alter_table('findings', schema=None) as batch_op:
+        batch_op.create_index('ix_findings_incident', ['incident_id', 'occurred_at', 'id'], unique=False)
+        batch_op.create_index('uq_findings_alert', ['incident_id', 'alert_id'], unique=True, postgresql_where=sa.text('withdrawn_at IS NULL'), sqlite_where=sa.text('withdrawn_at IS NULL'))
+
     # ### end Alembic commands ###
