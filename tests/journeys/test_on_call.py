@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from accounts import installed, joined
+from accounts import enrolled, installed, joined
 from browsing import Browser, Shown
 from free_ports import wait_until
 from mail_server import MailServer
@@ -33,6 +33,7 @@ class Night:
     def __init__(self, tocsin: Tocsin, mail: MailServer) -> None:
         self.tocsin, self.mail = tocsin, mail
         self.ana = installed(tocsin)
+        enrolled(self.ana)  # who changes the default policy shows a second factor
         self.rita = joined(tocsin, self.ana, "Rita", "responder")
         people = {str(email): str(number) for number, email in rows(tocsin, "SELECT id, email FROM users")}
         them = {name: f"user:{_dashed(people[f'{name}@example.org'])}" for name in ("rita", "ana")}

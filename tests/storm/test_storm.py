@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accounts import installed
+from accounts import enrolled, installed
 from browsing import Browser
 from flood import MAPPING, NEEDLES, TOOLS, expected
 from free_ports import wait_until
@@ -75,6 +75,7 @@ def prepared(tocsin: Tocsin, folder: Path) -> tuple[Browser, dict[str, str]]:
     (folder / "mapping.yaml").write_text(MAPPING)
     tocsin.env["TOCSIN_PLAYBOOKS"] = str(folder / "ring.yaml")
     ana = installed(tocsin)
+    enrolled(ana)  # who changes the default policy shows a second factor
     (number,) = next(iter(rows(tocsin, "SELECT id FROM users WHERE email = 'ana@example.org'")))
     plain = str(number).replace("-", "")
     her = "user:" + "-".join((plain[:8], plain[8:12], plain[12:16], plain[16:20], plain[20:]))
