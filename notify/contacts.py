@@ -23,6 +23,7 @@ from notify.models import ChannelSettings, ContactMethod, Urgency
 from notify.permissions import MANAGE, OWN_CONTACTS
 from notify.reaching import ADDRESS_PURPOSE, SETTINGS_PURPOSE, opened
 
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164
 _MAIL = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,255}")
 
 
@@ -191,6 +192,8 @@ def _problems(fields: Sequence[Field], values: Mapping[str, str], path: str) -> 
                 problems.append(Problem(f"{path}.{field.name}", "is needed"))
         elif field.type == "email" and not _MAIL.fullmatch(value):
             problems.append(Problem(f"{path}.{field.name}", "is not one mail address"))
+        elif field.type == "phone" and not _PHONE.fullmatch(value):
+            problems.append(Problem(f"{path}.{field.name}", "is not a number such as +34600111222"))
         elif (field.type == "url" or field.name.endswith("url")) and not _is_url(value):
             problems.append(
                 Problem(f"{path}.{field.name}", "must begin with https:// or http:// and name a host")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from core.types import Severity
 
-FieldType = Literal["text", "secret", "url", "email", "user"]
+FieldType = Literal["text", "secret", "url", "email", "user", "phone"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Outgoing:
     """One notification as a channel sees it. `text` of a page is at most two short lines; links are absolute.
 
     `id` is the attempt's (a provider that knows idempotency keys gets it), `thread` stays the same for all
-    that concerns one page. `items` are the titles inside a bundle.
+    that concerns one page. `items` are the titles inside a bundle. `code` is what the person may answer with.
     """
 
     id: UUID
@@ -40,17 +40,23 @@ class Outgoing:
     acknowledge: str | None = None
     thread: str = ""
     items: tuple[str, ...] = ()
+    code: str = ""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a channel may use: the installation's settings of this channel, mail, and the inbox as a port."""
+    """What a channel may use: the installation's settings of this channel, mail, and the inbox as a port.
+
+    `callback` is the address at which the far end may tell what became of this notification; empty when this
+    installation cannot be reached from outside.
+    """
 
     config: Mapping[str, str] = field(default_factory=dict)
     base_url: str = ""
     smtp_url: str | None = None
     smtp_from: str = ""
     timeout: float = 10.0
+    callback: str = ""
     inbox: Callable[[Outgoing, UUID], None] | None = None
 
 
@@ -79,10 +85,60 @@ class Undeliverable(Exception):
 
 
 @dataclass(frozen=True)
+class Callback:
+    """A call of a far end: the address of ours that it was made to, the form's fields in their order, headers in lower case."""
+
+    url: str
+    fields: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+
+    def get(self, name: str) -> str:
+        """The first value of a field; empty without one."""
+        return next((value for field, value in self.fields if field == name), "")
+
+
+class Unproven(Exception):
+    """A callback does not prove that it comes from the far end."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a notification, by the far end's `key` for it (the same one is told twice sometimes).
+
+    `over` ends what needs an answer (a call): it has failed unless somebody had answered.
+    """
+
+    key: str
+    state: Literal["under_way", "arrived", "failed", "over"]
+    detail: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Somebody at the address `sender` answered with `text`; `key` is the far end's for this answer."""
+
+    key: str
+    sender: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Pressed:
+    """Whoever took the call pressed this key of their telephone."""
+
+    key: str
+    digit: str
+
+
+@dataclass(frozen=True)
 class Channel:
     """One way of reaching somebody. `from_text` reads a short address ("a@b.example", "#soc"); `shown` is an
     address in words without secrets. One that does not `reaches_out` only shows things in our own pages. `many_ends`: each
     address is a server of its own, so that one that hangs holds up itself alone; `shown` then tells them apart.
+
+    `in_the_clear`: others can read or hear it on its way, so it carries neither observables nor what is TLP:RED. `shares`
+    names the channel whose settings it uses. `hears` reads a callback, by the channel's settings (raises Unproven; None:
+    nothing to note), `answers` puts a sentence into the far end's own language; `takes_codes`: one can reply to it.
     """
 
     name: str
@@ -95,3 +151,8 @@ class Channel:
     shown: Callable[[Mapping[str, str]], str] = lambda address: next(iter(address.values()), "")
     reaches_out: bool = True
     many_ends: bool = False
+    in_the_clear: bool = False
+    shares: str = ""
+    hears: Callable[[Callback, Mapping[str, str]], Receipt | Reply | Pressed | None] | None = None
+    answers: Callable[[str], bytes] = lambda text: text.encode()
+    takes_codes: bool = False

@@ -19,6 +19,7 @@ from notify.contract import Outgoing
 from notify.models import AttemptState, ContactMethod, Message, ScheduleRow
 from notify.oncall import schedules
 from notify.oncall.resolver import on_call
+from notify.outside import outside
 from notify.wording import block, disarmed, one_line
 
 _PURPOSE = "notify.message"
@@ -178,17 +179,21 @@ def _intend(uow: UnitOfWork, claim: work.Claim) -> sending.Job | None:
         if row.address
         else reaching.address_of(uow, row.channel, row.contact_id, row.user_id)
     )
+    title, text = row.title, row.text
+    if registry.get(row.channel).in_the_clear:
+        told = outside(uow, Ref(row.subject_kind, row.subject_id), title, text)
+        title, text = told.title, "\n".join(told.lines)
     outgoing = Outgoing(
         id=row.id,
         kind="message",
-        title=disarmed(row.title),
-        text=disarmed(row.text),
+        title=disarmed(title),
+        text=disarmed(text),
         severity=Severity(row.severity),
         at=uow.now,
         link=settings().base_url + row.path if row.path else "",
         thread=f"{row.subject_kind}-{row.subject_id}",
     )
-    return sending.Job(row.channel, outgoing, address, sending.context_for(uow, row.channel))
+    return sending.Job(row.channel, outgoing, address, sending.context_for(uow, row.channel, row.id))
 
 
 def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: sending.Outcome) -> None:

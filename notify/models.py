@@ -175,10 +175,17 @@ class Page(Identified, Dated, Versioned, Work, Base):
     acknowledged_by: Mapped[str | None] = mapped_column(Text)
     acknowledged_name: Mapped[str | None] = mapped_column(Text)
     acknowledged_via: Mapped[str | None] = mapped_column(Text)
+    reply_code: Mapped[str | None] = mapped_column(Text)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
 
     __table_args__ = (
         due_index("pages"),
+        Index(
+            "ix_pages_open_code",
+            "reply_code",
+            postgresql_where=text("closed_at IS NULL AND reply_code IS NOT NULL"),
+            sqlite_where=text("closed_at IS NULL AND reply_code IS NOT NULL"),
+        ),
         Index(
             "uq_pages_open_key",
             "key",
@@ -230,7 +237,7 @@ class PageAttempt(Identified, Dated, Work, Base):
     page_id: Mapped[UUID | None] = mapped_column(ForeignKey("pages.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[UUID | None] = mapped_column(Uuid)
     contact_id: Mapped[UUID | None] = mapped_column(Uuid)
-    send_id: Mapped[UUID] = mapped_column(Uuid, default=new_id)
+    send_id: Mapped[UUID] = mapped_column(Uuid, default=new_id, index=True)
     channel: Mapped[str] = mapped_column(Text)
     lane: Mapped[str] = mapped_column(Text)  # the far end it waits for
     shown: Mapped[str] = mapped_column(Text)
@@ -246,6 +253,23 @@ class PageAttempt(Identified, Dated, Work, Base):
     failure: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (due_index("page_attempts"), lane_index("page_attempts", "lane"))
+
+
+class PageReceipt(Identified, Dated, Base):
+    """What a far end told of an attempt afterwards, or a person answered through it; each `key` is heard once.
+
+    `answer` is what we said to it, so that the same call gets the same answer.
+    """
+
+    __tablename__ = "page_receipts"
+
+    key: Mapped[str] = mapped_column(Text, unique=True)
+    attempt_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("page_attempts.id", ondelete="CASCADE"), index=True
+    )
+    state: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text, default="")
 
 
 class Message(Identified, Dated, Work, Base):

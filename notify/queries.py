@@ -17,6 +17,7 @@ from notify.models import (
     OverrideRow,
     Page,
     PageAttempt,
+    PageReceipt,
     PageState,
     PageTarget,
     Policy,
@@ -189,6 +190,16 @@ def attempts(session: Session, page_id: UUID) -> list[PageAttempt]:
     return list(session.scalars(query.order_by(PageAttempt.created_at, PageAttempt.id)))
 
 
+def receipts(session: Session, attempt_ids: Sequence[UUID]) -> dict[UUID, list[PageReceipt]]:
+    """What far ends told of these attempts afterwards, in order, by attempt."""
+    found: dict[UUID, list[PageReceipt]] = {}
+    query = select(PageReceipt).where(PageReceipt.attempt_id.in_(attempt_ids)).order_by(PageReceipt.id)
+    for one in session.scalars(query):
+        if one.attempt_id is not None:
+            found.setdefault(one.attempt_id, []).append(one)
+    return found
+
+
 def ledger(session: Session, page_id: UUID) -> list[LedgerLine]:
     """A page from the first word of it to its end: received → decided → sent → receipt → acknowledged."""
     page = page_by_id(session, page_id)
@@ -205,14 +216,19 @@ def ledger(session: Session, page_id: UUID) -> list[LedgerLine]:
     for target in targets(session, page_id):
         if target.bundle_id:
             line(target.created_at, "bundled", names.get(target.user_id, "") if target.user_id else "")
-    for attempt in attempts(session, page_id):
+    tried = attempts(session, page_id)
+    heard = receipts(session, [attempt.id for attempt in tried])
+    for attempt in tried:
         who = names.get(attempt.user_id, attempt.shown) if attempt.user_id else attempt.shown
         if attempt.sent_at:
             line(attempt.sent_at, "sent", who, attempt.channel, attempt.shown)
         if attempt.answered_at:
             detail = attempt.answer or attempt.failure or ""
-            what = "receipt" if attempt.state == "sent" else attempt.state
+            taken = attempt.state == "sent" or (attempt.state == "failed" and attempt.answer)
+            what = "receipt" if taken else attempt.state
             line(attempt.answered_at, what, who, attempt.channel, detail)
+        for one in heard.get(attempt.id, []):
+            line(one.created_at, one.state, who, attempt.channel, one.detail)
     if page.acknowledged_at:
         line(page.acknowledged_at, "acknowledged", page.acknowledged_name or "", page.acknowledged_via or "")
     if page.closed_at:

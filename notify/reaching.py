@@ -133,8 +133,8 @@ def address_of(
 
 
 def config_of(session: Session, channel: str) -> Mapping[str, str]:
-    """The installation's settings of a channel, secrets opened."""
-    row = session.get(ChannelSettings, channel)
+    """The installation's settings of a channel, or of the one whose account it shares, secrets opened."""
+    row = session.get(ChannelSettings, registry.get(channel).shares or channel)
     return {} if row is None else {**row.values, **opened(row.secrets, SETTINGS_PURPOSE)}
 
 

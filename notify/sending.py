@@ -15,10 +15,11 @@ from core.actors import SYSTEM
 from core.db import UnitOfWork, unit_of_work
 from core.settings import settings
 from core.types import Ref, Severity
-from notify import facts, inbox, paging, reaching, registry
+from notify import codes, facts, inbox, paging, reaching, receipts, registry
 from notify.contract import Context, Outgoing, Sent, Undeliverable
-from notify.links import ack_link
+from notify.links import ack_link, callback_url
 from notify.models import AttemptState, Page, PageAttempt, PageState, PageTarget, TargetState, Urgency
+from notify.outside import outside
 from notify.wording import disarmed, one_line, two_lines
 
 ATTEMPTED = metrics.counter(
@@ -65,15 +66,17 @@ class Outcome:
     permanent: bool = False
 
 
-def context_for(uow: UnitOfWork, channel: str) -> Context:
-    """The surroundings a channel works in."""
+def context_for(uow: UnitOfWork, channel: str, send_id: UUID) -> Context:
+    """The surroundings a channel works in, for one sending."""
     given = settings()
+    listens = registry.get(channel).hears is not None
     return Context(
         config=reaching.config_of(uow, channel),
         base_url=given.base_url,
         smtp_url=given.smtp_url,
         smtp_from=given.smtp_from,
         timeout=TIMEOUT,
+        callback=callback_url(channel, send_id) if listens else "",
         inbox=inbox.put,
     )
 
@@ -165,38 +168,46 @@ def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | N
         work.finish(uow, ATTEMPTS, claim)
         return None
     attempt.state, attempt.sent_at = AttemptState.sending, uow.now
-    outgoing = _page_text(uow, attempt, page) if page else _bundle_text(uow, attempt, inside)
+    context = context_for(uow, attempt.channel, attempt.send_id)
+    outgoing = _page_text(uow, attempt, page, context) if page else _bundle_text(uow, attempt, inside)
     address = reaching.address_of(uow, attempt.channel, attempt.contact_id, attempt.user_id)
     for one in [page] if page else inside:
         body = {"attempt": str(attempt.id), "channel": attempt.channel, "try": attempt.tries}
         told = {"to": attempt.shown}
         paging.say(uow, SYSTEM, facts.PAGE_ATTEMPTED, one, body, *_person(attempt), data=told)
-    return Job(attempt.channel, outgoing, address, context_for(uow, attempt.channel))
+    return Job(attempt.channel, outgoing, address, context)
 
 
 def _person(attempt: PageAttempt) -> tuple[Ref, ...]:
     return (Ref("user", str(attempt.user_id)),) if attempt.user_id else ()
 
 
-def _page_text(uow: UnitOfWork, attempt: PageAttempt, page: Page) -> Outgoing:
-    base = settings().base_url
+def _page_text(uow: UnitOfWork, attempt: PageAttempt, page: Page, context: Context) -> Outgoing:
+    base, channel = settings().base_url, registry.get(attempt.channel)
+    title, text = page.title, page.message
+    if channel.in_the_clear:
+        told = outside(uow, Ref(page.subject_kind, page.subject_id), title, text)
+        title, text = told.title, "\n".join(told.lines)
+    answerable = channel.takes_codes and context.callback and attempt.user_id
     return Outgoing(
         id=attempt.send_id,
         kind="page",
-        title=disarmed(one_line(page.title)),
-        text=disarmed(two_lines(page.message)),
+        title=disarmed(one_line(title)),
+        text=disarmed(two_lines(text)),
         severity=Severity(page.severity),
         at=uow.now,
         link=base + page.path,
         acknowledge=base + ack_link(page.id, attempt.user_id) if attempt.user_id else None,
         thread=str(page.id),
+        code=codes.of_page(uow, page) if answerable else "",
     )
 
 
 def _bundle_text(uow: UnitOfWork, attempt: PageAttempt, pages: list[Page]) -> Outgoing:
     worst = max((Severity(page.severity) for page in pages), key=lambda s: s.rank)
     critical = sum(page.severity == Severity.critical for page in pages)
-    items = [disarmed(one_line(f"{page.severity}: {page.title}", 120)) for page in pages]
+    clear = registry.get(attempt.channel).in_the_clear
+    items = [] if clear else [disarmed(one_line(f"{page.severity}: {page.title}", 120)) for page in pages]
     more = len(items) - 10
     return Outgoing(
         id=attempt.send_id,
@@ -236,6 +247,7 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: Outcome) -> None:
         paging.say(uow, SYSTEM, verb, page, body, *_person(attempt), data=told)
     if good:
         _reached(uow, attempt, target, pages)
+        receipts.settle(uow, attempt)
         return
     if not outcome.permanent and _worth_repeating(attempt, outcome) and _may_go_on(uow, attempt):
         _again(uow, attempt)

@@ -186,6 +186,8 @@ def test_a_secret_of_a_channel_is_stored_and_never_shown(people: People) -> None
     assert "stored; leave empty to keep it" in shown
     mara.post("/oncall/places", channel="slack", name="#soc", address__to="#soc")
     assert "#soc" in mara.get("/oncall/channels")
+    assert "Uses the account that is set up for SMS by Twilio" in shown
+    assert "/callbacks/twilio_sms" in shown
     place = ways(None)[0]
     Reader(people.rita).post(f"/oncall/places/{place.id}/remove", status=403)
     mara.post(f"/oncall/places/{place.id}/remove")

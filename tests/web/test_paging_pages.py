@@ -15,9 +15,9 @@ from core.db import reading, unit_of_work
 from core.types import Ref, Severity
 from incidents import lifecycle
 from incidents.models import Incident
+from incidents.outside import HIDDEN, veil
 from notify import delivery, queries
 from notify.models import Page
-from web.before_sign_in import HIDDEN, veil
 
 Drain = Callable[..., int]
 pytestmark = pytest.mark.usefixtures("sqlite_database")

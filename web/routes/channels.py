@@ -10,7 +10,7 @@ from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem, TocsinError
 from core.settings import settings
-from notify import contacts, queries, registry
+from notify import contacts, links, queries, registry
 from notify.contract import Channel
 from notify.models import ChannelSettings, ContactMethod
 from web.languages import gettext as _
@@ -30,6 +30,8 @@ class ChannelTold:
     channel: Channel
     values: dict[str, str]
     sealed: bool
+    shares: str
+    incoming: str
 
 
 @dataclass(kw_only=True)
@@ -68,7 +70,13 @@ def _page(
 
 def _told(session: Session, channel: Channel) -> ChannelTold:
     row = session.get(ChannelSettings, channel.name)
-    return ChannelTold(channel=channel, values=row.values if row else {}, sealed=bool(row and row.secrets))
+    return ChannelTold(
+        channel=channel,
+        values=row.values if row else {},
+        sealed=bool(row and row.secrets),
+        shares=registry.get(channel.shares).title if channel.shares else "",
+        incoming=links.incoming_url(channel.name) if channel.takes_codes else "",
+    )
 
 
 def _problems(error: TocsinError) -> list[Problem]:

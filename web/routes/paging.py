@@ -13,14 +13,16 @@ from core.actors import Actor
 from core.auth import users
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, TocsinError, Unauthenticated
+from core.types import Ref
 from incidents.models import Task
+from incidents.outside import outside
 from incidents.paging import cursor, read_cursor
 from incidents.visibility import as_id, belongs_to_visible
 from notify import delivery, queries
 from notify.models import Page as Call
 from notify.models import PageState
+from notify.outside import Outside
 from notify.queries import LedgerLine
-from web.before_sign_in import Outside, outside
 from web.languages import gettext as _
 from web.page_plan import PlanStep, plan_of
 from web.pages import Page, show, then
@@ -197,7 +199,7 @@ def link(request: Request, token: str) -> Response:
         page = AckPage(
             problem=None,
             severity=call.severity,
-            told=outside(session, call),
+            told=outside(session, Ref(call.subject_kind, call.subject_id), call.title, call.message),
             state=call.state,
             by=call.acknowledged_name or "",
             at=call.acknowledged_at,
