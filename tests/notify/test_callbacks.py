@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 import respx
 from held_time import HeldClock
@@ -169,8 +170,8 @@ def test_a_receipt_that_overtakes_the_answer_still_counts(far: FakeTwilio, drain
     page_id = ring(person("ana", ("twilio_sms", ANA)), person("bea", ("twilio_sms", BEA)))
     taken = far._message
 
-    def tell_at_once(request: object) -> object:
-        answer = taken(request)  # type: ignore[arg-type]
+    def tell_at_once(request: httpx.Request) -> httpx.Response:
+        answer = taken(request)
         message = far.messages[-1]
         if message["To"] == ANA:
             hear("twilio_sms", message["StatusCallback"], MessageSid=message["sid"], MessageStatus="failed")
