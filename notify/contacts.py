@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from core.actors import Actor
+from core.actors import SYSTEM, Actor
 from core.auth import permissions
 from core.auth.models import User
 from core.db import UnitOfWork
@@ -49,6 +49,8 @@ def add(
     user = uow.get(User, user_id) if user_id else None
     if user_id and user is None:
         raise NotFound("There is no such user.")
+    if user_id is None and found.personal:
+        problems.append(Problem("channel", "is somebody's own device, and no shared place"))
     if user_id is None and not name.strip():
         problems.append(Problem("name", "a shared place needs a name, such as #soc"))
     if channel == "slack" and not (address.get("to") or address.get("webhook_url")):
@@ -100,6 +102,14 @@ def remove(uow: UnitOfWork, actor: Actor, method_id: UUID) -> None:
     method = _get(uow, actor, method_id)
     method.disabled_at = uow.now
     _told(uow, actor, method, "removed")
+
+
+def lost(uow: UnitOfWork, method_id: UUID) -> None:
+    """Its far end says that this address is no more: it is taken out of use, and its person hears of it."""
+    method = uow.get(ContactMethod, method_id)
+    if method is not None and method.disabled_at is None:
+        method.disabled_at = uow.now
+        _told(uow, SYSTEM, method, "lost")
 
 
 def verified(uow: UnitOfWork, actor: Actor, method_id: UUID) -> ContactMethod:

@@ -71,17 +71,21 @@ class Sent:
 class Undeliverable(Exception):
     """It was not sent, or we cannot know: `permanent` = trying again is useless; `maybe_sent` = no answer came.
 
-    `muzzled` = this installation lets nothing out.
+    `muzzled` = this installation lets nothing out; `gone` = that address will never take anything again; `status` is that
+    of an HTTP answer, if one came.
     """
 
     def __init__(
-        self, reason: str, *, permanent: bool = False, maybe_sent: bool = False, muzzled: bool = False
-    ) -> None:
+        self, reason: str, *, permanent: bool = False, maybe_sent: bool = False, muzzled: bool = False,
+        status: int | None = None, gone: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(reason)
         self.reason = reason
         self.permanent = permanent
         self.maybe_sent = maybe_sent
         self.muzzled = muzzled
+        self.status = status
+        self.gone = gone
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class Channel:
     `in_the_clear`: others can read or hear it on its way, so it carries neither observables nor what is TLP:RED. `shares`
     names the channel whose settings it uses. `hears` reads a callback, by the channel's settings (raises Unproven; None:
     nothing to note), `answers` puts a sentence into the far end's own language; `takes_codes`: one can reply to it.
+    A `personal` one is somebody's own device, never a shared place.
     """
 
     name: str
@@ -156,3 +161,4 @@ class Channel:
     hears: Callable[[Callback, Mapping[str, str]], Receipt | Reply | Pressed | None] | None = None
     answers: Callable[[str], bytes] = lambda text: text.encode()
     takes_codes: bool = False
+    personal: bool = False

@@ -14,7 +14,7 @@ from core.journal import Fact, Verb, record
 from core.secrets import seal, unseal
 from core.settings import settings
 from core.types import Ref, Severity
-from notify import facts, reaching, registry, sending
+from notify import contacts, facts, reaching, registry, sending
 from notify.contract import Outgoing
 from notify.models import AttemptState, ContactMethod, Message, ScheduleRow
 from notify.oncall import schedules
@@ -210,6 +210,8 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: sending.Outcome) -> N
         work.finish(uow, MESSAGES, claim)
         _tell(uow, row, facts.MESSAGE_SENT)
     elif outcome.permanent or outcome.state == AttemptState.unknown:
+        if outcome.gone and row.contact_id is not None:
+            contacts.lost(uow, row.contact_id)
         _end(uow, claim, row, outcome.state, outcome.failure or "")
     else:
         row.state = AttemptState.pending

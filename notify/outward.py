@@ -42,7 +42,7 @@ def post(context: Context, url: str, content: bytes, headers: Mapping[str, str])
     if not response.ok:
         passing = response.status in (408, 425, 429) or response.status >= 500
         said = " ".join(response.text.split())[:200]
-        raise Undeliverable(f"answered {response.status}: {said}".rstrip(": "), permanent=not passing)
+        raise Undeliverable(f"answered {response.status}: {said}".rstrip(": "), permanent=not passing, status=response.status)
     return response
 
 

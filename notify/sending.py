@@ -15,7 +15,7 @@ from core.actors import SYSTEM
 from core.db import UnitOfWork, unit_of_work
 from core.settings import settings
 from core.types import Ref, Severity
-from notify import codes, facts, inbox, paging, reaching, receipts, registry
+from notify import codes, contacts, facts, inbox, paging, reaching, receipts, registry
 from notify.contract import Context, Outgoing, Sent, Undeliverable
 from notify.links import ack_link, callback_url
 from notify.models import AttemptState, Page, PageAttempt, PageState, PageTarget, TargetState, Urgency
@@ -64,6 +64,7 @@ class Outcome:
     answer: str | None = None
     failure: str | None = None
     permanent: bool = False
+    gone: bool = False
 
 
 def context_for(uow: UnitOfWork, channel: str, send_id: UUID) -> Context:
@@ -101,7 +102,8 @@ def send(job: Job) -> Outcome:
         if error.muzzled:
             return Outcome(AttemptState.muzzled, answer=MUZZLED)
         state = AttemptState.unknown if error.maybe_sent else AttemptState.failed
-        return Outcome(state, took(), failure=error.reason[:1000], permanent=error.permanent)
+        failure = error.reason[:1000]
+        return Outcome(state, took(), failure=failure, permanent=error.permanent, gone=error.gone)
     return Outcome(AttemptState.sent, took(), receipt=sent.provider_id, answer=_kept(sent))
 
 
@@ -249,6 +251,8 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: Outcome) -> None:
         _reached(uow, attempt, target, pages)
         receipts.settle(uow, attempt)
         return
+    if outcome.gone and attempt.contact_id is not None:
+        contacts.lost(uow, attempt.contact_id)
     if not outcome.permanent and _worth_repeating(attempt, outcome) and _may_go_on(uow, attempt):
         _again(uow, attempt)
     paging.after_failure(uow, attempt)

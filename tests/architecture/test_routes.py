@@ -20,6 +20,8 @@ ANYONE_READS = {
     "/start/{token}": "the signed link is the proof",
     "/report": "reporters have no account; it shows a form, where it is switched on",
     "/report/{token}": "the unguessable link is the proof; it shows the reporter's own words, our answers and how far it is",
+    "/manifest.webmanifest": "browsers ask for it without a session; it holds our name and mark",
+    "/push-worker.js": "it is a script of ours, as those under /static",
     "/a/{token}": "the signed link is the proof; it shows no names or addresses",
 }
 

@@ -8,7 +8,7 @@ from notify import registry
 
 def test_every_channel_is_found_and_complete() -> None:
     found = registry.all_channels()
-    assert set(found) == {"email", "inbox", "ntfy", "slack", "twilio_sms", "twilio_voice", "webhook"}
+    assert set(found) == {"email", "inbox", "ntfy", "slack", "twilio_sms", "twilio_voice", "webhook", "webpush"}
     for name, channel in found.items():
         assert channel.name == name
         assert channel.title

@@ -1,0 +1,77 @@
+"""Web Push in a real Chromium: the worker registers under our policy, the browser subscribes and is rung, a tap only opens."""
+
+import json
+from collections.abc import Callable
+
+import page_audit
+import pytest
+from accounts import ADMIN, PASSWORD, installed
+from cryptography.hazmat.primitives.asymmetric import ec
+from in_chromium import PHONE, Person
+from playwright.sync_api import Browser, expect
+from running_tocsin import Tocsin
+from vendor_server import Answer, Vendor
+
+from notify import web_push
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+# The browser maker's push service is far away; in its place stands ours, with keys of a browser.
+SUBSCRIBES = """({url, p256dh, auth}) => {
+  const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0)).buffer;
+  PushManager.prototype.subscribe = async (options) => {
+    window.subscribedTo = options;
+    return { endpoint: url, getKey: (name) => bytes(name === "auth" ? auth : p256dh) };
+  };
+}"""
+
+
+def test_a_browser_is_rung(chromium: Browser, tocsin: Callable[..., Tocsin], vendor: Vendor) -> None:
+    running = tocsin()
+    running.url = running.env["TOCSIN_BASE_URL"] = f"http://localhost:{running.port}"
+    running.env["TOCSIN_EGRESS_ALLOW"] = "127.0.0.1"
+    installed(running)
+    vendor.answer("POST", "/push", Answer(201))
+    ana = Person(chromium, running, viewport=PHONE, permissions=["notifications"])
+    key = web_push.text(web_push.point(ec.generate_private_key(ec.SECP256R1())))
+    given = json.dumps({"url": f"{vendor.url}/push", "p256dh": key, "auth": web_push.text(bytes(16))})
+    ana.context.add_init_script(f"({SUBSCRIBES})({given})")
+    ana.sign_in(ADMIN, PASSWORD)
+    page = ana.page
+    devtools = page.context.new_cdp_session(page)
+    registrations: list[str] = []
+    devtools.on(
+        "ServiceWorker.workerRegistrationUpdated",
+        lambda told: registrations.extend(one["registrationId"] for one in told["registrations"]),
+    )
+    devtools.send("ServiceWorker.enable")
+    page.goto("/profile")
+    page.get_by_text("Push to this browser", exact=True).click()
+    page.get_by_role("button", name="Let this browser ring").click()
+    expect(page.locator("#contacts")).to_contain_text("Chrome on Linux, 127.0.0.1")
+    page.locator("#contacts").get_by_role("button", name="Test").click()
+    [call] = vendor.wait_for(1)
+    assert call.headers["Content-Encoding"] == "aes128gcm"
+    worker = page.evaluate("navigator.serviceWorker.ready.then((one) => one.active.scriptURL)")
+    assert worker == f"{running.url}/push-worker.js"
+
+    told = {
+        "title": "CRITICAL: it rings",
+        "body": "two lines",
+        "url": f"{running.url}/pages",
+        "tag": "t",
+        "loud": True,
+    }
+    message = {"origin": running.url, "registrationId": registrations[-1], "data": json.dumps(told)}
+    devtools.send("ServiceWorker.deliverPushMessage", message)
+    shown = "navigator.serviceWorker.ready.then(async (one) => (await one.getNotifications()).map((n) => [n.title, n.data.url]))"
+    page.wait_for_function(f"{shown}.then((all) => all.length)")
+    assert page.evaluate(shown) == [["CRITICAL: it rings", f"{running.url}/pages"]]
+    manifest = devtools.send("Page.getAppManifest")
+    assert not manifest["errors"]
+    assert json.loads(manifest["data"])["display"] == "standalone"
+    for theme in ("light", "dark"):
+        page_audit.paint(page, theme)
+        assert not page_audit.broken_rules(page)
+        assert not page_audit.too_wide(page)
+    ana.close()
