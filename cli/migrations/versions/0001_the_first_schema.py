@@ -408,6 +408,7 @@ def upgrade() -> None:
     sa.Column('acknowledged_by', sa.Text(), nullable=True),
     sa.Column('acknowledged_name', sa.Text(), nullable=True),
     sa.Column('acknowledged_via', sa.Text(), nullable=True),
+    sa.Column('reply_code', sa.Text(), nullable=True),
     sa.Column('closed_at', Instant(), nullable=True),
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('created_at', Instant(), nullable=False),
@@ -425,6 +426,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_pages_created_at_id'), ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_pages_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index('ix_pages_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text('closed_at IS NULL'), sqlite_where=sa.text('closed_at IS NULL'))
+        batch_op.create_index('ix_pages_open_code', ['reply_code'], unique=False, postgresql_where=sa.text('closed_at IS NULL AND reply_code IS NOT NULL'), sqlite_where=sa.text('closed_at IS NULL AND reply_code IS NOT NULL'))
         batch_op.create_index('ix_pages_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_pages_subject_kind_subject_id'), ['subject_kind', 'subject_id'], unique=False)
         batch_op.create_index('uq_pages_open_key', ['key'], unique=True, postgresql_where=sa.text('closed_at IS NULL AND key IS NOT NULL'), sqlite_where=sa.text('closed_at IS NULL AND key IS NOT NULL'))
@@ -1377,6 +1379,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_page_attempts_lane', ['lane', 'due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_attempts_page_id'), ['page_id'], unique=False)
         batch_op.create_index('ix_page_attempts_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
+        batch_op.create_index(batch_op.f('ix_page_attempts_send_id'), ['send_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_page_attempts_target_id'), ['target_id'], unique=False)
 
     op.create_table('reporter_messages',
@@ -1483,5 +1486,20 @@ def upgrade() -> None:
     with op.batch_alter_table('findings', schema=None) as batch_op:
         batch_op.create_index('ix_findings_incident', ['incident_id', 'occurred_at', 'id'], unique=False)
         batch_op.create_index('uq_findings_alert', ['incident_id', 'alert_id'], unique=True, postgresql_where=sa.text('withdrawn_at IS NULL'), sqlite_where=sa.text('withdrawn_at IS NULL'))
+
+    op.create_table('page_receipts',
+    sa.Column('key', sa.Text(), nullable=False),
+    sa.Column('attempt_id', sa.Uuid(), nullable=True),
+    sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('detail', sa.Text(), nullable=False),
+    sa.Column('answer', sa.Text(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['attempt_id'], ['page_attempts.id'], name=op.f('fk_page_receipts_attempt_id_page_attempts'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_page_receipts')),
+    sa.UniqueConstraint('key', name=op.f('uq_page_receipts_key'))
+    )
+    with op.batch_alter_table('page_receipts', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_page_receipts_attempt_id'), ['attempt_id'], unique=False)
 
     # ### end Alembic commands ###
