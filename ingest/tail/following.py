@@ -78,7 +78,7 @@ class Tail:
                 say("{}: it has been followed before, so --since changes nothing".format(path))
         self.followed = [Followed(path, known.get(path), since) for path in paths]
         self.sent = bookmark.told["sent"]
-        self._reported = (0.0, "")
+        self._reported = (time.monotonic(), "")
         self._saved = 0.0
         self._wrong: Dict[str, str] = {}
         self.trouble: Optional[str] = None
