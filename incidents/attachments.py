@@ -78,8 +78,7 @@ def keep(
     measured = upload.content
     if not measured.size:
         raise Invalid("The file is empty.")
-    held = select(func.count()).select_from(Attachment).where(Attachment.incident_id == incident_id)
-    if (uow.scalar(held) or 0) >= MOST_FILES:
+    if full(uow, incident_id):
         raise Invalid(f"An incident has at most {MOST_FILES} files; open another one for these.")
     kind = kind_of(measured.head)
     digest = blobs.put_file(uow, measured, kind.media_type)
@@ -100,6 +99,18 @@ def keep(
     told = {"name": row.name, **({"note": row.note} if row.note else {})}
     journal.record(uow, actor, Fact(facts.ATTACHMENT_ADDED, tuple(refs), body, told))
     return row
+
+
+def full(session: Session, incident_id: UUID) -> bool:
+    """Whether an incident has as many files as it may have."""
+    held = select(func.count()).select_from(Attachment).where(Attachment.incident_id == incident_id)
+    return (session.scalar(held) or 0) >= MOST_FILES
+
+
+def known(session: Session, incident_id: UUID, digest: str) -> bool:
+    """Whether an incident has these bytes already."""
+    held = select(Attachment.id).where(Attachment.incident_id == incident_id, Attachment.digest == digest)
+    return session.scalar(held.limit(1)) is not None
 
 
 def of_incident(

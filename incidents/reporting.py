@@ -82,8 +82,7 @@ def receive(uow: UnitOfWork, draft: ReportDraft, *, into: Incident | None = None
     words = [(one.type, one.value, "artifact") for one in named.values_in(subject, text)]
     _note(uow, incident.id, [*words, *draft.values], name)
     _keep(uow, reporter, text or subject, "mail" if draft.origin == "mail" else "form", draft.message_id)
-    for file in draft.files:
-        attachments.keep(uow, actor_of(reporter), incident.id, file, origin=draft.origin)
+    _keep_files(uow, reporter, draft.files, draft.origin, once=into is not None)
     return reporter
 
 
@@ -106,10 +105,7 @@ def add(
     if len(uow.scalars(mine.limit(MOST_MESSAGES)).all()) >= MOST_MESSAGES:
         raise Conflict("There are very many messages here already; please call instead.")
     said = _keep(uow, reporter, body or "(files only)", via, message_id)
-    for file in files:
-        attachments.keep(
-            uow, actor_of(reporter), reporter.incident_id, file, origin="mail" if via == "mail" else "report"
-        )
+    _keep_files(uow, reporter, files, "mail" if via == "mail" else "report")
     values = [(one.type, one.value, "artifact") for one in named.values_in(body)]
     _note(uow, reporter.incident_id, values, reporter.name)
     incident = uow.get_one(Incident, reporter.incident_id)
@@ -272,6 +268,17 @@ def _keep(
         Fact(facts.REPORTER_WROTE, refs, {"via": via}, {"text": disarmed(body[:2000])}),
     )
     return said
+
+
+def _keep_files(
+    uow: UnitOfWork, reporter: Reporter, files: Sequence[Upload], origin: str, *, once: bool = False
+) -> None:
+    """Keep what came along, as far as there is room: a thousand reports of one mail must not be lost for their files."""
+    for file in files:
+        if attachments.full(uow, reporter.incident_id):
+            return
+        if not (once and attachments.known(uow, reporter.incident_id, file.content.digest)):
+            attachments.keep(uow, actor_of(reporter), reporter.incident_id, file, origin=origin)
 
 
 def _mail(uow: UnitOfWork, actor: Actor, reporter: Reporter, title: str, text: str) -> Message | None:

@@ -16,7 +16,7 @@ from core.settings import configure, settings
 from incidents import attachments, observables, reporter_links, reporting
 from incidents.models import Incident, Reporter
 from incidents.permissions import ANSWER
-from ingest import mail_door
+from ingest import mail_door, mail_process
 from ingest.mail_door import Envelope
 from ingest.mail_models import MailIn
 
@@ -112,6 +112,32 @@ def test_a_second_reporter_joins_the_campaign(come: Callable[..., MailIn]) -> No
     assert come(forward(3, "Cy <cy@example.org>"), "cy@example.org").state == "opened", (
         "nobody joins what is restricted"
     )
+
+
+def test_a_wave_of_reports_fits_into_one_incident(
+    come: Callable[..., MailIn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "MOST_FILES", 5)
+    rows = [come(forward(number, f"P{number} <p{number}@example.org>")) for number in range(4)]
+    assert [one.state for one in rows] == ["opened", "joined", "joined", "joined"]
+    with reading() as session:
+        files = attachments.of_incident(session, bench.ANN, bench.incident(rows[0].incident_id).id)
+    assert [one.name for one in files] == [
+        "mail.eml",
+        "reported.eml",
+        "in_voice.pdf",
+        "mail.eml",
+        "reported.eml",
+    ]
+    with unit_of_work() as uow:
+        reporting.add(
+            uow,
+            stored(Reporter)[0],
+            "One more thing",
+            via="mail",
+            files=[mail_process._upload(mail_process.File("a.txt", b"x"))],
+        )
+    assert len(stored(Reporter)) == 4
 
 
 def test_answers_find_their_conversation(
