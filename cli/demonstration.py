@@ -25,8 +25,11 @@ from core.errors import TocsinError
 from core.ids import secret_token
 from core.net import http
 from core.settings import Settings
-from incidents import closing, comments, lifecycle, tasks
+from incidents import closing, comments, findings, follow_ups, lifecycle, reviewing, tasks
+from incidents.findings import FindingDraft
+from incidents.follow_ups import FollowUpDraft
 from incidents.models import Incident, Task
+from incidents.reviewing import PointDraft
 from ingest import sources
 from notify import delivery
 from notify.models import Page
@@ -175,6 +178,24 @@ def _finished(stage: Stage, incident: UUID | None) -> None:
         summary="The web shop was down for the time shown. Reloading brought it back; the hook now alerts.",
     )
     _do(closing.close, ana, incident, ended)
+    for point in (
+        PointDraft(
+            "impact",
+            "Nobody could buy",
+            "services",
+            "known",
+            result="the web shop, until it was reloaded",
+            how="the shop's own log",
+        ),
+        PointDraft("gap", "Only the certificate's date was watched, not which one is served"),
+        PointDraft("well", "The first page was answered at once"),
+        PointDraft("badly", "The reload hook failed without telling anybody"),
+    ):
+        _do(reviewing.add, ana, incident, point)
+    due = datetime.now(UTC) + timedelta(days=14)
+    _do(
+        follow_ups.add, ana, incident, FollowUpDraft("Watch the certificate that is served", ana.user_id, due)
+    )
     same = closing.Closing(disposition="duplicate", summary="The same outage, seen from the other server.")
     for other in _open_incidents("availability"):
         _do(closing.close, ana, other, same)
@@ -190,6 +211,12 @@ def _under_way(stage: Stage, incident: UUID | None) -> None:
     _answer(luis, incident, success="yes", explained="none", special=False)
     _do(comments.add, luis, incident, "Calling the user on the number from the directory.")
     _answer(luis, incident, said="it was not me")
+    at = datetime.now(UTC) - timedelta(minutes=50)
+    seen = FindingDraft(
+        at, "Signed in to the mail of the account after a push was approved", source="sign-in log", confidence="high",
+        technique="T1621", evidence="export of the sign-in log, line 88",
+    )  # fmt: skip
+    _do(findings.add, luis, incident, seen)
 
 
 def _to_be_approved(stage: Stage, incident: UUID | None) -> None:

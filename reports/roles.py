@@ -19,7 +19,7 @@ def known(session: Session, report: IncidentReport) -> dict[str, str]:
     """What stands for each name and mail address: “Responder 2” for people with an account, “Reporter 1” for others."""
     instead: dict[str, str] = {}
     counted: Counter[str] = Counter()
-    for user in sorted(users.everyone(session), key=lambda user: user.created_at):
+    for user in sorted(users.everyone(session), key=lambda user: (user.created_at, user.id)):
         role = next((name for name in _ROLES if name in user.roles), "person")
         counted[role] += 1
         instead[user.name] = instead[user.email] = f"{role.capitalize()} {counted[role]}"

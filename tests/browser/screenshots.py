@@ -56,6 +56,7 @@ PAGES = {
     "profile": ("/profile", None),
     "reports": ("/reports", None),
     "report": ("/reports", r"/reports/INC-[\d-]+$"),
+    "follow-ups": ("/follow-ups", None),
     "journal": ("/journal", None),
     "settings": ("/settings", None),
     "sources": ("/settings/sources", None),

@@ -73,6 +73,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         _attack(tocsin)
         _approve_a_block(reader)
         _bring_files(reader, _hostile(tocsin)[0])
+        _learn(reader, _hostile(tocsin)[0])
         wait_until(
             lambda: count(tocsin, "SELECT count(*) FROM action_calls") > 0, seconds=30, what="the call"
         )
@@ -118,6 +119,19 @@ def _bring_files(reader: Reader, key: str) -> None:
         ("comment", names[1], b"MZ\0\0"),
     ):
         sent = reader.client.post(f"/incidents/{key}/{way}", data=data, files={"files": (name, content)})
+        assert sent.status_code == 200, sent.text
+
+
+def _learn(reader: Reader, key: str) -> None:
+    """A finding, points of the review and an action for afterwards, in words that somebody hostile has chosen."""
+    csrf = reader.open(f"/incidents/{key}/findings").form("/findings").fields["csrf"]
+    words = MARKUP + "long" * 50
+    finding = {"says": words, "occurred_at": "2026-11-01 03:12", "source": words[:200], "entities": words, "evidence": words,
+               "precision": "hour", "confidence": "low", "technique": "T1059.001"}  # fmt: skip
+    point = {"section": "impact", "says": words, "result": words, "how": words}
+    action = {"title": words, "due": "2026-11-01", "link": "https://" + words}
+    for way, given in (("findings", finding), ("review", point), ("follow-ups", action)):
+        sent = reader.client.post(f"/incidents/{key}/{way}", data={"csrf": csrf, **given})
         assert sent.status_code == 200, sent.text
 
 

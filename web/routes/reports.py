@@ -1,10 +1,10 @@
 """Reports: which incidents can be reported, one report as a page that prints well, and its files."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from core import access, clock
 from core.actors import Actor
@@ -12,8 +12,9 @@ from core.db import reading
 from incidents import queries as record
 from incidents.filters import IncidentFilter
 from incidents.models import Incident
-from reports import contract, incident
+from reports import contract, incident, lanes
 from reports.contract import Format
+from reports.lanes import Row
 from reports.model import IncidentReport
 from web import keyset
 from web.markdown import to_page
@@ -42,6 +43,10 @@ class ReportPage(Page, template="report.html", rail="reports"):
     comments: list[tuple[Any, str]]
     formats: list[Format]
     bars: list[tuple[str, float, float]]
+    prints: list[tuple[str, str]]
+    lanes: list[Row]
+    left_out: int
+    and_external: str
 
 
 @router.get("/reports")
@@ -65,15 +70,22 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
 
 
 @router.get("/reports/{key}")
-def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> Response:
-    """The report as a page."""
+def one(
+    request: Request, key: str, external: bool = False, actor: Actor = allowed("incident.read")
+) -> Response:
+    """The report as a page; `?external=1` for people outside."""
     with reading() as session:
-        report = incident.build(session, actor, key, now=clock.now())
+        report = incident.build(session, actor, key, now=clock.now(), external=external)
+    rows, left_out = lanes.beside(report)
     page = ReportPage(
         report=report,
         comments=[(comment, to_page(comment.body)) for comment in report.comments],
         formats=list(contract.formats().values()),
         bars=durations(report),
+        prints=list(contract.PRINTS.items()),
+        lanes=rows,
+        left_out=left_out,
+        and_external="&external=1" if external else "",
     )
     return show(request, page)
 
@@ -86,14 +98,20 @@ def durations(report: IncidentReport) -> list[tuple[str, float, float]]:
 
 
 @router.get("/reports/{key}/{format_name}")
-def file(key: str, format_name: str, actor: Actor = allowed("incident.read")) -> Response:
-    """The report as a file."""
+def file(
+    key: str,
+    format_name: str,
+    of: Annotated[str, Query(alias="print")] = "",
+    external: bool = False,
+    actor: Actor = allowed("incident.read"),
+) -> Response:
+    """The report as a file; `?print=executive` names a print, `?external=1` puts roles in the place of names."""
     wanted = contract.get(format_name)
     with reading() as session:
-        report = incident.build(session, actor, key, now=clock.now())
+        report = incident.build(session, actor, key, now=clock.now(), external=external)
         about = record.incident(session, actor, key)
     access.note(actor, "took the report of", about.ref, about.key, within=about.id)
-    content = wanted.write(report)
-    name = quote(wanted.filename(report))
+    content = wanted.written(report, of)
+    name = quote(wanted.filename(report, of))
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "Cache-Control": "no-store"}
     return Response(content, media_type=wanted.media_type, headers=headers)
