@@ -3,7 +3,8 @@
 from connectors import registry
 from connectors.contract import Action, Effect
 from playbooks.contract import ActionInfo
-from playbooks.verbs import VERBS, NeutralVerb
+from playbooks.verbs import NeutralVerb
+from playbooks.vocabulary import VERBS
 
 
 class Catalogue:
@@ -31,7 +32,7 @@ def _verb(name: str, behind: tuple[Action, ...], neutral: NeutralVerb | None) ->
     """A verb as its products have it: the strongest effect, every input any of them takes."""
     effects = [action.effect for action in behind] + ([Effect(neutral.effect)] if neutral else [])
     inputs = {one.name: False for action in behind for one in action.inputs}
-    required = neutral.inputs if neutral else _needed_by_all(behind)
+    required = neutral.needs if neutral else _needed_by_all(behind)
     return ActionInfo(
         name,
         str(max(effects, key=lambda effect: effect.rank)),
@@ -39,6 +40,8 @@ def _verb(name: str, behind: tuple[Action, ...], neutral: NeutralVerb | None) ->
         {**inputs, **required},
         by_hand=neutral.by_hand if neutral else behind[0].instructions,
         verb=name,
+        form=neutral.form if neutral else None,
+        fits={key: value.fits for key, value in neutral.inputs.items()} if neutral else {},
     )
 
 

@@ -21,7 +21,8 @@ class ActionInfo:
     """What the checker and the modes must know of an action or a verb.
 
     `inputs`: each name, and whether it is required. `by_hand`: what a person does when no product can do it, a
-    template over `inputs`. `verb`: the neutral name, its own when it is one.
+    template over `inputs`. `verb`: the neutral name, its own when it is one. `form` asks that person for what the
+    verb answers. `fits`: by input, whether a written value is of its kind.
     """
 
     name: str
@@ -30,6 +31,8 @@ class ActionInfo:
     inputs: Mapping[str, bool] | None = None
     by_hand: str = ""
     verb: str | None = None
+    form: Mapping[str, Any] | None = None
+    fits: Mapping[str, Callable[[Any], bool]] = field(default_factory=dict)
 
 
 KnownAction = Callable[[str], ActionInfo | None]

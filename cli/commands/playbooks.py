@@ -1,6 +1,7 @@
 """`tocsin playbooks`: check, publish and describe the playbook file."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -8,11 +9,12 @@ import click
 from cli import serving
 from core.actors import SYSTEM
 from core.db import unit_of_work
-from core.errors import Invalid
+from core.errors import Invalid, NotFound
 from core.errors import Problem as Told
 from core.settings import settings
-from playbooks import publishing
+from playbooks import cases, proving, publishing
 from playbooks import simulate as walking
+from playbooks.plan import Plan
 
 FILE = click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 
@@ -75,14 +77,75 @@ def schema() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the walk as JSON.")
 def simulate(file: Path | None, key: str, facts_file: Path | None, as_json: bool) -> None:
     """Walk through a playbook of FILE without any effect: what it would do, ask and refuse, and why."""
-    path = file or settings().playbooks
-    _, compiled = publishing.read(path)
-    if compiled.problems:
-        told = [Told(f"{p.file}:{p.line}", p.message) for p in compiled.problems]
-        raise Invalid(f"{path} is not sound; `tocsin playbooks check` shows the same:", told)
-    lines = walking.walk(compiled.plans, key, walking.read_facts(facts_file) if facts_file else {})
+    plans = _sound(file or settings().playbooks)
+    lines = walking.walk(plans, key, walking.read_facts(facts_file) if facts_file else {})
     if as_json:
         click.echo(json.dumps([line.told() for line in lines]))
         return
     for line in lines:
         click.echo(str(line))
+
+
+@command.command("test")
+@FILE
+@click.option(
+    "--cases", "cases_file", type=click.Path(dir_okay=False, path_type=Path), default=None,
+    help="The file of the cases; when left out, it stands beside FILE: playbooks.tests.yaml.",
+)  # fmt: skip
+@click.option("--playbook", "key", default=None, help="Only the cases of this playbook.")
+@click.option(
+    "--every-branch", is_flag=True, help="Exit 1 as well when a branch of a playbook is never taken."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print what each case came to, and the branches, as JSON."
+)
+def prove(
+    file: Path | None, cases_file: Path | None, key: str | None, every_branch: bool, as_json: bool
+) -> None:
+    """Play the test cases of FILE through the engine; exit 1 when one fails. Needs no database, sends nothing."""
+    path = file or settings().playbooks
+    plans = _sound(path)
+    if key is not None and key not in plans:
+        raise NotFound(f'There is no playbook "{key}" in {path}; it has: {", ".join(plans)}.')
+    told = [
+        case for case in cases.read(cases_file or cases.beside(path), plans) if key in (None, case.playbook)
+    ]
+    outcomes, coverage = proving.prove(plans, told)
+    shown = [one for one in coverage if key in (None, one.playbook)]
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"cases": [one.told() for one in outcomes], "branches": [asdict(one) for one in shown]}
+            )
+        )
+    else:
+        _print_proof(outcomes, shown)
+    missing = any(one.missing for one in shown)
+    if any(not one.passed for one in outcomes) or (every_branch and missing):
+        raise SystemExit(1)
+
+
+def _print_proof(outcomes: list[proving.Outcome], coverage: list[proving.Coverage]) -> None:
+    for one in outcomes:
+        click.echo(
+            f"{'ok  ' if one.passed else 'FAIL'} {one.playbook}: {one.name}"
+            + ("" if one.passed else f" (line {one.line})")
+        )
+        for problem in one.problems:
+            click.echo(f"    {problem}")
+    for branch in coverage:
+        click.echo(str(branch))
+        for where in branch.missing:
+            click.echo(f"    never: {where}")
+    failed, spent = sum(not one.passed for one in outcomes), sum(one.milliseconds for one in outcomes)
+    said = f"{failed} of {len(outcomes)} cases failed" if failed else f"all {len(outcomes)} cases passed"
+    click.echo(f"{said} in {spent:.0f} ms")
+
+
+def _sound(path: Path) -> dict[str, Plan]:
+    """The plans of a file; raises Invalid with what is wrong with it."""
+    _, compiled = publishing.read(path)
+    if compiled.problems:
+        told = [Told(f"{p.file}:{p.line}", p.message) for p in compiled.problems]
+        raise Invalid(f"{path} is not sound; `tocsin playbooks check` shows the same:", told)
+    return compiled.plans

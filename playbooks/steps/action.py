@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from core.expressions import render
+from playbooks.answers import blank_answers
 from playbooks.asking import agreed, ask, ask_again, left_out, may_wake, must_ask, nobody_answered, refusal
 from playbooks.contract import (
     Blocked,
@@ -42,6 +43,9 @@ def parse(body: Body) -> dict[str, Any]:
         for word, required in info.inputs.items():
             if required and word not in inputs:
                 reader.wrong(f'"{name}" needs the input "{word}"', "with" if reader.has("with") else "action")
+    for word, fits in (info.fits if info else {}).items():
+        if inputs.get(word) is not None and not fits(inputs[word]):
+            reader.wrong(f'"{name}" takes no {type(inputs[word]).__name__} for "{word}"', "with")
     if undo_after is not None and not (info and (info.verb or info.name).startswith(_NETWORK_VERBS)):
         reader.wrong(
             '"undo_after" is only for blocked addresses, domains and URLs: an account or a host given back by a '
@@ -58,6 +62,7 @@ def parse(body: Body) -> dict[str, Any]:
         "reason": reader.text("reason"),
         "instructions": reader.text("instructions"),
         "by_hand": info.by_hand if info else "",
+        "asked": dict(info.form) if info and info.form else None,
         "unbound": reader.choice("unbound", ("task", "skip"), "task"),
         "from": reader.texts("ask"),
         "undo_after": undo_after,
@@ -106,7 +111,7 @@ def _unbound(view: View, inputs: Any) -> Outcome:
             "instructions": "\n\n".join([*lines, "No connected product can do this, so it is yours."]),
             "assign": "owner" if urgent else "role:responder",
             "checklist": [_one_line(one) for one in inputs] if isinstance(inputs, list) else [],
-            "form": None,
+            "form": spec.get("asked") if isinstance(inputs, Mapping) else None,
             "due": 1800.0 if urgent else None,
             "urgent": urgent and may_wake(view),
         },
@@ -170,10 +175,9 @@ def on_event(view: View, event: Event) -> Outcome:
     if event.name == "task" and event.data.get("state") == "skipped":
         return Skipped(left_out(event))
     if event.name == "task":
-        output = {"by_hand": True, "form": event.data.get("form") or {}}
-        done = Done(
-            output, form=event.data.get("form") or {}, by=tuple(event.data.get("by", ())), note="done by hand"
-        )
+        said = event.data.get("form") or {}
+        output = {**blank_answers(view.step.spec.get("asked")), **said, "by_hand": True}
+        done = Done(output, form=said, by=tuple(event.data.get("by", ())), note="done by hand")
         return _look_again(view, done)
     if event.name == "due" and stage in ("asking", "asking_loop"):
         return nobody_answered(view)
@@ -271,5 +275,5 @@ KIND = StepKind(
     begin_loop=begin_loop,
     extra_keys=("with", "instance", "reason", "instructions", "unbound", "ask", "undo_after", "review_after"),
     sends=frozenset({"with"}),
-    literal=frozenset({"action", "effect", "from", "instance", "by_hand", "unbound"}),
+    literal=frozenset({"action", "effect", "from", "instance", "by_hand", "asked", "unbound"}),
 )

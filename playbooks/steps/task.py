@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from playbooks.answers import blank_answers
 from playbooks.asking import left_out, may_wake, wrong_people
 from playbooks.contract import (
     Blocked,
@@ -80,12 +81,8 @@ def _check_form(table: Any, form: dict[str, Any]) -> dict[str, Any]:
 
 
 def blank_form(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What the form holds before anybody answered: false for yes/no, an empty list, otherwise null."""
-    fields = (spec.get("form") or {}).get("properties", {})
-    blanks: dict[str, Any] = {"boolean": False, "array": []}
-    return {
-        name: field.get("default", blanks.get(field.get("type", "string"))) for name, field in fields.items()
-    }
+    """What the form holds before anybody answered."""
+    return blank_answers(spec.get("form"))
 
 
 def begin(view: View) -> Outcome:
@@ -93,11 +90,17 @@ def begin(view: View) -> Outcome:
     spec = view.step.spec
     if view.mode == "watch":
         return Skipped("watch mode: recorded only", would={"task": view.render(spec["title"])})
-    draft = {key: view.render(spec[key]) for key in ("title", "instructions", "assign", "checklist")}
+    draft = {key: view.render(spec[key]) for key in ("title", "instructions", "assign")}
+    draft["checklist"] = _lines(view.render(spec["checklist"]))
     return Perform(
         "task",
         {**draft, "due": spec["due"], "form": spec["form"], "urgent": spec["urgent"] and may_wake(view)},
     )
+
+
+def _lines(items: list[Any]) -> list[str]:
+    """The checklist's lines; an entry that is a list itself stands for its lines."""
+    return [str(line) for item in items for line in (item if isinstance(item, list | tuple) else [item])]
 
 
 def on_event(view: View, event: Event) -> Outcome:
