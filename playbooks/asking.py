@@ -120,7 +120,7 @@ def left_out(event: Event) -> str:
 
 def wrong_people(entries: list[str]) -> list[str]:
     """The entries that name nobody: neither `owner` nor role:…, user:… or on_call:…."""
-    return [one for one in entries if one != "owner" and not _names_somebody(one)]
+    return [one for one in entries if one != "owner" and "{{" not in one and not _names_somebody(one)]
 
 
 def _names_somebody(entry: str) -> bool:

@@ -9,7 +9,7 @@ from connectors import mapping, registry
 from core.errors import Invalid, NotFound
 from incidents import schema
 from incidents.grouping import DEFAULT_RULES, RuleSet
-from playbooks.language import Notes, Reader, Rows, Table, did_you_mean, line_of, plain, read_yaml
+from playbooks.language import Notes, Reader, Rows, Table, did_you_mean, line_of, read_yaml
 from playbooks.plan import Plan
 
 _CASE = ("name", "playbook", "mode", "on", "alert", "incident", "inputs", "people", "products", "expect")
@@ -93,6 +93,7 @@ def _case(row: Any, notes: Notes, plans: Mapping[str, Plan], folder: Path) -> Ca
         products=reader.mapping("products"),
         expect=reader.mapping("expect"),
     )
+    reader.ignore("name")
     reader.close(_CASE)
     if plan is not None:
         _check_names(case, plan, reader)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from core.errors import Invalid
 from core.expressions import Context, ExpressionError, compile_condition
@@ -85,7 +86,7 @@ def _play(plan: Plan, case: Case) -> Outcome:
         played = _Played(plan, case)
         played.to_the_end()
     except Invalid as error:
-        outcome.problems.append(error.message)
+        outcome.problems += error.message.splitlines()
     else:
         outcome.problems = [*played.problems, *_started(plan, case, played.facts), *_compare(case, played)]
         outcome.branches = set(branches.reached(plan, played.rows))
@@ -106,7 +107,7 @@ class _Played:
         self.messages: list[str] = []
         self.changes: dict[str, Any] = {}
         self.facts = incident({"category": "other", **_given(case.incident)}, START)
-        self._told: set[int] = set()
+        self._told: set[UUID] = set()
         self._turns: dict[str, int] = {}
         self._due: list[tuple[datetime, int, NewWait, Event]] = []
         self.run: Rehearsal = rehearse(
@@ -133,10 +134,10 @@ class _Played:
             if state.state in RUN_ENDED:
                 return
             for wait in state.waits:
-                if id(wait) not in self._told:
+                if wait.id not in self._told:
                     self._hear(wait)
-            live = {id(wait) for wait in state.waits}
-            while self._due and id(self._due[0][2]) not in live:
+            live = {wait.id for wait in state.waits}
+            while self._due and self._due[0][2].id not in live:
                 heapq.heappop(self._due)
             wakes = [at for at in (state.wake_at, self._due[0][0] if self._due else None) if at is not None]
             if self._due and self._due[0][0] <= min(wakes):
@@ -194,7 +195,7 @@ class _Played:
 
     def _hear(self, wait: NewWait) -> None:
         """Ask whoever is to answer a wait, once; who is not spoken of does the work, agrees and answers nothing."""
-        self._told.add(id(wait))
+        self._told.add(wait.id)
         path, kind = wait.attempt.path, wait.draft.kind
         if kind == "approval":
             self.asks.append(str(wait.draft.detail["ask"]))
@@ -216,7 +217,7 @@ class _Played:
         case, step = self.case, self.plan.steps[path]
         product = wait.draft.kind in ("call", "callback")
         table = case.products if product else case.people
-        key = self._named(table, path) or (step.spec.get("action") if product else None)
+        key = self._named(table, path) or str(step.spec.get("action") if product else "")
         if key not in table:
             return None
         given = table[key]
@@ -271,7 +272,8 @@ class _Played:
             unknown = [name for name in answers if name not in form["properties"]]
             wrong = [f"{one.path}: {one.message}" for one in problems_of(form, answers)]
             wrong += [f"{name}: its form does not ask that" for name in unknown]
-            self.problems += [f'step "{step.id}": {one}' for one in wrong]
+            if wrong:
+                raise Invalid("\n".join(f'step "{step.id}": {one}' for one in wrong))
         return Event("task", {"state": "done", "form": dict(answers), "by": ["somebody"]})
 
 
@@ -314,15 +316,12 @@ def _compare(case: Case, played: _Played) -> list[str]:
     if state != ENDS[wanted.get("end", "done")]:
         said = f" ({error})" if error else ""
         found.append(f"expected the end {wanted.get('end', 'done')}, but it is {state}{said}{_stuck(played)}")
-    ended = {}
+    ended: dict[str, set[str]] = {}
     for row in played.rows:
         ended.setdefault(row.path, set()).add(row.state)
-    for name in wanted.get("done") or ():
-        if not any("succeeded" in states for path, states in ended.items() if is_named(path, name)):
-            found.append(f'step "{name}" was not done')
-    for name in wanted.get("left_out") or ():
-        if any("succeeded" in states for path, states in ended.items() if is_named(path, name)):
-            found.append(f'step "{name}" was done')
+    done = {path for path, states in ended.items() if "succeeded" in states}
+    found += [f'step "{n}" was not done' for n in wanted.get("done") or () if not _among(n, done)]
+    found += [f'step "{n}" was done' for n in wanted.get("left_out") or () if _among(n, done)]
     found += _in_order("tasks", wanted, played.tasks)
     found += _in_order("asks", wanted, played.asks)
     found += _in_order("messages", wanted, played.messages)
@@ -337,6 +336,10 @@ def _compare(case: Case, played: _Played) -> list[str]:
     if "took" in wanted and parse_duration(str(wanted["took"])) != took:
         found.append(f"expected it to take {wanted['took']}, but it took {say_duration(took)}")
     return found
+
+
+def _among(name: str, paths: Iterable[str]) -> bool:
+    return any(is_named(path, name) for path in paths)
 
 
 def _stuck(played: _Played) -> str:
@@ -362,6 +365,7 @@ def _is(wanted: Any, got: Any) -> bool:
     if isinstance(got, dict):
         (name, held), *_ = got.items()
         if isinstance(wanted, str):
-            return wanted == name
-        return isinstance(wanted, dict) and list(wanted) == [name] and wanted[name] in (None, held)
+            return bool(wanted == name)
+        alike = isinstance(wanted, dict) and list(wanted) == [name] and wanted[name] in (None, held)
+        return bool(alike)
     return bool(wanted == got)

@@ -176,8 +176,12 @@ def on_event(view: View, event: Event) -> Outcome:
         return Skipped(left_out(event))
     if event.name == "task":
         said = event.data.get("form") or {}
-        output = {**blank_answers(view.step.spec.get("asked")), **said, "by_hand": True}
-        done = Done(output, form=said, by=tuple(event.data.get("by", ())), note="done by hand")
+        done = Done(
+            {**_whole(view, said), "by_hand": True},
+            form=said,
+            by=tuple(event.data.get("by", ())),
+            note="done by hand",
+        )
         return _look_again(view, done)
     if event.name == "due" and stage in ("asking", "asking_loop"):
         return nobody_answered(view)
@@ -214,7 +218,7 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
     if state == "refused":
         return Refused(str(event.data.get("reason") or "a guard rail refused it"))
     if state == "dry_run":
-        return Done(event.data.get("output"), note="dry run: nothing was sent")
+        return Done(_whole(view, event.data.get("output")), note="dry run: nothing was sent")
     if state == "unbound":
         return _unbound(view, view.detail.get("inputs", {}))
     due = view.now + timedelta(seconds=view.step.timeout) if view.step.timeout and state != "held" else None
@@ -228,7 +232,7 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
 def _called(view: View, event: Event) -> Outcome:
     state = event.data.get("state")
     if state == "succeeded":
-        done = Done(event.data.get("output"), by=tuple(view.detail.get("approved_by", ())))
+        done = Done(_whole(view, event.data.get("output")), by=tuple(view.detail.get("approved_by", ())))
         return done if event.data.get("reviewed") else _look_again(view, done)
     if state == "unknown":
         question = f'Did "{_title(view)}" happen? The product did not answer; look there, then say.'
@@ -241,6 +245,15 @@ def _called(view: View, event: Event) -> Outcome:
     if state in ("refused", "cancelled"):
         return Refused(str(event.data.get("error") or "a guard rail refused it"))
     return Failed(str(event.data.get("error") or "the product refused"))
+
+
+def _whole(view: View, output: Any) -> Any:
+    """What was answered, with everything the verb promises: blank where nobody said."""
+    form = view.step.spec.get("asked")
+    if form is None or not (output is None or isinstance(output, Mapping)):
+        return output
+    said = {name: value for name, value in (output or {}).items() if value is not None}
+    return {**(output or {}), **blank_answers(form), **said}
 
 
 def _look_again(view: View, done: Done) -> Outcome:

@@ -49,7 +49,10 @@ def begin(view: View) -> Outcome:
     quorum = view.render(spec["quorum"])
     if not isinstance(quorum, int) or not 1 <= quorum <= 20:
         return Failed(f"the quorum must be a number from 1 to 20, but it is {quorum!r}", retry=False)
-    return ask(view, question, {**spec, "quorum": quorum, "what": view.covered()})
+    who = [str(view.render(one)) for one in spec["from"]]
+    if wrong := wrong_people(who):
+        return Failed(f'"{wrong[0]}" cannot be asked; write owner, role:…, user:… or on_call:…', retry=False)
+    return ask(view, question, {**spec, "from": who, "quorum": quorum, "what": view.covered()})
 
 
 def on_event(view: View, event: Event) -> Outcome:
@@ -90,6 +93,6 @@ KIND = StepKind(
     parse=parse,
     begin=begin,
     on_event=on_event,
-    literal=frozenset({"from", "on_expire", "escalate_to"}),
+    literal=frozenset({"on_expire", "escalate_to"}),
     needs_person=True,
 )

@@ -56,9 +56,11 @@ def on_event(view: View, event: Event) -> Outcome:
                 return Done({"rounds": turn + 1})
         except Undecided as error:
             return Failed(f"could not decide whether to go on: {error.message}", retry=False)
+        if view.mode == "watch":
+            return Done({"rounds": turn + 1}, note="watch mode: one round shows what it would do")
         if turn + 1 >= spec["most"]:
             return Failed(f"still not so after {turn + 1} rounds: {spec['until']}", retry=False)
-        if spec["every"] and view.mode != "watch":
+        if spec["every"]:
             return Blocked((WaitDraft(kind="timer", due_at=view.now + timedelta(seconds=spec["every"])),))
     return Enter(("steps",), turn=turn + 1, detail={"turn": turn + 1})
 

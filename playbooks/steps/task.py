@@ -133,7 +133,9 @@ KIND = StepKind(
                     "instructions": {"type": "string"},
                     "assign": {"type": "string", "pattern": "^(owner|(role|user|on_call):.+)$"},
                     "due": {"$ref": "#/$defs/duration"},
-                    "checklist": {"type": "array", "items": {"type": "string"}},
+                    "checklist": {
+                        "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+                    },
                     "form": {"type": "object"},
                     "urgent": {"type": "boolean"},
                 },

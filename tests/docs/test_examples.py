@@ -45,7 +45,7 @@ def test_every_block_is_of_a_kind_that_is_tried_or_says_why_not() -> None:
         ("console", ""),
         ("json", *registry.all()),
         ("cel", *SCHEMAS),
-        ("yaml", "playbook", "mapping", "connector", "facts"),
+        ("yaml", "playbook", "mapping", "connector", "facts", "cases"),
     }
     kinds = {entry[0]: set(entry[1:]) for entry in tried}
     for one in EVERY:

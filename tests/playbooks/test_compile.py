@@ -162,5 +162,6 @@ def test_the_shipped_playbooks_are_sound() -> None:
     assert {key: plan.mode for key, plan in made.plans.items()} == dict.fromkeys(made.plans, "ask")
     triggered = {plan.triggers[0].when for plan in made.plans.values() if plan.triggers}
     assert triggered == {
-        f'incident.category == "{name}"' for name in ("malware", "login", "secret", "availability")
+        f'incident.category == "{name}"'
+        for name in ("phishing", "malware", "login", "secret", "web_attack", "availability")
     }

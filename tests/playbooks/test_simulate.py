@@ -53,7 +53,7 @@ def shipped() -> dict:
     return publishing.read(SHIPPED)[1].plans
 
 
-@pytest.mark.parametrize("key", ["malware", "login", "secret", "outage"])
+@pytest.mark.parametrize("key", ["phishing", "malware", "login", "secret", "web", "outage"])
 @pytest.mark.parametrize("mode", ["watch", "ask", "act"])
 @pytest.mark.parametrize(
     "known",
