@@ -10,7 +10,10 @@ from web.app import routers
 
 MOST = 400
 # Not pages that somebody who is signed in can follow a link to; each is looked at by a test of its own.
-ELSEWHERE = {"/login", "/start/{token}", "/a/{token}", "/profile/factor/app/{factor_id}", "/report", "/report/{token}"}
+ELSEWHERE = {
+    "/login", "/start/{token}", "/a/{token}", "/profile/factor/app/{factor_id}", "/report", "/report/{token}",
+    "/settings/changes/{change_id}",
+}  # fmt: skip
 
 
 def page_routes() -> dict[str, re.Pattern[str]]:
