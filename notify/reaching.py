@@ -93,7 +93,7 @@ def _still_here(session: Session, wanted: Iterable[Wanted], missing: list[str]) 
 def methods(session: Session, wanted: Wanted, urgency: str) -> list[Method]:
     """The ways to reach somebody, in order; the inbox is always among a person's.
 
-    Verified methods for this urgency if there are any, else whatever there is: better a try than silence. A
+    Those for this urgency if there are any, else whatever there is, confirmed or not: better a try than silence. A
     person without any gets a mail to the account's address, if mail is configured.
     """
     if wanted.contact_id is not None:
@@ -109,7 +109,6 @@ def methods(session: Session, wanted: Wanted, urgency: str) -> list[Method]:
     rows = [row for row in rows if row.channel in registry.all_channels()]
     out = [row for row in rows if registry.get(row.channel).reaches_out]
     out = [row for row in out if row.urgency in (urgency, Urgency.any)] or out
-    out = [row for row in out if row.verified_at is not None] or out
     found = [Method(row.id, row.channel, row.shown, row.delay) for row in out]
     if wanted.user_id is None:
         return found

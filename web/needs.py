@@ -26,7 +26,7 @@ MOST = 50
 class Need:
     """One thing somebody has to do: what, about what, until when, and where."""
 
-    kind: str  # approval task page incident change follow_up
+    kind: str  # approval task page incident change follow_up way
     severity: str
     key: str
     what: str
@@ -39,7 +39,7 @@ class Need:
     @property
     def order(self) -> tuple[int, int, float]:
         """Worst first, then what ends soonest."""
-        kinds = {"page": 0, "approval": 1, "task": 2, "change": 3, "incident": 4, "follow_up": 5}
+        kinds = {"page": 0, "approval": 1, "task": 2, "change": 3, "incident": 4, "follow_up": 5, "way": 6}
         at = self.until or self.since
         return (-Severity(self.severity).rank, kinds[self.kind], at.timestamp() if at else 0.0)
 
@@ -50,7 +50,7 @@ def of(session: Session, actor: Actor) -> list[Need]:
         return []
     found = [
         *_pages(session, actor), *_approvals(session, actor), *_tasks(session, actor), *_changes(session, actor),
-        *_overdue(session, actor),
+        *_overdue(session, actor), *_ways(session, actor),
     ]  # fmt: skip
     return sorted(found, key=lambda need: need.order)
 
@@ -173,6 +173,18 @@ def _overdue(session: Session, actor: Actor) -> list[Need]:
         for row in rows
         if row.incident_id in known
     ]  # fmt: skip
+
+
+def _ways(session: Session, actor: Actor) -> list[Need]:
+    """Whoever is on call should know that each of their ways reaches them."""
+    unsure = [one for one in paging.contact_methods(session, actor.user_id) if one.verified_at is None]
+    if not unsure or all(rota.user_id != actor.user_id for rota in paging.on_call_now(session, clock.now())):
+        return []
+    what = _("You are on call: confirm how you are reached")
+    shown = ", ".join(one.shown for one in unsure)
+    return [
+        Need("way", "low", "", what, shown, "/profile#contacts", _("Confirm"), since=unsure[0].created_at)
+    ]
 
 
 def _incidents(session: Session, actor: Actor, runs: list[PlaybookRun]) -> dict[str, Incident]:

@@ -7,13 +7,14 @@ from uuid import UUID
 import pytest
 from at_the_pages import Reader
 from people_here import People
+from sqlalchemy import select
 
 from cli import assemble, first_steps
 from core.auth import users
 from core.clock import now
 from core.db import reading, unit_of_work
 from notify import queries
-from notify.models import ContactMethod, ScheduleRow
+from notify.models import ContactMethod, Message, ScheduleRow
 
 Drain = Callable[..., int]
 pytestmark = pytest.mark.usefixtures("sqlite_database")
@@ -205,11 +206,21 @@ def test_a_way_is_added_ordered_tested_and_removed(people: People, drain: Drain)
     assert (first.channel, second.channel) == ("ntfy", "email")
     rita.post(f"/profile/contacts/{second.id}/up")
     assert [way.channel for way in ways(people.rita.user_id)] == ["email", "ntfy"]
-    rita.post(f"/profile/contacts/{second.id}/arrived", status=409)
+    rita.post(f"/profile/contacts/{second.id}/arrived", status=409, code="1")
+    assert "Confirm 2 ways you are reached" in rita.get("/profile")
     rita.post(f"/profile/contacts/{second.id}/test")
     drain("notify.messages")
     assert "No mail server is configured" in rita.get("/profile")
-    rita.post(f"/profile/contacts/{second.id}/arrived")
+    with reading() as session:
+        sent = session.scalars(select(Message)).one()
+        code = re.search(r"Your code is ((?:[0-9] ){5}[0-9])\.", sent.text)
+    assert code
+    wrong = rita.post(f"/profile/contacts/{second.id}/arrived", status=422, code="12 34")
+    assert "This is not the code of the last test" in wrong.text
+    assert ways(people.rita.user_id)[0].verified_at is None
+    rita.post(f"/profile/contacts/{second.id}/arrived", code=code[1])
+    assert [rita.post(f"/profile/contacts/{first.id}/arrived", status, code="1").status_code for status in (409,) * 5]
+    rita.post(f"/profile/contacts/{first.id}/arrived", status=429, code="1")
     assert ways(people.rita.user_id)[0].verified_at is not None
     Reader(people.raul).post(f"/profile/contacts/{second.id}/remove", status=404)
     rita.post(f"/profile/contacts/{second.id}/remove")

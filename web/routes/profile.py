@@ -20,7 +20,7 @@ from web.languages import LANGUAGES
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
-from web.testing_contacts import Way, last_test, send_test, way_of
+from web.testing_contacts import Way, confirm, count_try, send_test, way_of
 from web.zones import zone_names
 
 router = APIRouter(include_in_schema=False)
@@ -222,18 +222,22 @@ def try_contact(method_id: UUID, actor: Actor = allowed("contact.manage_own")) -
     with unit_of_work() as uow:
         method = _mine(uow, actor, method_id)
         send_test(uow, actor, method)
-    return then(WAYS, _("A test is on its way. Say so below when it has arrived."))
+    return then(WAYS, _("A test is on its way. Type the code that it brings below."))
 
 
 @router.post("/profile/contacts/{method_id}/arrived")
-def arrived(method_id: UUID, actor: Actor = allowed("contact.manage_own")) -> Response:
-    """The person has seen the test."""
-    with unit_of_work() as uow:
-        method = _mine(uow, actor, method_id)
-        if last_test(uow, method) is None:
-            raise Conflict(_("Send a test there first."))
-        contacts.verified(uow, actor, method_id)
-    return then(WAYS, _("Good: pages go there."))
+def arrived(
+    request: Request, form: Form, method_id: UUID, actor: Actor = allowed("contact.manage_own")
+) -> Response:
+    """The person types back the code that the test brought."""
+    with reading() as session:
+        count_try(_mine(session, actor, method_id))
+    try:
+        with unit_of_work() as uow:
+            confirm(uow, actor, _mine(uow, actor, method_id), form.get("code"))
+    except Invalid as error:
+        return _page(request, actor, f"code-{method_id}", _problems(error))
+    return then(WAYS, _("Good: this way is confirmed."))
 
 
 @router.post("/profile/contacts/{method_id}/remove")
