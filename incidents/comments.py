@@ -13,7 +13,7 @@ from core.errors import Forbidden, Invalid, NotFound
 from core.ids import new_id
 from core.journal import Fact
 from core.types import Ref
-from incidents import facts
+from incidents import facts, mentions
 from incidents.markdown import MAX_LENGTH
 from incidents.models import Comment, Incident
 from incidents.permissions import COMMENT
@@ -23,14 +23,18 @@ from incidents.visibility import belongs_to_visible, visible_to
 def add(uow: UnitOfWork, actor: Actor, incident_id: UUID, body: str) -> Comment:
     """Comment on an incident, open or closed. Raises NotFound, Invalid when it is empty or too long."""
     permissions.require(actor, COMMENT.name)
-    if uow.scalar(select(Incident.id).where(Incident.id == incident_id, visible_to(actor))) is None:
+    incident = uow.scalar(select(Incident).where(Incident.id == incident_id, visible_to(actor)))
+    if incident is None:
         raise NotFound("There is no such incident, or you may not see it.")
     comment = Comment(
         id=new_id(), created_at=uow.now, incident_id=incident_id, author_kind=actor.kind.value, author_id=actor.id,
         author_name=actor.name, body=_checked(body),
     )  # fmt: skip
     uow.add(comment)
-    journal.record(uow, actor, Fact(facts.COMMENT_ADDED, _refs(comment), {}, {"body": comment.body}))
+    named = mentions.people_in(uow, comment.body, incident)
+    body_told = {"mentions": [str(user.id) for user in named]} if named else {}
+    journal.record(uow, actor, Fact(facts.COMMENT_ADDED, _refs(comment), body_told, {"body": comment.body}))
+    mentions.tell(uow, actor, incident, named, comment.body)
     return comment
 
 

@@ -24,6 +24,8 @@ WAITING_CHANGED = declare("incident.waiting_changed", "said whom the incident wa
 INCIDENT_CLOSED = declare("incident.closed", "closed the incident")
 INCIDENT_REOPENED = declare("incident.reopened", "reopened the incident")
 INCIDENT_RESTRICTED = declare("incident.restricted", "changed who may see the incident")
+INCIDENT_WATCHED = declare("incident.watched", "watches the incident")
+INCIDENT_UNWATCHED = declare("incident.unwatched", "no longer watches the incident")
 MILESTONE_SET = declare("incident.milestone_set", "set a milestone")
 
 OBSERVABLE_ADDED = declare("observable.added", "added an observable")

@@ -14,9 +14,9 @@ from core.actors import Actor
 from core.auth import users
 from core.auth.models import User
 from core.db import reading, unit_of_work
-from core.errors import Invalid, TocsinError
+from core.errors import Invalid, NotFound, TocsinError
 from core.types import Severity
-from incidents import closing, lifecycle, queries
+from incidents import closing, lifecycle, queries, queueing
 from incidents.closing import Closing
 from incidents.filters import IncidentFilter
 from incidents.models import Incident
@@ -153,6 +153,17 @@ def _chips(request: Request) -> Chips:
 
 
 # ---------------------------------------------------------------------------------------------- several at once
+
+
+@router.post("/incidents/next")
+def take_next(actor: Actor = allowed("incident.edit")) -> Response:
+    """Take the oldest of the highest severity that nobody owns."""
+    try:
+        with unit_of_work() as uow:
+            key = queueing.take_next(uow, actor).key
+    except NotFound:
+        return then("/incidents", _("Every open incident has an owner."))
+    return then(f"/incidents/{key}", _("It is yours."))
 
 
 @router.post("/incidents/assign")

@@ -23,6 +23,7 @@ from incidents import (
     comments,
     findings,
     follow_ups,
+    following,
     keys,
     lifecycle,
     milestones,
@@ -73,6 +74,7 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
 
     incident: Incident
     owner: str | None
+    watching: bool
     people: list[User]
     before: Incident | None
     gathers: bool
@@ -197,6 +199,7 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
         page = IncidentPage(
             incident=incident,
             owner=names.get(incident.owner_id) if incident.owner_id else None,
+            watching=following.watching(session, actor, incident.id),
             people=[user for user in users.everyone(session) if user.disabled_at is None],
             before=session.scalar(
                 select(Incident).where(Incident.id == incident.recurrence_of, visible_to(actor))
@@ -266,6 +269,16 @@ def take(key: str, actor: Actor = allowed("incident.edit")) -> Response:
         if incident.stage == Stage.new:
             lifecycle.move(uow, actor, incident_id, Stage.triage)
     return then(f"/incidents/{key}", _("It is yours."))
+
+
+@router.post("/incidents/{key}/watch")
+def watch(form: Form, key: str, actor: Actor = allowed("incident.read")) -> Response:
+    """Be told in the inbox what others do to it, or no longer."""
+    on = form.get("on") == "yes"
+    with unit_of_work() as uow:
+        following.watch(uow, actor, _id(actor, key), on=on)
+    said = _("You are told in your inbox what others do to it.") if on else _("You are not told any more.")
+    return then(f"/incidents/{key}", said)
 
 
 @router.post("/incidents/{key}/assign")

@@ -1305,6 +1305,16 @@ def upgrade() -> None:
         batch_op.create_index('ix_tasks_incident', ['incident_id', 'created_at'], unique=False)
         batch_op.create_index('ix_tasks_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text("status = 'open'"), sqlite_where=sa.text("status = 'open'"))
 
+    op.create_table('watches',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('user_id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_watches_incident_id_incidents')),
+    sa.PrimaryKeyConstraint('incident_id', 'user_id', name=op.f('pk_watches'))
+    )
+    with op.batch_alter_table('watches', schema=None) as batch_op:
+        batch_op.create_index('ix_watches_user', ['user_id'], unique=False)
+
     op.create_table('alert_deliveries',
     sa.Column('alert_id', sa.Uuid(), nullable=False),
     sa.Column('slot', sa.Integer(), autoincrement=False, nullable=False),
