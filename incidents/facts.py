@@ -63,5 +63,8 @@ ALERTS_ACCEPTED = declare("acceptance.made", "said to ignore such alerts for a t
 ACCEPTANCE_EXTENDED = declare("acceptance.extended", "said to ignore such alerts for longer")
 ACCEPTANCE_ENDED = declare("acceptance.ended", "ended that such alerts are ignored")
 
+VIEW_SAVED = declare("view.saved", "saved a view")
+VIEW_REMOVED = declare("view.removed", "removed a view")
+
 RULE_CHANGED = declare("grouping_rule.changed", "changed a grouping rule")
 RULE_FAILED = declare("grouping_rule.failed", "could not apply a grouping rule")

@@ -15,6 +15,7 @@ from incidents.attachment_models import Attachment
 from incidents.reporter_models import Reporter, ReporterMessage
 from incidents.review_models import Finding, FollowUp, ReviewPoint
 from incidents.search_models import SearchWord
+from incidents.view_models import SavedView
 from incidents.watch_models import Watch
 
 _LIVE_GROUP = text("closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL")
@@ -213,5 +214,5 @@ class Task(Identified, Dated, Versioned, Base):
 __all__ = [
     "Acceptance", "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "Finding", "FollowUp",
     "GroupingRule", "Gust", "Incident", "IncidentCounter", "Milestone", "Observable", "Reporter", "ReporterMessage",
-    "ReviewPoint", "SearchWord", "Sighting", "Task", "Team", "Upkeep", "Watch",
+    "ReviewPoint", "SavedView", "SearchWord", "Sighting", "Task", "Team", "Upkeep", "Watch",
 ]  # fmt: skip

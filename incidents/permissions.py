@@ -11,6 +11,7 @@ ANSWER = declare("incident.answer", "Write to those who reported something", ("r
 CLOSE = declare("incident.close", "Close and reopen incidents", ("responder", "manager"))
 DECLARE = declare("incident.declare", "Declare incidents", ("responder", "manager"))
 ACCEPT = declare("alert.accept", "Ignore alerts for a time", ("responder", "manager"))
+SHARE_VIEWS = declare("view.share", "Share views with everybody", ("responder", "manager"))
 RESTRICT = declare("incident.restrict", "Change who may see an incident", ("manager",))
 WORK_TASKS = declare("task.work", "Do tasks", ("responder", "manager"))
 EDIT_RULES = declare("grouping_rule.edit", "Change grouping rules", ())

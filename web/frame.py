@@ -41,6 +41,7 @@ class Frame:
     query: str = ""
     muzzled: bool = False
     may: frozenset[str] = frozenset()
+    places: list[tuple[str, str]] = field(default_factory=list)
 
 
 def frame_of(request: Request, here: str) -> Frame:
@@ -76,4 +77,18 @@ def _frame(request: Request, actor: Actor, here: str) -> Frame:
         query=request.query_params.get("q", "") if request.url.path == "/search" else "",
         muzzled=settings().muzzled,
         may=actor.permissions,
+        places=[*((item.word, item.href) for item in places), *_more_places(actor)],
     )
+
+
+def _more_places(actor: Actor) -> list[tuple[str, str]]:
+    """The pages besides the rail's that the command palette goes to, as far as the reader may see them."""
+    every = [
+        (_("New incident"), "/incidents/new", "incident.open"), (_("Ignored"), "/ignored", "incident.read"),
+        (_("Inbox"), "/inbox", "contact.manage_own"), (_("You and your phone"), "/profile", "contact.manage_own"),
+        (_("Countermeasures"), "/countermeasures", "connector.read"), (_("All actions"), "/calls", "connector.read"),
+        (_("Sources"), "/settings/sources", "source.read"), (_("Connectors"), "/connectors", "connector.read"),
+        (_("Grouping rules"), "/settings/rules", "incident.read"), (_("Users"), "/settings/users", "user.read"),
+        (_("Health"), "/doctor", "doctor.read"), (_("Keys"), "/keys", "incident.read"),
+    ]  # fmt: skip
+    return [(word, href) for word, href, permission in every if actor.may(permission)]

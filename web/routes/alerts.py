@@ -1,6 +1,7 @@
 """Alerts: what tools said, as a list and one by one with the raw delivery beside what was understood."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -16,10 +17,11 @@ from core.db import reading
 from core.errors import NotFound
 from core.journal import entries
 from core.types import Ref, Severity
-from incidents import keys, queries
+from incidents import keys, queries, views
 from incidents.alert_models import Alert, AlertDelivery
 from incidents.filters import AlertFilter
 from incidents.models import Incident
+from incidents.view_models import SavedView
 from incidents.visibility import alerts_visible_to, as_id, visible_to
 from ingest import queries as door
 from ingest.models import Delivery, Source
@@ -50,6 +52,8 @@ class AlertsPage(Page, template="alerts.html", rail="alerts"):
     chips: list[tuple[str, list[tuple[str, str, bool]]]]
     filtered: bool
     any_source: bool
+    views: Sequence[SavedView]
+    query: str
     next: str | None
     first: str | None
 
@@ -90,6 +94,7 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         any_of_it = select(Alert.id).where(Alert.source_id == Source.id, alerts_visible_to(actor)).limit(1)
         from_it = any_of_it.correlate(Source).scalar_subquery().is_not(None)
         names = list(session.scalars(select(Source.name).where(from_it).order_by(Source.name).limit(12)))
+        kept = views.of_list(session, actor, "alerts")
 
     def chip(name: str, value: str, word: str) -> tuple[str, str, bool]:
         on = given.get(name, "") == value
@@ -121,6 +126,8 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
     if len(names) > 1:
         chips.append((_("Source"), [chip("source", name, name) for name in names]))
     page = AlertsPage(
+        views=kept,
+        query=keyset.address("", given).removeprefix("?"),
         alerts=rows,
         keys=incidents,
         total=total,

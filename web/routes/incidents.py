@@ -16,11 +16,12 @@ from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, TocsinError
 from core.types import Severity
-from incidents import closing, lifecycle, queries, queueing
+from incidents import closing, lifecycle, queries, queueing, views
 from incidents.closing import Closing
 from incidents.filters import IncidentFilter
 from incidents.models import Incident
 from incidents.stages import MEANING, Confirmation, Stage
+from incidents.view_models import SavedView
 from incidents.visibility import as_id, visible_to
 from web import keyset
 from web.languages import gettext as _
@@ -51,6 +52,8 @@ class IncidentsPage(Page, template="incidents.html", rail="incidents"):
     may_edit: bool
     may_close: bool
     may_open: bool
+    views: Sequence[SavedView]
+    query: str
     next: str | None
     first: str | None
 
@@ -102,7 +105,10 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         )
         people = [user for user in users.everyone(session) if user.disabled_at is None]
         names = users.names(session)
+        kept = views.of_list(session, actor, "incidents")
     page = IncidentsPage(
+        views=kept,
+        query=keyset.address("", given).removeprefix("?"),
         incidents=found.items,
         owners=names,
         people=people,

@@ -127,7 +127,7 @@
   }
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
-    if (event.key === "k" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); document.getElementById("search")?.focus(); return; }
+    if (event.target.closest("dialog[open]")) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.dataset.send !== undefined) { event.preventDefault(); event.target.form.requestSubmit(); return; }
     if (event.key === "Escape") {
       $$("details.menu[open], details.more[open]").forEach((d) => { d.open = false; });

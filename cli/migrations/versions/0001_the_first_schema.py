@@ -494,6 +494,20 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_protected_entities')),
     sa.UniqueConstraint('kind', 'value', name=op.f('uq_protected_entities_kind_value'))
     )
+    op.create_table('saved_views',
+    sa.Column('owner_id', sa.Uuid(), nullable=False),
+    sa.Column('owner_name', sa.String(length=200), nullable=False),
+    sa.Column('shared', sa.Boolean(), nullable=False),
+    sa.Column('list_name', sa.String(length=16), nullable=False),
+    sa.Column('name', sa.String(length=60), nullable=False),
+    sa.Column('query', sa.Text(), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_views'))
+    )
+    with op.batch_alter_table('saved_views', schema=None) as batch_op:
+        batch_op.create_index('ix_saved_views_list', ['list_name', 'owner_id'], unique=False)
+
     op.create_table('schedules',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('zone', sa.Text(), nullable=False),
