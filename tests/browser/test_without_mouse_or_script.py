@@ -81,6 +81,43 @@ def _tab_to(page: Page, what: str, most: int = 60) -> int:
     raise AssertionError(f"Tab does not reach {what!r}")
 
 
+def test_the_palette_goes_opens_does_and_explains(chromium: Browser, paged: Tocsin) -> None:
+    ana = Person(chromium, paged)
+    page = ana.page
+    ana.sign_in(EMAIL, PASSWORD)
+    ask = page.get_by_role("combobox", name="A page, an incident")
+    page.keyboard.press("Control+k")
+    expect(ask).to_be_focused()
+    page.keyboard.type("ignor")
+    expect(page.locator("#palette-list [aria-selected=true]")).to_contain_text("Ignored")
+    assert page_audit.broken_rules(page) == []
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/ignored$"))
+    (key,) = rows(paged, "SELECT key FROM incidents ORDER BY key LIMIT 1")[0]
+    page.keyboard.press("Control+k")
+    page.keyboard.type(key)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"/incidents/{key}$"))
+    page.keyboard.press("?")
+    help_ = page.get_by_role("dialog", name="Keys")
+    expect(help_.get_by_text("On this page")).to_be_visible()
+    expect(help_.get_by_role("row", name="w Watch it (w)")).to_be_visible()
+    assert page_audit.broken_rules(page) == []
+    page.keyboard.press("Escape")
+    expect(help_).to_be_hidden()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("watch it")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").get_by_text("You are told in your inbox")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("finance-2")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#palette-list [aria-selected=true]")).to_contain_text("Search for “finance-2”")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/search\?q=finance-2"))
+    ana.close()
+
+
 def test_the_keyboard_alone_finds_takes_and_notes(chromium: Browser, paged: Tocsin) -> None:
     ana = Person(chromium, paged)
     page = ana.page
