@@ -14,7 +14,7 @@ from core.actors import Actor
 from core.auth import users
 from core.db import UnitOfWork, reading, unit_of_work
 from core.types import Severity
-from incidents import closing, comments, following, lifecycle, named, observables, queries, queueing
+from incidents import closing, comments, lifecycle, named, observables, queries
 from incidents.models import Incident
 from incidents.filters import IncidentFilter
 from reports import contract
@@ -153,18 +153,6 @@ class CommentIn(Shape):
     body: str = Field(min_length=1, max_length=50_000)
 
 
-class WatchIn(Shape):
-    """Whether the caller watches it."""
-
-    on: bool = True
-
-
-class WatchOut(Shape):
-    """Whether the caller watches it now."""
-
-    on: bool
-
-
 class CommentOut(Shape):
     """A note as it was written."""
 
@@ -238,15 +226,6 @@ def open_incident(draft: IncidentIn, response: Response, actor: Actor = may("inc
     return _out(made, response)
 
 
-@router.post("/next")
-def take_next_incident(response: Response, actor: Actor = may("incident.edit")) -> IncidentOut:
-    """Own the oldest of the highest severity that nobody owns; 404 when all have an owner."""
-    with unit_of_work() as uow:
-        taken = queueing.take_next(uow, actor)
-        uow.flush()
-        return _out(taken, response)
-
-
 @router.get("/{key}")
 def read_incident(key: str, response: Response, actor: Actor = may("incident.read")) -> IncidentOut:
     """One incident, by its key or its id."""
@@ -313,15 +292,6 @@ def reopen_incident(it: Changing, again: ReopenIn, actor: Actor = may("incident.
     return it.change(
         actor, lambda uow, of: closing.reopen(uow, actor, of, reason=again.reason, to=again.stage)
     )
-
-
-@router.post("/{key}/watch")
-def watch_incident(key: str, said: WatchIn, actor: Actor = may("incident.read")) -> WatchOut:
-    """Be told in your inbox what others do to it, or no longer; a program cannot."""
-    with unit_of_work() as uow:
-        found = queries.incident(uow, actor, key)
-        following.watch(uow, actor, found.id, on=said.on)
-    return WatchOut(on=said.on)
 
 
 @router.get("/{key}/timeline")

@@ -271,16 +271,6 @@ def take(key: str, actor: Actor = allowed("incident.edit")) -> Response:
     return then(f"/incidents/{key}", _("It is yours."))
 
 
-@router.post("/incidents/{key}/watch")
-def watch(form: Form, key: str, actor: Actor = allowed("incident.read")) -> Response:
-    """Be told in the inbox what others do to it, or no longer."""
-    on = form.get("on") == "yes"
-    with unit_of_work() as uow:
-        following.watch(uow, actor, _id(actor, key), on=on)
-    said = _("You are told in your inbox what others do to it.") if on else _("You are not told any more.")
-    return then(f"/incidents/{key}", said)
-
-
 @router.post("/incidents/{key}/assign")
 def assign(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Response:
     """Give it to somebody."""
