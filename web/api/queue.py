@@ -1,15 +1,28 @@
 """The queue over the API: taking the next incident, watching one."""
 
+from uuid import UUID
+
 from fastapi import APIRouter, Response
 
 from core.actors import Actor
 from core.db import unit_of_work
 from incidents import following, queries, queueing
-from web.api.incidents import IncidentOut
 from web.calling import may
 from web.shapes import Shape, etag
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
+
+
+class TakenOut(Shape):
+    """The incident that is the caller's now; the rest of it is at its own address."""
+
+    id: UUID
+    key: str
+    version: int
+    title: str
+    severity: str
+    stage: str
+    owner_id: UUID | None
 
 
 class Watching(Shape):
@@ -19,13 +32,13 @@ class Watching(Shape):
 
 
 @router.post("/next")
-def take_next_incident(response: Response, actor: Actor = may("incident.edit")) -> IncidentOut:
+def take_next_incident(response: Response, actor: Actor = may("incident.edit")) -> TakenOut:
     """Own the oldest of the highest severity that nobody owns; 404 when all have an owner."""
     with unit_of_work() as uow:
         taken = queueing.take_next(uow, actor)
         uow.flush()
         etag(response, taken.version)
-        return IncidentOut.model_validate(taken)
+        return TakenOut.model_validate(taken)
 
 
 @router.post("/{key}/watch")
