@@ -17,6 +17,8 @@ from incidents.models import Incident
 
 FIRST_DELIVERIES = 20
 LAST_DELIVERIES = 20
+HIDDEN = "an earlier, restricted incident"
+"""What the reasons of others call an incident that not every reader may see."""
 
 _alerts: Any = Alert.__table__
 _deliveries: Any = AlertDelivery.__table__
@@ -93,11 +95,13 @@ def incident_states(uow: UnitOfWork, episodes: Iterable[Episode]) -> dict[UUID, 
     ids = {episode.incident_id for episode in listed if episode.incident_id is not None}
     if not ids:
         return {}
-    query = select(Incident.id, Incident.key, Incident.closed_at, Incident.disposition).where(
+    query = select(Incident.id, Incident.key, Incident.closed_at, Incident.disposition, Incident.restricted_to).where(
         bulk.among(uow, Incident.id, ids)
     )
     states = {
-        row.id: IncidentState(row.key, row.closed_at is not None, row.disposition)
+        row.id: IncidentState(
+            row.key if row.restricted_to is None else HIDDEN, row.closed_at is not None, row.disposition
+        )
         for row in uow.execute(query)
     }
     for episode in listed:

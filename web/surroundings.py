@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, not_, select
 from sqlalchemy.orm import Session
 
 from connectors import rails
@@ -74,13 +74,21 @@ def look(session: Session, actor: Actor, known: Known | None = None) -> Surround
         needs=known.needs if known else len(needs.of(session, actor)),
         incidents=_some(session, select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor))),
         alerts=_some(session, select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor))),
-        runs=_some(session, select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None))),
+        runs=_some(session, _live_runs(session, actor)),
         stuck=quarantined(session, most=MOST),
         held=_held(session),
         pages=len(queries.waiting(session, limit=100)),
         unread=inbox.unread(session, user.id) if user else 0,
         on_call=_on_call(session, known.rotas if known else queries.on_call_now(session, clock.now())),
     )
+
+
+def _live_runs(session: Session, actor: Actor) -> Select[UUID]:
+    """The runs that have not ended, without those for incidents that are restricted to others."""
+    restricted = (Incident.restricted_to.is_not(None), Incident.closed_at.is_(None))
+    hidden = session.scalars(select(Incident.id).where(*restricted, not_(visible_to(actor))).limit(MOST))
+    others = PlaybookRun.subject_id.not_in([str(one) for one in hidden])
+    return select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None), others)
 
 
 def _some(session: Session, ids: Select[UUID]) -> int:

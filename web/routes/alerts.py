@@ -192,7 +192,9 @@ def one(request: Request, alert_id: UUID, actor: Actor = allowed("incident.read"
         )
         chosen = chosen or (linked[0] if linked else None)
         delivery = session.get(Delivery, chosen.delivery_id) if chosen and may_read_raw else None
-        story = tell_all(entries(session, ref=Ref("alert", str(alert.id)), limit=30))
+        story = tell_all(
+            queries.readable(session, actor, entries(session, ref=Ref("alert", str(alert.id)), limit=30))
+        )
     page = AlertPage(
         alert=alert,
         incident=incident,

@@ -11,7 +11,7 @@ from core.db import reading
 from core.errors import Invalid
 from core.journal import Entry
 from core.types import Ref
-from incidents.visibility import visible_refs
+from incidents import queries
 from web.keyset import SIZE, address
 from web.languages import gettext as _
 from web.pages import Page, show
@@ -60,15 +60,8 @@ def read(request: Request, actor: Actor = allowed("journal.read")) -> Response:
             limit=SIZE,
         )
         page = found.items
-        named = {
-            ref
-            for entry in page
-            for ref in entry.refs
-            if ref.kind in ("incident", "alert", "task", "comment", "attachment", "reporter")
-        }
-        seen = visible_refs(session, actor, named)
+        shown = queries.readable(session, actor, page)
         sealed, witnesses = sealing.state(session), witness.witnesses(session)
-    shown = [entry for entry in page if all(ref in seen for ref in entry.refs if ref in named)]
     return show(
         request,
         JournalPage(

@@ -1,0 +1,325 @@
+"""A restricted incident leaks nowhere: every route, walked as somebody who may do all else, says nothing of it.
+
+Routes are taken from the application: a new one is walked without being named here, and one with a new kind of
+identifier fails until the secret's own thing of that kind is given.
+"""
+
+import asyncio
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from at_the_pages import Reader
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from incident_bench import draft, take
+from people_here import People
+from run_bench import publish
+from sqlalchemy import select
+
+from cli import assemble
+from connectors import calls, instances
+from connectors.calls import CallContext
+from connectors.contract import Entity
+from connectors.models import Countermeasure
+from core import blobs
+from core.actors import SYSTEM, Actor, ActorKind
+from core.db import reading, unit_of_work
+from core.types import Ref, Severity
+from incidents import (
+    accepting,
+    attachments,
+    closing,
+    comments,
+    findings,
+    follow_ups,
+    indexing,
+    lifecycle,
+    observables,
+    reporting,
+    reviewing,
+    tasks,
+)
+from incidents.accepting import AcceptanceDraft
+from incidents.attachments import Upload
+from incidents.models import Alert, Attachment, Incident, Reporter, Task
+from notify import delivery
+from notify.escalation import Target
+from notify.oncall import policy_editing
+from playbooks import runs
+from web import live
+from web.app import pages_app
+
+assemble.load()
+pytestmark = pytest.mark.usefixtures("sqlite_database")
+
+WORD = "zebrastripe"  # in everything that the secret incident holds
+HOST = f"host-{WORD}"
+PLAYBOOK = Actor(ActorKind.playbook, "secret", "Secret work")
+# Not about incidents: these identifiers name what an administrator configures, or open a session.
+CONFIGURED = {
+    "action", "change_id", "channel", "delivery_id", "connector", "factor_id", "feed_id", "instance", "method_id", "name", "override_id", "place_id",
+    "policy_id", "row_id", "rule_id", "schedule_id", "subscription_id", "token", "token_id", "user_id", "view_id", "wait_id",
+}  # fmt: skip
+# What a source sent belongs to the source: who may read its raw deliveries is a permission of its own, and a source has
+# readers of its own.
+RAW = ("/quarantine", "/api/v1/deliveries", "/settings/sources", "/api/v1/sources")
+
+
+# Whoever is on call is paged for it by its key alone, and may see that: "a restricted incident needs somebody".
+PAGED = ("/pages", "/api/v1/pages", "/oncall", "/inbox")
+
+
+def _routes(router: FastAPI | APIRouter) -> Iterator[APIRoute]:
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif hasattr(route, "original_router"):
+            yield from _routes(route.original_router)
+
+
+ROUTES = sorted(
+    {
+        (method, route.path)
+        for route in _routes(pages_app())
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+)
+
+
+def secret(people: People) -> dict[str, list[str]]:
+    """An incident that only Mara may see, with one of everything that can hang on it; identifiers by their name."""
+    ids: dict[str, list[str]] = {}
+    entities = (Entity("host", HOST, "target"), Entity("domain", f"{WORD}.example.net", "source"))
+    (done,) = take(
+        draft(title=f"Insider {WORD}", description=WORD, entities=entities, rule_name=f"rule {WORD}")
+    )
+    assert done.incident_id is not None
+    case, mara = done.incident_id, people.mara
+    with unit_of_work() as uow:
+        target = (Target("user", str(people.raul.user_id)),)
+        steps = (policy_editing.StepDraft(target, delay=300),)
+        policy_editing.create_policy(
+            uow, SYSTEM, policy_editing.PolicyDraft("default", steps, target, is_default=True)
+        )
+        instances.create(
+            uow,
+            SYSTEM,
+            name="okta",
+            connector="okta",
+            settings={"base_url": "https://acme.okta.com"},
+            secrets={"token": "x"},
+        )
+        lifecycle.restrict(uow, mara, case, [])
+        ref = Ref("incident", str(case))
+        key = uow.get_one(Incident, case).key
+        comments.add(uow, mara, case, f"note {WORD}")
+        observables.attach(uow, mara, case, "domain", f"{WORD}.example.org")
+        ids["task_id"] = [
+            str(
+                tasks.create(
+                    uow, mara, case, tasks.TaskDraft(title=f"Ask {WORD}", assign="role:responder")
+                ).id
+            )
+        ]
+        file = attachments.add(
+            uow, mara, case, Upload(f"{WORD}.txt", blobs.measure(io.BytesIO(WORD.encode()), 1000))
+        )
+        page = delivery.page(
+            uow, SYSTEM, policy="default", subject=ref, title=f"{key}: a restricted incident needs somebody", message="Ask.",
+            severity=Severity.high, path=f"/incidents/{key}", key="secret",
+        )  # fmt: skip
+        call = calls.request(
+            uow,
+            CallContext(PLAYBOOK, ref, reason=WORD),
+            "okta.suspend_user",
+            {"user": f"user-{WORD}"},
+            key="secret",
+        )
+        uow.flush()
+        call.state, call.due_at = "succeeded", None
+        measure = Countermeasure(
+            created_at=uow.now, call_id=call.id, subject_kind="incident", subject_id=str(case), action="okta.suspend_user",
+            entity_type="user", entity_value=f"user-{WORD}", state="active", probes=0, fence=0, attempts=0,
+        )  # fmt: skip
+        uow.add(measure)
+        accepted = accepting.accept(
+            uow,
+            mara,
+            done.alert_id,
+            AcceptanceDraft(entities_of(uow.get_one(Alert, done.alert_id)), 30, f"known {WORD}"),
+        )
+        uow.flush()
+        ids |= {
+            "key": [key, str(case)], "alert_id": [str(done.alert_id)], "attachment_id": [str(file.id)],
+            "page_id": [str(page.id)], "call_id": [str(call.id)], "acceptance_id": [str(accepted.id)],
+            "row_id": [str(measure.id)],
+        }  # fmt: skip
+    with unit_of_work() as uow:
+        at = uow.now
+        found = findings.add(uow, mara, case, findings.FindingDraft(occurred_at=at, says=f"They copied {WORD}"))
+        later = follow_ups.add(uow, mara, case, follow_ups.FollowUpDraft(title=f"Change {WORD}"))
+        point = reviewing.add(uow, mara, case, reviewing.PointDraft(section="impact", says=f"We saw {WORD}"))
+        uow.flush()
+        ids |= {"finding_id": [str(found.id)], "follow_up_id": [str(later.id)], "point_id": [str(point.id)]}
+    publish("- {id: say, task: {title: Talk to them}}")
+    with unit_of_work() as uow:
+        run = runs.start(uow, mara, playbook="p", subject=Ref("incident", str(case)))
+        ids["run_id"] = [str(run.id)]
+        told = reporting.ReportDraft(
+            subject=WORD, text=f"I saw {WORD}", name=WORD, email=f"{WORD}@example.com"
+        )
+        ids["reporter_id"] = [str(reporting.receive(uow, told, into=uow.get_one(Incident, case)).id)]
+        indexing.index_alerts(uow)
+    return ids
+
+
+def entities_of(alert: Alert) -> tuple[str, str, str]:
+    """What is ignored of it."""
+    return accepting.entities_of(alert)[0]
+
+
+def addresses(path: str, ids: dict[str, list[str]]) -> list[str]:
+    """The path with the secret's identifiers; none for what is configured."""
+    names = re.findall(r"{(\w+)}", path)
+    found = [path]
+    for name in names:
+        if name == "format_name":
+            values = ["json", "pdf", "stix"]
+        elif name == "key" and path.startswith("/playbooks/"):
+            values = ["p"]
+        elif name in CONFIGURED and not (name == "row_id" and path.startswith("/countermeasures")):
+            return []
+        else:
+            assert name in ids, f"{path}: give the secret incident's own {name}, or say that it is configured"
+            values = ids[name]
+        found = [one.replace(f"{{{name}}}", value) for one in found for value in values]
+    return found
+
+
+ASKED = (
+    "",
+    f"?q={WORD[:5]}",
+    "?state=all",
+    "?observable=" + HOST,
+    "?subject=incident:{id}",
+    "?ref=incident:{id}",
+    "?incident={key}&state=all",
+)
+
+
+def test_no_route_tells_of_it(people: People) -> None:
+    ids = secret(people)
+    with reading() as session:
+        for model in (Attachment, Task, Reporter):
+            assert session.scalar(select(model.id))
+    key, case = ids["key"]
+    mara = Reader(people.mara)
+    assert WORD in mara.get(f"/incidents/{key}"), "its reader does see it"
+    leaks = []
+    walked = 0
+    for who in (people.ana, people.raul):
+        reader = Reader(who)
+        for method, path in ROUTES:
+            if path.startswith(("/live", "/static", "/logout", "/login", *RAW)) or path == "/api/v1/metrics":
+                continue
+            for address in addresses(path, ids):
+                named = address != path
+                if method != "GET" and not named:
+                    continue
+                queries = ASKED if method == "GET" and not named else ("",)
+                for query in queries:
+                    asked = address + query.format(id=case, key=key)
+                    more: dict[str, Any] = {} if method == "GET" else {"data": {"csrf": reader.csrf}}
+                    answer = reader._send(method, asked, **more)
+                    walked += 1
+                    told = answer.content.decode("utf-8", "replace").replace(asked, "")
+                    told = re.sub(r'(value|href|hx-get)="[^"]*"', "", told) if "?" in asked else told
+                    known = key in asked or case in asked or path.startswith(PAGED)
+                    secrets = [WORD] if known else [WORD, key, case]
+                    leaks += [f"{who.name}: {method} {asked} tells {one}" for one in secrets if one in told]
+                    if (
+                        named
+                        and path not in SAME_FOR_ALL
+                        and not path.startswith(PAGED)
+                        and answer.status_code < 300
+                    ):
+                        leaks.append(f"{who.name}: {method} {asked} answers {answer.status_code}")
+    assert walked > 300
+    assert not leaks, "\n".join(sorted(set(leaks)))
+    with reading() as session:
+        left = session.get_one(Incident, UUID(case))
+        assert (left.owner_id, left.closed_at, left.version) == (None, None, left.version)
+
+
+# Routes whose identifier is the secret's, but whose answer is about something else.
+SAME_FOR_ALL = {path for _method, path in ROUTES if path.startswith("/playbooks/")}
+
+
+def test_counts_do_not_change_for_those_who_may_not_see_it(people: People) -> None:
+    reader = Reader(people.aldo)
+    paths = [
+        "/",
+        "/incidents",
+        "/incidents?state=all",
+        "/alerts",
+        "/reports",
+        "/ignored",
+        "/countermeasures",
+        "/calls",
+    ]
+
+    def figures() -> dict[str, list[str]]:
+        found = {}
+        for path in paths:
+            page = reader.get(path)
+            rail = re.findall(
+                r'href="/(incidents|alerts|playbooks)" class="rail-item(.*?)</a>', page, re.DOTALL
+            )
+            found[path] = [name for name, inside in rail if "rail-count" in inside]
+            found[path] += re.findall(r"<h1>(.*?)</h1>", page, re.DOTALL)
+        return found
+
+    before = figures()
+    secret(people)
+    after = figures()
+    differ = {path: (before[path], after[path]) for path in paths if before[path] != after[path]}
+    assert not differ, differ
+
+
+def test_the_stream_says_nothing_of_it(people: People) -> None:
+    ids = secret(people)
+    case = ids["key"][1]
+    topics = f"incident:{case},alert:{ids['alert_id'][0]},task:{ids['task_id'][0]},incident"
+    assert live.allowed_topics(people.raul, topics) == frozenset({"incident"})
+    assert f"incident:{case}" in live.allowed_topics(people.mara, topics)
+    assert asyncio.iscoroutinefunction(live.stream)
+
+
+def test_a_recurrence_does_not_tell_of_the_closed_one(people: People) -> None:
+    ids = secret(people)
+    key, case = ids["key"]
+    with unit_of_work() as uow:
+        row = uow.get_one(Incident, UUID(case))
+        for task in uow.scalars(select(Task)):
+            task.status = "done"
+        uow.flush()
+        closing.close(uow, people.mara, row.id, closing.Closing("operational_error", f"it was {WORD}"))
+    (again,) = take(draft(title="The same, again", entities=(Entity("host", "other", "target"),)))
+    assert again.incident_id is not None
+    raul = Reader(people.raul)
+    with reading() as session:
+        new = session.get_one(Incident, again.incident_id).key
+    paths = [f"/incidents/{new}", f"/alerts/{again.alert_id}", f"/reports/{new}", f"/api/v1/incidents/{new}/timeline",
+             f"/api/v1/incidents/{new}", f"/api/v1/alerts/{again.alert_id}", f"/reports/{new}/json"]  # fmt: skip
+    leaks = [
+        path
+        for path in paths
+        for told in [raul.fetch(path).text]
+        if WORD in told or key in told
+    ]
+    assert not leaks
