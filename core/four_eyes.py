@@ -14,7 +14,7 @@ from core.actors import SYSTEM, Actor, ActorKind
 from core.auth import factors, permissions, users
 from core.auth.models import SecondFactor, User
 from core.db import Base, UnitOfWork, database_now, reading, unit_of_work
-from core.errors import Conflict, Forbidden, NotFound, TocsinError
+from core.errors import Conflict, Forbidden, NotFound, TocsinError, Unavailable
 from core.journal import Fact, Verb, declare, record
 from core.settings import settings
 from core.types import Dated, Identified, Instant, Json, Ref
@@ -240,7 +240,7 @@ def _end(
     uow: UnitOfWork, actor: Actor, change: Change, state: str, verb: Verb, reason: str | None = None
 ) -> None:
     change.state, change.decided_at, change.decided_by = state, uow.now, actor.name
-    change.due_at = change.lease_until = None
+    change.due_at = change.lease_until = change.parked_at = change.error = None
     change.fence += 1
     _told(uow, actor, verb, change.ref, change.kind, change.says, proposed_by=change.actor_name, reason=reason)
 
@@ -283,11 +283,11 @@ def _take_effect(claim: work.Claim) -> str | None:
             kind_of(change).apply(uow, change.proposer, change.payload)
             _end(uow, SYSTEM, change, "alone", ALONE)
     except TocsinError as error:
-        if isinstance(error, work.LostLease):
+        if isinstance(error, work.LostLease | Unavailable):
             raise
         log.warning("a proposed change could not be done", extra={"reason": error.message})
         return error.message
     return None
 
 
-KIND = work.register(work.WorkKind("core.four_eyes", Change, _handle, batch=5, concurrency=1))
+KIND = work.register(work.WorkKind("core.four_eyes", Change, _handle, batch=1, concurrency=1))

@@ -35,7 +35,7 @@ def seed(uow: UnitOfWork) -> None:
         "attempts": 0, "taken": 0,
     }  # fmt: skip
     again = insert.values(row).on_conflict_do_update(
-        index_elements=["place"], set_={"due_at": uow.now, "parked_at": None}
+        index_elements=["place"], set_={"due_at": uow.now, "parked_at": None, "attempts": 0, "error": None}
     )
     uow.execute(again)
 

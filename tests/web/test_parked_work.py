@@ -1,5 +1,6 @@
 """Of every kind of work: what fails again and again is parked, listed, counted, tried again by a person, and written down."""
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,19 +12,25 @@ import run_bench
 from at_the_pages import Reader
 from held_time import HeldClock
 from people_here import People
+from sample_mails import plain
 from sqlalchemy import select, update
 
 from cli import assemble
 from connectors import blocklist, calls, instances
 from connectors.calls import CallContext
 from connectors.models import ActionCall, BlocklistFeed, Countermeasure
-from core import journal, outbox, work
+from core import blobs, four_eyes, journal, outbox, work
 from core.actors import SYSTEM, Actor, ActorKind
+from core.auth.models import User
 from core.db import UnitOfWork, reading, unit_of_work
+from core.errors import Unavailable
+from core.four_eyes import Change
 from core.journal import Entry, Fact, declare, record
+from core.settings import configure, settings
 from core.types import Ref, Severity
 from core.work import Claim
-from ingest import sources, storing
+from ingest import mail_door, mail_poll, sources, storing
+from ingest.mail_models import Mailbox, MailIn
 from notify import contacts, delivery, messages
 from notify.escalation import Target
 from notify.models import Page, PageTarget
@@ -107,12 +114,34 @@ def a_delivery(uow: UnitOfWork, people: People) -> None:
     uow.after_commit(lambda: storing.store([arrival]))
 
 
+def a_mail(uow: UnitOfWork, _people: People) -> None:
+    raw = plain().as_bytes()
+    envelope = mail_door.Envelope("smtp", "192.0.2.1", "eva@example.org")
+    uow.after_commit(lambda: mail_door.take(blobs.measure(io.BytesIO(raw), len(raw)), envelope))
+
+
+def a_mailbox(uow: UnitOfWork, _people: People) -> None:
+    configure(settings().with_(imap_url="imaps://soc:x@127.0.0.1:9/INBOX"))
+    mail_poll.seed(uow)
+
+
+def a_proposal(uow: UnitOfWork, people: People) -> None:
+    source, _token = sources.create(uow, people.admin, name="tool", connector="generic_json")
+    uow.execute(update(User).values(created_at=uow.now - timedelta(days=30)))
+    payload = {"source": str(source.id), "trust": "high"}
+    change = four_eyes.loosen(uow, people.admin, sources.TRUST, payload, "Trust it highly.")
+    assert change is not None
+    assert change.alone
+    uow.execute(update(Change).values(due_at=uow.now))
+
+
 def a_run(_uow: UnitOfWork, _people: People) -> None:
     return
 
 
 MADE: dict[str, Maker] = {
     "core.outbox": a_fact,
+    "core.four_eyes": a_proposal,
     "connectors.calls": a_call,
     "connectors.countermeasures": a_countermeasure,
     "connectors.fetching": a_feed,
@@ -121,14 +150,28 @@ MADE: dict[str, Maker] = {
     "notify.attempts": a_page,
     "notify.messages": a_message,
     "ingest.deliveries": a_delivery,
+    "ingest.mail": a_mail,
+    "ingest.mailbox": a_mailbox,
     "playbooks.runs": a_run,
 }
+
+
+CAME_TO = {"core.four_eyes": "alone", "ingest.mail": "opened", "ingest.mailbox": True}
+"""What the real handler makes of the row once somebody has had it tried again."""
+
+
+def came_to(name: str, row: UUID) -> str | bool:
+    with reading() as session:
+        if name == "ingest.mailbox":
+            return session.get_one(Mailbox, row).problem is not None  # it was asked, and nobody is there
+        return session.get_one(Change if name == "core.four_eyes" else MailIn, row).state
 
 
 @pytest.fixture(autouse=True)
 def assembled() -> Iterator[None]:
     """Every kind of work is known, somebody listens to facts, and runs have something to run on."""
     assemble.load()
+    before = settings()
 
     @outbox.subscriber("test.listener", verbs=["test.tried"])
     def listen(_uow: UnitOfWork, _entry: Entry) -> None:
@@ -136,6 +179,7 @@ def assembled() -> Iterator[None]:
 
     with run_bench.pretending():
         yield
+    configure(before)
     outbox._handlers.pop("test.listener")
     outbox._by_verb["test.tried"].remove("test.listener")
 
@@ -214,6 +258,8 @@ def test_parked_listed_counted_tried_again_and_told(
     with reading() as session:
         parked_at = session.scalar(select(kind.model.parked_at).where(kind.model.id == row))
     assert parked_at is None
+    if name in CAME_TO:
+        assert came_to(name, row) == CAME_TO[name]
     Reader(people.rita).get("/settings/work")
 
 
@@ -255,3 +301,48 @@ def test_a_stuck_call_that_has_not_begun_can_be_given_up(people: People) -> None
     with reading() as session:
         row = calls.get(session, call)
     assert (row.state, row.note, row.parked_at) == ("failed", "The wall is gone", None)
+
+
+def test_a_proposal_that_is_stuck_can_still_be_refused_and_is_no_longer_listed(people: People) -> None:
+    with unit_of_work() as uow:
+        a_proposal(uow, people)
+        uow.execute(update(Change).values(parked_at=uow.now, due_at=None, error="boom"))
+        change = uow.scalars(select(Change.id)).one()
+    rita = Reader(people.rita)
+    assert f'value="core.four_eyes:{change}"' in rita.get("/settings/work")
+    with unit_of_work() as uow:
+        four_eyes.refuse(uow, people.mara, change)
+    assert gauge("core.four_eyes") == 0
+    assert str(change) not in rita.get("/settings/work")
+
+
+def test_a_proposal_has_not_failed_because_the_database_was_away(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with unit_of_work() as uow:
+        a_proposal(uow, people)
+
+    def away(*_: object) -> None:
+        raise Unavailable("The database is away.")
+
+    monkeypatch.setitem(four_eyes._kinds, "source.trust", replace(sources.TRUST, apply=away))
+    work.drain("core.four_eyes")
+    with reading() as session:
+        change = session.scalars(select(Change)).one()
+    assert (change.state, change.note) == ("open", None)
+    assert change.due_at is not None
+
+
+def test_a_mailbox_that_is_stuck_says_so_and_begins_anew_with_the_next_start(people: People) -> None:
+    with unit_of_work() as uow:
+        a_mailbox(uow, people)
+        uow.execute(update(Mailbox).values(parked_at=uow.now, due_at=None, attempts=8, error="boom"))
+    page = Reader(people.rita).get("/settings/mail")
+    assert "Taken from the mailbox of" in page
+    assert "No mail is taken from this mailbox" in page
+    with unit_of_work() as uow:
+        mail_poll.seed(uow)
+        row = uow.scalars(select(Mailbox)).one()
+        assert (row.parked_at, row.attempts, row.error) == (None, 0, None)
+        assert row.due_at is not None
+    assert "No mail is taken" not in Reader(people.rita).get("/settings/mail")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from core.actors import Actor
 from core.db import reading
@@ -49,7 +49,8 @@ def overview(request: Request, actor: Actor = allowed("delivery.read")) -> Respo
         ids = [one.incident_id for one in found if one.incident_id is not None]
         named = select(Incident.id, Incident.key).where(Incident.id.in_(ids), visible_to(actor))
         keys = {row[0]: row[1] for row in session.execute(named)}
-        mailbox = session.scalar(select(Mailbox).where(Mailbox.due_at.is_not(None)).limit(1))
+        in_use = or_(Mailbox.due_at.is_not(None), Mailbox.parked_at.is_not(None))
+        mailbox = session.scalar(select(Mailbox).where(in_use).limit(1))
     shown, more = found[: keyset.SIZE], len(found) > keyset.SIZE
     last = shown[-1] if shown else None
     return show(
