@@ -1,5 +1,6 @@
 """A directory that stops, drips or never ends its answer is given up in time, and keeps nobody's memory."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -107,12 +108,20 @@ def test_answers_may_come_in_crumbs(ldap_server: Slapd, speak: Speak) -> None:
     def crumble(connection: socket.socket, first: bytes) -> None:
         """Pass everything on to the real server, and what it says back byte by byte."""
         with socket.create_connection(("127.0.0.1", ldap_server.port)) as real:
+            answering = threading.Thread(target=tell, args=(real, connection))
+            answering.start()
             asked = first
             while asked:
                 real.sendall(asked)
-                for byte in real.recv(65_536):
-                    connection.sendall(bytes([byte]))
                 asked = connection.recv(4096)
+            real.shutdown(socket.SHUT_RDWR)
+            answering.join(10)
+
+    def tell(real: socket.socket, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # whoever asked may have gone
+            while said := real.recv(65_536):
+                for byte in said:
+                    connection.sendall(bytes([byte]))
 
     signed_in = {"user": ldap_server.admin_dn, "password": ldap_server.password, "egress": HERE}
     with ldap.connect(speak(crumble), timeout=5, **signed_in) as directory:
