@@ -12,7 +12,7 @@ MOST = 400
 # Not pages that somebody who is signed in can follow a link to; each is looked at by a test of its own.
 ELSEWHERE = {
     "/login", "/start/{token}", "/a/{token}", "/profile/factor/app/{factor_id}", "/report", "/report/{token}",
-    "/settings/changes/{change_id}",
+    "/manifest.webmanifest", "/push-worker.js",
 }  # fmt: skip
 
 
