@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ingest.tail import following, one_file
@@ -357,6 +357,7 @@ _STEPS = st.lists(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )  # fmt: skip
 @given(steps=_STEPS)
+@example(steps=[("write", 1), ("copy_and_truncate", 0), ("write", 1), ("write", 1)])
 def test_every_line_arrives_once_and_in_order_whatever_happens(
     steps: list[Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
