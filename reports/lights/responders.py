@@ -7,7 +7,7 @@ from sqlalchemy import select
 from core.auth.models import User
 from notify import policies, queries, reaching
 from notify.escalation import Target
-from notify.models import Policy, Urgency
+from notify.models import ContactMethod, Policy, Urgency
 from notify.reaching import Wanted
 from reports.doctor import Finding, Light, Look, State
 
@@ -66,7 +66,12 @@ def _behind(at: Look, policy: Policy) -> list[Wanted]:
 
 
 def _ways(at: Look, who: Wanted) -> set[str]:
-    return {way.channel for way in reaching.methods(at.session, who, Urgency.high) if way.reaches_out}
+    """The ways that count: those that have been seen to work, or all where none has."""
+    out = [way for way in reaching.methods(at.session, who, Urgency.high) if way.reaches_out]
+    asked = [way.contact_id for way in out if way.contact_id is not None]
+    seen = select(ContactMethod.id).where(ContactMethod.id.in_(asked), ContactMethod.verified_at.is_not(None))
+    works = {None, *at.session.scalars(seen)}  # the account's own address needs no test
+    return {way.channel for way in out if way.contact_id in works} or {way.channel for way in out}
 
 
 light = Light("responders", "Second responder", 30, look)

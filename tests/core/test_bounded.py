@@ -28,6 +28,8 @@ def test_tokens_of_changed_credentials_go() -> None:
 
 
 def test_connections_that_nobody_uses_any_more_are_not_held_for_the_end() -> None:
+    for before in set(http._made):
+        before.close()
     http._transport.cache_clear()
     gc.collect()
     used = set(http._made)  # by whoever came before in this process

@@ -16,8 +16,8 @@ def users(number: int) -> None:
         rows = [{"id": new_id(), "at": uow.now, "email": f"{new_id()}@example.org"} for _ in range(number)]
         uow.execute(
             text(
-                "INSERT INTO users (id, created_at, version, email, name, roles, locale, timezone)"
-                " VALUES (:id, :at, 1, :email, 'X', '[]', 'en', 'UTC')"
+                "INSERT INTO users (id, created_at, empowered_at, version, email, name, roles, locale, timezone)"
+                " VALUES (:id, :at, :at, 1, :email, 'X', '[]', 'en', 'UTC')"
             ),
             rows,
         )
