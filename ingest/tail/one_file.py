@@ -55,7 +55,7 @@ def opened(path: str) -> IO[bytes]:
     """A file for reading, unpacked if its name says that it is packed."""
     opener = OPENERS.get(os.path.splitext(path)[1])
     # Unbuffered: a buffer would still hold what stood there before the file was truncated and written anew.
-    handle: IO[bytes] = opener(path, "rb") if opener else open(path, "rb", buffering=0)  # type: ignore[assignment]  # a raw file reads alike
+    handle: IO[bytes] = opener(path, "rb") if opener else open(path, "rb", buffering=0)
     return handle
 
 
