@@ -211,7 +211,7 @@ class Followed:
         for log in list(self.logs):
             over = log.is_over()
             try:
-                batch = log.take(limits, wanted, over)
+                batch = self._take(log, limits, wanted, over)
             except BROKEN as error:
                 self._mend(log, error)
                 continue
@@ -224,6 +224,16 @@ class Followed:
             elif log.entry["rotated"]:
                 log.quiet_since = log.quiet_since or time.monotonic()
         return None
+
+    def _take(self, log: Log, limits: Limits, wanted: Filter, over: bool) -> Optional[Batch]:
+        """The next batch of one file; one that was renamed meanwhile is found first, so that no later file overtakes it."""
+        try:
+            return log.take(limits, wanted, over)
+        except (FileNotFoundError, Moved):
+            log.close()
+            if not self._find(log, anywhere=True):
+                raise
+            return log.take(limits, wanted, over)
 
     def _mend(self, log: Log, error: BaseException) -> None:
         """Look for a file that was moved in the meantime; give up a damaged one after a while, and say so."""
