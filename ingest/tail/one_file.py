@@ -132,6 +132,10 @@ class Log:
             return True
         return bool(digest(self.read(0, entry["head_size"])) == entry["head"])
 
+    def is_untouched(self) -> bool:
+        """Whether nobody knows how it begins, and nothing of it was sent or is on its way."""
+        return self.entry["head"] is None and not self.entry["offset"] and self.entry["pending"] is None
+
     def to_the_end(self) -> None:
         """Skip what is there already, up to the last whole line."""
         size = self.size()
@@ -174,6 +178,8 @@ class Log:
                 return None
             data = data[: self._cut(data, cut, limits.lines)]
         end = offset + len(data)
+        if entry["head"] is None:
+            self.is_same()  # a line that ended since the last look: what is sent has the same key after a crash
         if entry["long"] is not None:
             return Batch(end, self._too_long(end, wanted), 1, 1)
         lines = [line.rstrip(b"\r") for line in data.split(b"\n") if line.strip()]

@@ -57,6 +57,8 @@ class Followed:
         for entry in entries:
             log = Log(entry)
             self._last_mtime = max(self._last_mtime, entry["mtime"])
+            if log.is_untouched():
+                continue  # what was written to it since may have been copied and cut: it is looked for as a new file is
             if not self._find(log, anywhere=True):
                 if entry["head"] is not None:
                     self._say_lost(entry)
