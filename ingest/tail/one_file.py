@@ -100,11 +100,19 @@ class Log:
         """The open file."""
         if self._handle is None:
             handle = opened(self.entry["path"])
-            if not self.packed and os.fstat(handle.fileno()).st_ino != self.entry["ino"]:
+            try:
+                other = not self.packed and os.fstat(handle.fileno()).st_ino != self.entry["ino"]
+                if other or (self.entry["rotated"] and not self._begins(handle)):
+                    raise Moved("another file has its name now")
+            except BROKEN:
                 handle.close()
-                raise Moved("another file has its name now")
+                raise
             self._handle = handle
         return self._handle
+
+    def _begins(self, handle: IO[bytes]) -> bool:
+        """Whether a file begins as this one did; of one whose beginning nobody saw, yes."""
+        return self.entry["head"] is None or digest(handle.read(self.entry["head_size"])) == self.entry["head"]
 
     def close(self) -> None:
         """Let go of the file."""

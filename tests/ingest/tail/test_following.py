@@ -360,6 +360,7 @@ _STEPS = st.lists(
 @example(steps=[("write", 1), ("copy_and_truncate", 0), ("write", 1), ("write", 1)])
 @example(steps=[("write", 1), ("copy_and_truncate", 0), ("write", 1), ("rename", 0)])
 @example(steps=[("rename", 0), ("run", 0), ("write", 1), ("copy_and_truncate", 0), ("restart", 0)])
+@example(steps=[("write", 1), ("copy_and_truncate", 0), ("compress", 0), ("rename", 0), ("compress", 0)])
 def test_every_line_arrives_once_and_in_order_whatever_happens(
     steps: list[Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
