@@ -28,7 +28,8 @@ migrate: $(VENV)/.installed ## Bring the database to this version
 	@exec $(BIN)/tocsin migrate
 
 test: $(VENV)/.installed-all packages ## Every test, on SQLite and PostgreSQL, with real servers and a browser
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q -m "not alone" $(ARGS)
+	$(BIN)/pytest -q -m alone $(ARGS) || test $$? = 5 # 5: there is none in what ARGS names
 
 check: $(VENV)/.installed-all ## The quick loop: style, types, layers, templates, and the tests that need no server
 	$(BIN)/ruff check .

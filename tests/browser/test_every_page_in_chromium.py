@@ -235,8 +235,9 @@ def test_the_first_visit_is_small(chromium: Browser, scene: Scene) -> None:
     person.close()
 
 
+@pytest.mark.alone
 def test_the_server_answers_each_page_at_once(scene: Scene, addresses: dict[str, str]) -> None:
-    """The 95th percentile of twenty answers, whatever else this machine does beside them."""
+    """The 95th percentile of twenty answers."""
     every = {route: address for route, address in addresses.items() if address}
     tries: dict[str, list[float]] = {route: [] for route in every}
     for _ in range(20):  # in rounds, so that a moment's hiccup of the machine is not all one page's

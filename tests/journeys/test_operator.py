@@ -18,14 +18,12 @@ from core import plugins
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
+@pytest.mark.alone
 def test_it_starts_in_three_seconds_under_200_megabytes(tocsin: Callable[..., Tocsin]) -> None:
-    took = []
-    for _ in range(2):  # two test processes share two cores: the other may be starting servers during one of these
-        installation = tocsin()  # an empty data directory: it migrates, publishes its playbooks, makes its first user
-        started = time.monotonic()
-        installation.start()
-        took.append(time.monotonic() - started)
-    assert min(took) < 3
+    installation = tocsin()  # an empty data directory: it migrates, publishes its playbooks, makes its first user
+    started = time.monotonic()
+    installation.start()
+    assert time.monotonic() - started < 3
     with installation.client() as client:
         for _ in range(20):
             assert client.get("/login").status_code == 200
