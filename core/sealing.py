@@ -73,17 +73,16 @@ def seal_batch(limit: int = BATCH) -> int:
         cursor = _cursor(uow)
         # Without the ORM: what is read is written back as it came.
         cursor.execute(
-            f"SELECT p.entry, j.body FROM journal_pending p JOIN journal j ON j.id = p.entry "  # noqa: S608 - a number
-            f"ORDER BY p.entry LIMIT {int(limit)}"
+            # The limit first: a join of the two tables would begin to read the journal at its beginning, every time.
+            f"SELECT p.entry, j.body FROM (SELECT entry FROM journal_pending ORDER BY entry LIMIT {int(limit)}) p "  # noqa: S608 - a number
+            "JOIN journal j ON j.id = p.entry ORDER BY p.entry"
         )
         leaves = [
             (idx, entry, leaf_hash(body)) for idx, (entry, body) in zip(count(first), cursor, strict=False)
         ]
         if leaves:
             _append(uow, cursor, leaves)
-            cursor.execute(
-                f"DELETE FROM journal_pending WHERE entry IN (SELECT entry FROM journal_leaves WHERE idx >= {first})"  # noqa: S608 - a number
-            )
+            _no_longer_waiting(uow, cursor, leaves)
         cursor.close()
     return len(leaves)
 
@@ -172,6 +171,18 @@ def _append(uow: UnitOfWork, cursor: Any, leaves: list[tuple[int, Any, bytes]]) 
         copy.set_types(["int8", "uuid", "bytea"])
         for leaf in leaves:
             copy.write_row(leaf)
+
+
+def _no_longer_waiting(uow: UnitOfWork, cursor: Any, leaves: list[tuple[int, Any, bytes]]) -> None:
+    if not is_postgres(uow):
+        cursor.execute(
+            f"DELETE FROM journal_pending WHERE entry IN (SELECT entry FROM journal_leaves WHERE idx >= {leaves[0][0]})"  # noqa: S608 - a number
+        )
+        return
+    # Each by its key: of leaves written a moment ago nothing is known yet, and a join would read both tables whole.
+    cursor.execute(
+        "DELETE FROM journal_pending WHERE entry = ANY(%s::uuid[])", [[entry for _, entry, _ in leaves]]
+    )
 
 
 def _tell_of_key(uow: UnitOfWork, last: JournalCheckpoint, raw: bytes) -> None:
