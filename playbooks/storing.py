@@ -77,6 +77,8 @@ def load(session: Session, ids: Iterable[UUID]) -> dict[UUID, Loaded]:
         attempt = _attempt(line)
         by_id[attempt.id] = attempt
         found[line["run_id"]].state.attempts[attempt.address] = attempt
+    if not by_id:
+        return found  # nothing was begun, so nobody waits
     waits = select(_WAIT.c.id, _WAIT.c.run_id, _WAIT.c.attempt_id, _WAIT.c.answer).where(
         _WAIT.c.run_id.in_(found), *_UNHEARD
     )
