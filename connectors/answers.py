@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.contract import ActionFailed
+from connectors.contract import ActionFailed, Lines, Made
 from connectors.paths import Frame, compile_path
 from connectors.products import Product, cleaned, settings_of
-from core.expressions import Context, ExpressionError, Schema, compile_condition
+from core.expressions import Context, ExpressionError, Schema, TemplateError, compile_condition, render
 from core.net import http
 
 SCHEMA = Schema(
     {"inputs": "any", "settings": "any", "status": "int", "headers": "any", "body": "any", "output": "any"}
 )
 MOST_KEPT = 16_384  # characters of an answer that are kept with the call
+MOST_LINES = 200  # of a list that is written for people
+LONGEST_LINE = 600  # characters
 
 
 def body_of(response: http.Response) -> Any:
@@ -31,10 +33,44 @@ def pick(path: str, body: Any) -> Any:
     return compile_path(path)(Frame(body, body, {}, {}))
 
 
-def output_of(declared: Mapping[str, str], status: int, body: Any) -> dict[str, Any]:
-    """What was asked for of the answer; every name is there, null where the answer has nothing."""
-    made = {name: status if path == "@status" else pick(path, body) for name, path in declared.items()}
+def output_of(
+    declared: Mapping[str, str | Lines | Made], status: int, body: Any, known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was asked for of the answer; every name is there, null (or no lines) where the answer has nothing.
+
+    `known` are the inputs and what was found first, for the templates of lines.
+    """
+    made: dict[str, Any] = {}
+    for name, wanted in declared.items():
+        if isinstance(wanted, Lines):
+            made[name] = _lines(wanted, body, known)
+        elif isinstance(wanted, Made):
+            made[name] = _made(wanted, body, known)
+        else:
+            made[name] = status if wanted == "@status" else pick(wanted, body)
     return bounded(made)
+
+
+def _made(wanted: Made, body: Any, known: Mapping[str, Any]) -> Any:
+    try:
+        return render(wanted.template, {**known, "body": body})
+    except TemplateError:
+        return None
+
+
+def _lines(wanted: Lines, body: Any, known: Mapping[str, Any]) -> list[str]:
+    """One line of text for each entry; an entry that the template cannot write is shown as it came."""
+    picked = pick(wanted.each, body)
+    entries = picked if isinstance(picked, list) else [] if picked is None else [picked]
+    lines = []
+    for entry in entries[:MOST_LINES]:
+        try:
+            text = str(render(wanted.line, {**known, "item": entry}))
+        except TemplateError:
+            text = json.dumps(entry, default=str, ensure_ascii=False)
+        if text := " ".join(text.split()):
+            lines.append(text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…")
+    return list(dict.fromkeys(lines))
 
 
 def holds(

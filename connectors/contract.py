@@ -1,7 +1,7 @@
 """What a connector promises: how its alerts read, what it can do, how it is spoken to.
 
-Templates (`path`, `params`, `headers`, `json`, `form`, `auth` values) are Jinja2 over `inputs`, `settings` and
-`secrets`; conditions (`ok`, `done_when`, `until`, `$when`) are CEL over `inputs`, `settings`, `status`, `headers`,
+Templates (`path`, `params`, `headers`, `json`, `form`, `auth` values) are Jinja2 over `inputs`, `settings`, `secrets`
+and `found`; conditions (`ok`, `done_when`, `until`, `$when`) are CEL over `inputs`, `settings`, `status`, `headers`,
 `body` and `output`. The executor that follows these declarations is `connectors/execute.py`.
 """
 
@@ -106,7 +106,9 @@ class Field:
     default: Any = None
     description: str = ""
     enum: tuple[str, ...] = ()
-    entity: str | None = None  # an entity type, or "ip" for either address family
+    entity: str | None = (
+        None  # an entity type, "ip" for either address family, "any" for what it holds, if it is one
+    )
     pattern: str | None = None  # anchored at both ends
 
 
@@ -161,6 +163,40 @@ class Pagination:
     next: str
     param: str | None = None  # the cursor's parameter; None: `next` is a whole URL (same origin only)
     max_pages: int = 10
+
+
+@dataclass(frozen=True)
+class Find:
+    """A look-up before the request: what stands at `path` becomes `found.<name>` in later templates.
+
+    It is a request, whose answer is read, or a read action of the same connector, whose output is; `inputs` are then as
+    for a probe. `many`: a list of at most `most`; else exactly one value. `missing` is the sentence for when there is
+    none (a template over `inputs`); where it is empty a list may be empty. More than may be is never acted on.
+    """
+
+    name: str
+    path: str
+    request: Request | None = None
+    action: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    many: bool = False
+    most: int = 500
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """An output for people: one line of text for each entry at the path `each`, a template over `item`, `inputs`, `found`."""
+
+    each: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """An output made of the answer: a template over `body`, `inputs` and `found`; null where it cannot be made."""
+
+    template: str
 
 
 @dataclass(frozen=True)
@@ -227,8 +263,8 @@ class ActionFailed(TocsinError):
 class Action:
     """One thing a product can do. Exactly one of `request` (declared) and `run` (Python) is set.
 
-    `output` maps names to paths in the answer's body (the `connectors.paths` language); a Python action returns the
-    output itself. `verb` is the vendor-neutral name a playbook may use instead of `<connector>.<name>`.
+    `find` is asked first. `output` maps names to paths in the answer's body (the `connectors.paths` language) or to
+    what is made of it; a Python action returns the output itself. `verb` is the vendor-neutral name a playbook may use instead of `<connector>.<name>`.
     """
 
     connector: str
@@ -247,7 +283,8 @@ class Action:
     ] = ()  # statuses that mean "no such thing": output {found: false} instead of a failure
     pagination: Pagination | None = None
     poll: Poll | None = None
-    output: Mapping[str, str] = field(default_factory=dict)
+    find: tuple[Find, ...] = ()
+    output: Mapping[str, str | Lines | Made] = field(default_factory=dict)
     probe: Probe | None = None
     undo: Undo | None = None
     no_undo: str | None = None  # why it cannot be taken back

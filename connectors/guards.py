@@ -288,7 +288,9 @@ def read_inputs(action: Action, given: Mapping[str, Any], *, outside: bool = Fal
         inputs[item.name] = value
         if item.entity is not None:
             for text in value if isinstance(value, list) else [value]:
-                entity = _entity(item.entity, str(text))
+                entity = _entity("auto" if item.entity == "any" else item.entity, str(text))
+                if entity is None and item.entity == "any":
+                    continue  # words: there is nothing in them to be spared
                 if entity is not None and item.entity == "host":
                     entity = Entity(
                         "host", entity.value

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from connectors.contract import Connector
 from core.net import Egress, current
+from core.net.tls import Tls
 
 MASK = "••••"
 
@@ -37,6 +38,11 @@ class Product:
     def egress(self) -> Egress:
         """Where its requests may go."""
         return current(allow_private=self.private)
+
+    @property
+    def tls(self) -> Tls:
+        """Whom it is trusted by: its setting `ca`, where it declares one, beside the public authorities."""
+        return Tls(ca=str(self.settings["ca"]) if self.settings.get("ca") else None)
 
 
 def settings_of(product: Product) -> dict[str, Any]:

@@ -25,13 +25,15 @@ def build(
     inputs: Mapping[str, Any],
     key: str,
     output: Mapping[str, Any] | None = None,
+    found: Mapping[str, Any] | None = None,
 ) -> http.Request:
-    """The request that a declaration makes of these inputs. Raises ActionFailed."""
+    """The request that a declaration makes of these inputs, and of what was found first. Raises ActionFailed."""
     variables = {
         "inputs": dict(inputs),
         "settings": settings_of(product),
         "secrets": {item.name: "" for item in product.connector.secrets} | dict(product.secrets),
         "output": dict(output or {}),
+        "found": dict(found or {}),
     }
     try:
         url = _url(declared.path, variables)

@@ -16,6 +16,7 @@ from jinja2.environment import Environment
 
 from core.expressions.bounds import PLAIN, Filter, counted, instant, null_text, plain, room, within
 from core.expressions.errors import TemplateError
+from core.expressions.literals import literal
 
 DATE_FORMATS = {
     "iso": None,
@@ -170,6 +171,7 @@ FILTERS: dict[str, Filter] = {
     "last": filters.do_last,
     "length": _length,
     "list": lambda value: list(counted(value)),
+    "literal": lambda value, language: literal(text(value), language),
     "lower": partial(_textual, "lower"),
     "map": filters.sync_do_map,
     "max": filters.do_max,

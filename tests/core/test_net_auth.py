@@ -160,6 +160,8 @@ def test_a_session_sends_its_cookies_and_csrf_token() -> None:
     ({"return_value": httpx.Response(403, text="hunter2")}, LoginRefused, "status 403"),
     ({"return_value": httpx.Response(200, json={"other": 1})}, LoginRefused, 'holds no "token"'),
     ({"return_value": httpx.Response(200, text="<html>")}, NetFailed, "not JSON"),
+    ({"return_value": httpx.Response(503, text="hunter2")}, NetFailed, "logging in failed: the login answered 503"),
+    ({"return_value": httpx.Response(429)}, NetFailed, "logging in failed: the login answered 429"),
     ({"side_effect": httpx.ReadTimeout("x")}, NetTimeout, "logging in failed"),
 ])  # fmt: skip
 def test_a_failed_login_means_the_request_was_not_sent(

@@ -18,6 +18,7 @@ from core.net.errors import LoginRefused, NetFailed, NetTimeout
 from core.net.http import Request, Response, send
 
 EARLY = 30.0  # seconds before its end a token is no longer used
+_LATER = frozenset({408, 425, 429})  # says nothing of our credentials: it may be tried again
 MOST_KEPT = 500  # tokens; credentials that were changed leave theirs behind
 _tokens: dict[str, tuple[str, float]] = {}
 _locks = tuple(threading.Lock() for _ in range(64))  # a set of credentials has one of them, by its key
@@ -81,6 +82,8 @@ def _login(login: Request, like: Request, rules: Egress) -> Response:
         form=login.form, timeout=like.timeout, tls=like.tls,
     )  # fmt: skip
     response = send(asked, egress=rules)
+    if response.status in _LATER or response.status >= 500:
+        raise NetFailed(f"the login answered {response.status}")
     if not response.ok:
         raise LoginRefused(f"logging in was refused with status {response.status}: check the credentials")
     return response

@@ -1,0 +1,177 @@
+"""Every action of the catalogue speaks with its product as the product's documentation says, and knows what failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+import respx
+import yaml
+
+from connectors import execute, guards, registry
+from connectors.contract import ActionFailed, Effect
+from connectors.products import Product
+from core.net.auth import tokens
+from core.settings import Settings, configure
+
+FOLDER = Path(__file__).parent / "conversations"
+SECRET = "s3cret-value"
+LOGINS = ("/oauth2/v2.0/token", "/oauth2/token", "/security/user/authenticate")
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What is asked of a product, what must be sent for it, what is answered, and what must be understood."""
+
+    product: str
+    settings: Mapping[str, Any]
+    action: str
+    inputs: Mapping[str, Any]
+    exchanges: list[Mapping[str, Any]]
+    output: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.product}.{self.action}"
+
+
+def talks() -> Iterator[Talk]:
+    """Every conversation on file."""
+    for path in sorted(FOLDER.glob("*.yaml")):
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for one in told["talks"]:
+            yield Talk(
+                path.stem,
+                told["settings"],
+                one["action"],
+                one.get("inputs", {}),
+                one["exchanges"],
+                one.get("output", {}),
+            )
+
+
+ALL = list(talks())
+
+
+class Vendor:
+    """Answers the exchanges of a talk in their order; at `failing`, what a vendor answers on a bad day instead."""
+
+    def __init__(
+        self, talk: Talk, failing: int | None = None, bad: httpx.Response | Exception | None = None
+    ) -> None:
+        self.talk, self.failing, self.bad = talk, failing, bad
+        self.asked: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith(LOGINS):
+            token = {"access_token": "t0ken", "expires_in": 3600, "data": {"token": "t0ken"}}
+            return httpx.Response(200, json=token)
+        place = len(self.asked)
+        self.asked.append(request)
+        assert place < len(self.talk.exchanges), f"not expected any more: {request.method} {request.url}"
+        if place == self.failing and self.bad is not None:
+            if isinstance(self.bad, Exception):
+                raise self.bad
+            return self.bad
+        told = self.talk.exchanges[place]
+        sent(request, told)
+        return httpx.Response(told.get("status", 200), json=told.get("answer"), headers=told.get("headers"))
+
+
+def sent(request: httpx.Request, told: Mapping[str, Any]) -> None:
+    """The request is what the exchange says it must be."""
+    method, _, path = told["ask"].partition(" ")
+    assert (request.method, request.url.raw_path.decode().partition("?")[0]) == (method, path)
+    assert dict(parse_qsl(request.url.query.decode())) == told.get("query", {})
+    body = request.content.decode()
+    if "json" in told:
+        assert json.loads(body) == told["json"]
+    if "form" in told:
+        assert dict(parse_qsl(body)) == told["form"]
+    for words in told.get("says", ()):
+        assert words in json.loads(body)["Query"], body
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path) -> Iterator[None]:
+    configure(Settings(data_dir=tmp_path, database_url="sqlite://", secret_key=b"x" * 40))
+    tokens._tokens.clear()
+    yield
+    tokens._tokens.clear()
+
+
+def product_of(talk: Talk) -> Product:
+    connector = registry.get(talk.product)
+    return Product(connector, dict(talk.settings), {field.name: SECRET for field in connector.secrets})
+
+
+def answer(talk: Talk, vendor: Vendor) -> execute.Answer:
+    """The answer as the door would get it: the inputs are judged, and the request shown, before anything is sent."""
+    product = product_of(talk)
+    action = product.connector.actions[talk.action]
+    inputs = guards.read_inputs(action, talk.inputs).inputs
+    shown = execute.show(action, product, inputs, "key-1")
+    assert SECRET not in json.dumps(shown)
+    assert not vendor.asked, "what is shown is not sent"
+    with respx.mock(assert_all_called=False) as router:
+        router.route().mock(side_effect=vendor)
+        return execute.perform(action, product, inputs, "key-1")
+
+
+def outcome(talk: Talk, vendor: Vendor) -> execute.Answer | ActionFailed:
+    try:
+        return answer(talk, vendor)
+    except ActionFailed as failed:
+        return failed
+
+
+@pytest.mark.parametrize("talk", ALL, ids=lambda talk: talk.name)
+def test_what_is_sent_and_understood(talk: Talk) -> None:
+    vendor = Vendor(talk)
+    got = answer(talk, vendor)
+    assert len(vendor.asked) == len(talk.exchanges)
+    assert {name: got.output.get(name) for name in talk.output} == talk.output
+    assert SECRET not in json.dumps(got.kept)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        httpx.Response(403, text=f"no {SECRET}"),
+        httpx.Response(404, text=f"no {SECRET}"),
+        httpx.Response(429, headers={"Retry-After": "30"}),
+        httpx.Response(500, text=f"oops {SECRET}"),
+        httpx.ReadTimeout("silence"),
+        httpx.ConnectError("away"),
+    ],
+    ids=["refused", "absent", "too many", "broken", "hanging", "away"],
+)
+@pytest.mark.parametrize("talk", ALL, ids=lambda talk: talk.name)
+def test_what_failed_is_known(talk: Talk, bad: httpx.Response | Exception) -> None:
+    """Whatever fails before the last request, or only reads, has surely changed nothing."""
+    action = product_of(talk).connector.actions[talk.action]
+    status = bad.status_code if isinstance(bad, httpx.Response) else 0
+    unanswered = status == 500 or isinstance(bad, httpx.ReadTimeout)
+    for place in range(len(talk.exchanges)):
+        acting = place == len(talk.exchanges) - 1 and action.effect is not Effect.read
+        came = outcome(talk, Vendor(talk, place, bad))
+        if isinstance(came, execute.Answer):
+            assert status == 404, "it failed, and nobody was told"
+            assert acting or came.output == {"found": False}
+            continue
+        assert came.done is (None if acting and unanswered else False)
+        assert came.retryable is (status in (0, 429, 500))
+        assert SECRET not in came.message
+        assert came.fields.get("retry_after") == (30.0 if status == 429 else None)
+
+
+def test_every_action_of_a_product_has_its_conversation() -> None:
+    told = {talk.name for talk in ALL}
+    outside = {action.full_name for action in registry.actions().values() if action.request is not None}
+    assert outside - told == set(), "each gets a conversation after its vendor's documentation"
