@@ -24,6 +24,9 @@ PROMISED_SOURCES = {
 BUILT_IN = {"http", "blocklist"}  # nobody else's product: no rights to ask for
 PROMISED_VERBS = {
     "identity.disable_user", "identity.enable_user", "identity.revoke_sessions", "identity.get_user", "firewall.block_ip",
+    "identity.list_sign_ins", "identity.list_factors", "identity.remove_factor", "identity.list_grants", "identity.revoke_grant",
+    "mail.search", "mail.purge", "mail.restore", "mail.list_rules", "mail.remove_rule", "siem.search",
+    "edr.get_host", "edr.hunt", "edr.isolate_host", "edr.release_host", "edr.block_hash", "edr.unblock_hash",
     "intel.ip", "intel.domain", "intel.url", "intel.file", "chat.post", "http.request",
 }  # fmt: skip
 

@@ -205,9 +205,14 @@ def test_verbs_say_what_they_need_and_a_person_can_do_them() -> None:
         if verb.effect == "read":
             assert verb.outputs, f"{name} only reads, and answers nothing"
         for action in registry.verbs().get(name, ()):
-            taken = {field.name for field in action.inputs}
+            taken = {field.name: field.required and field.default is None for field in action.inputs}
             must = {key for key, required in verb.needs.items() if required}
-            assert must <= taken, f"{action.full_name} does not take what {name} needs"
+            assert set(verb.needs) <= set(taken), f"{action.full_name} does not take all that {name} says"
+            assert {key for key, required in taken.items() if required} <= must, (
+                f"{action.full_name} needs what {name} does not say"
+            )
+            if action.request is not None:
+                assert set(verb.outputs) <= set(action.output), f"{action.full_name} does not answer what {name} promises"
 
 
 def test_an_input_of_another_kind_is_refused() -> None:
