@@ -27,7 +27,12 @@ def test_every_addition_is_named_by_a_test(folder: str, tests: str) -> None:
     names = _names(folder)
     assert names
     text = _tests(tests)
-    untested = [name for name in names if f'"{name}' not in text and f"test_{name}.py" not in _files(tests)]
+    files = _files(tests)
+    untested = [
+        name
+        for name in names
+        if f'"{name}' not in text and not {f"test_{name}.py", f"conversations/{name}.yaml"} & files
+    ]
     assert not untested, f"no test in tests/{tests} names: {', '.join(untested)}"
 
 
@@ -48,4 +53,7 @@ def test_no_two_additions_share_a_name() -> None:
 
 
 def _files(folder: str) -> set[str]:
-    return {Path(file).name for file in (ROOT / "tests" / folder).rglob("test_*.py")}
+    """The names of the test files of a folder, and of the conversations that one of them plays."""
+    place = ROOT / "tests" / folder
+    played = {f"conversations/{Path(file).name}" for file in place.glob("conversations/*.yaml")}
+    return {Path(file).name for file in place.rglob("test_*.py")} | played

@@ -127,8 +127,9 @@ def work_through(incident: UUID, people: Any, drain: Callable[..., int], until: 
             with unit_of_work() as uow:
                 tasks.complete(uow, people.rita, task.id, answers(task))
         for wait in asked:
+            whom = people.rita if "role:responder" in wait.detail["from"] else people.mara
             with unit_of_work() as uow:
-                runs.answer(uow, people.mara, wait.id, {"approve": True})
+                runs.answer(uow, whom, wait.id, {"approve": True})
     raise AssertionError(f"never came to {until}; done were {done}")
 
 
