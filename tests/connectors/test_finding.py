@@ -74,7 +74,7 @@ def test_a_name_becomes_the_id_that_the_product_knows(toy):
     assert act(toy, "get_host", name="o'x").output == {
         "id": "h 1",
         "state": "ON",
-        "users": ["jo on o'x (h 1)", '{"nick": "al\\n{{ 1 }}"}', "null"],
+        "users": ["jo on o'x (h 1)", '{"nick": "al\\n{{ 1 }}"}'],
         "found": True,
     }
     assert dict(asked.calls[0].request.url.params) == {"q": "'o''x'", "most": "2"}
