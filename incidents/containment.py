@@ -18,7 +18,7 @@ from core.types import Ref, Severity
 from incidents import facts, reaching
 from incidents.closing import register_close_check
 from incidents.episodes import Episode
-from incidents.models import Incident
+from incidents.models import Alert, Incident
 from incidents.stages import Priority
 
 ON_ITS_WAY = timedelta(minutes=2)
@@ -140,4 +140,12 @@ def _alarm(uow: UnitOfWork, entry: Entry) -> None:
         message=f"An alert names {what} although {entry.body['action']} is in force. Look at {incident.key}.",
         severity=max(Severity(incident.severity), Severity.high, key=lambda severity: severity.rank),
         key=f"containment:{entry.body['countermeasure']}",
+        cause=_cause(uow, entry),
     )
+
+
+def _cause(uow: UnitOfWork, entry: Entry) -> reaching.Cause:
+    """The alert that told of it, and the countermeasure: each is a kind of its own, so that none waits in a bundle."""
+    alert = uow.get(Alert, UUID(number)) if (number := entry.ref("alert")) else None
+    kind = f"containment:{entry.body['countermeasure']}"
+    return reaching.Cause(kind, alert.last_seen if alert is not None else None)

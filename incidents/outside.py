@@ -1,6 +1,7 @@
 """What a page may say where anybody could read it: no names, no addresses, nothing above TLP:AMBER."""
 
 import re
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -23,12 +24,32 @@ _DOTTED = re.compile(r"[\w-]+(?:\.[\w-]+)+")  # a host or account, also under a 
 def outside(session: Session, subject: Ref, title: str, text: str) -> Outside:
     """A title and text about `subject`, as whoever holds the link, the phone or the line between may know them."""
     incident = _incident(session, subject)
-    if incident is not None and (incident.tlp == Tlp.red or incident.restricted_to is not None):
+    if incident is not None and _kept_inside(incident):
         return Outside(f"You are needed for {incident.key}", (), veiled=True)
-    known = [seen.value for seen in observables.of_incident(session, SYSTEM, incident.id)] if incident else []
+    known = _values(session, incident)
     told = veil(one_line(title), known)
     lines = tuple(veil(line, known) for line in two_lines(text).splitlines())
     return Outside(told, lines, veiled=any(HIDDEN in line for line in (told, *lines)))
+
+
+def steps_outside(session: Session, subject: Ref, steps: Sequence[str]) -> list[str]:
+    """What there is to do, in the same way: nothing at all above TLP:AMBER."""
+    incident = _incident(session, subject)
+    if incident is None or _kept_inside(incident):
+        return []
+    known = _values(session, incident)
+    return [veil(one_line(step), known) for step in steps]
+
+
+def _kept_inside(incident: Incident) -> bool:
+    """Whether nothing but its number may be told: it is marked above TLP:AMBER, or for certain people only."""
+    return incident.tlp in (Tlp.amber_strict, Tlp.red) or incident.restricted_to is not None
+
+
+def _values(session: Session, incident: Incident | None) -> list[str]:
+    if incident is None:
+        return []
+    return [seen.value for seen in observables.of_incident(session, SYSTEM, incident.id)]
 
 
 def veil(text: str, known: list[str]) -> str:

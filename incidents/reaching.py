@@ -1,9 +1,11 @@
 """Make sure that somebody is reached: about serious incidents nobody was paged for, and no longer once they are closed."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from core import logs
 from core.actors import SYSTEM
@@ -12,7 +14,8 @@ from core.errors import NotFound, TocsinError
 from core.journal import Entry
 from core.outbox import subscriber
 from core.types import Ref, Severity
-from incidents.models import Incident
+from incidents.hiding import rule_of
+from incidents.models import Alert, Incident
 from notify import delivery
 from notify.models import Page
 
@@ -22,18 +25,43 @@ POLICY = "default"
 PATIENCE = timedelta(seconds=60)
 """How long playbooks and people have before a serious incident is paged for by itself."""
 BATCH = 100
+MOST_NAMED = 3
 NO_TITLE = "a restricted incident needs somebody"
 NO_MESSAGE = "Ask one of its readers."
 """What is said of a restricted incident, which is named by its key alone: who hears it may not be one of its readers."""
 
 
+@dataclass(frozen=True)
+class Cause:
+    """What a page is about, beside its words: the sort of thing, and when Tocsin first heard of it (None: from a person)."""
+
+    kind: str
+    received_at: datetime | None
+
+
+def cause_of(session: Session, incident: Incident) -> Cause:
+    """The detection that the incident began with; what people opened by hand is of one kind by its category."""
+    first = _first_alert(session, incident)
+    if first is None:
+        return Cause(f"{incident.kind}:{incident.category or 'any'}", None)
+    rule = rule_of(first.rule_id, first.rule_name, first.title)
+    return Cause(f"alert:{first.source_id}:{rule}", first.first_seen)
+
+
+def _first_alert(session: Session, incident: Incident) -> Alert | None:
+    of_it = select(Alert).where(Alert.incident_id == incident.id)
+    return session.scalar(of_it.order_by(Alert.created_at, Alert.id).limit(1))
+
+
 def wake(
-    uow: UnitOfWork, incident: Incident, *, title: str, message: str, severity: Severity, key: str
-) -> bool:
+    uow: UnitOfWork, incident: Incident, *, title: str, message: str, severity: Severity, key: str,
+    cause: Cause | None = None,
+) -> bool:  # fmt: skip
     """Page whoever is on call, and tell the owner in their inbox; False when there is no escalation policy to page by.
 
     A restricted incident is named by its key alone: whoever is on call may not be one of its readers.
     """
+    cause = cause or cause_of(uow, incident)
     restricted = incident.restricted_to is not None
     said = NO_TITLE if restricted else title
     told = NO_MESSAGE if restricted else message
@@ -41,7 +69,7 @@ def wake(
     try:
         delivery.page(
             uow, SYSTEM, policy=POLICY, subject=incident.ref, title=f"{incident.key}: {said}", message=told,
-            severity=severity, path=path, key=key,
+            severity=severity, path=path, key=key, kind=cause.kind, received_at=cause.received_at,
         )  # fmt: skip
         reached = True
     except NotFound as error:
@@ -88,11 +116,21 @@ def page_unattended(uow: UnitOfWork) -> int:
         )
     found = [incident for incident in waiting if str(incident.id) not in paged][:BATCH]
     for count, incident in enumerate(found):
-        message = f"{incident.severity}, and nobody has been reached for it yet."
+        where = _where(uow, incident)
+        message = f"{incident.severity}, and nobody has been reached for it yet." + (f"\n{where}" if where else "")
         severity, key = Severity(incident.severity), f"unattended:{incident.id}"
         if not wake(uow, incident, title=incident.title, message=message, severity=severity, key=key):
             return count  # nobody can be paged for the others either
     return len(found)
+
+
+def _where(session: Session, incident: Incident) -> str:
+    """What the first alert is about, and who told: "On finance-7, m.ortiz; told by wazuh"; empty without an alert."""
+    first = _first_alert(session, incident)
+    if first is None:
+        return ""
+    hit = [one["value"] for one in first.entities if one["role"] in ("target", "victim")][:MOST_NAMED]
+    return f"On {', '.join(hit)}; told by {first.source}" if hit else f"Told by {first.source}"
 
 
 @subscriber("incidents.pages", verbs=["incident.closed"])

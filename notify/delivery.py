@@ -11,7 +11,7 @@ from core.auth import permissions
 from core.db import UnitOfWork
 from core.errors import Conflict, NotFound
 from core.types import Ref, Severity
-from notify import facts, paging, policies, sending
+from notify import due_pages, facts, paging, policies, sending
 from notify import permissions as _declared
 from notify.escalation import next_move
 from notify.links import Link, ack_link, from_link
@@ -22,7 +22,7 @@ from notify.wording import block, one_line
 __all__ = ["Link", "ack_link", "acknowledge", "close", "escalate", "from_link", "join", "message", "page"]
 
 _OPEN = (PageState.waiting, PageState.acknowledged, PageState.exhausted)
-_KINDS = (sending.ATTEMPTS, paging.PAGES, paging.BUNDLES)
+_KINDS = (sending.ATTEMPTS, due_pages.PAGES, paging.BUNDLES)
 _PERMISSION = _declared.ACKNOWLEDGE.name
 
 
@@ -37,11 +37,13 @@ def page(
     severity: Severity,
     path: str,
     key: str | None = None,
+    kind: str | None = None,
     received_at: datetime | None = None,
 ) -> Page:
     """Reach somebody by the escalation policy called `policy`, and keep on until it is acknowledged.
 
     The same `key` while its page is open is the same page; if that one had run out of people, it starts again.
+    `kind` is the sort of thing it is about, by default its subject: the first of a kind is never held back in a bundle.
     `path` leads to what it is about in our pages; `received_at` is when the first word of it reached Tocsin.
     An unknown policy falls back to the default one, so that a page is never lost; raises NotFound without one.
     """
@@ -51,6 +53,7 @@ def page(
     new = Page(
         created_at=uow.now,
         key=key,
+        kind=kind or f"{subject.kind}:{subject.id}",
         policy=chosen["name"],
         plan=chosen,
         subject_kind=subject.kind,
@@ -128,6 +131,7 @@ def join(
 def acknowledge(uow: UnitOfWork, actor: Actor, page_id: UUID, via: str) -> Page:
     """Somebody looks at it: nobody else is paged. Doing it twice changes nothing; the first one counts.
 
+    If nobody does anything about its subject in the policy's time, it rings again (notify.due_pages).
     `via` is how: web, link, api… Whoever was paged may always; others need page.acknowledge.
     """
     found = _locked(uow, page_id)
@@ -135,7 +139,8 @@ def acknowledge(uow: UnitOfWork, actor: Actor, page_id: UUID, via: str) -> Page:
         permissions.require(actor, _PERMISSION)
     if found.state not in (PageState.waiting, PageState.exhausted):
         return found
-    found.state, found.due_at = PageState.acknowledged, None
+    wait = due_pages.patience(found)
+    found.state, found.due_at = PageState.acknowledged, uow.now + wait if wait is not None else None
     found.acknowledged_at, found.acknowledged_via = uow.now, via
     found.acknowledged_by, found.acknowledged_name = actor.id, actor.name
     _stop_attempts(uow, [page_id])
@@ -189,12 +194,8 @@ def _open_with(uow: UnitOfWork, key: str) -> Page | None:
 def _again(uow: UnitOfWork, actor: Actor, known: Page) -> Page:
     """The key rings again: a page that ran out of people starts from its first step."""
     if known.state == PageState.exhausted:
-        first = known.round + 1  # rounds go on counting, so that earlier targets do not count as reached
-        repeat = known.plan["repeat"] - known.plan.get("first_round", 0) + first
-        known.state, known.round, known.step = PageState.waiting, first, -1
-        known.plan = {**known.plan, "repeat": repeat, "first_round": first}
         paging.say(uow, actor, facts.PAGE_STARTED, known, {"again": True, "policy": known.policy})
-        known.due_at, known.lease_until = paging.advance(uow, actor, known, "it rang again"), None
+        known.due_at, known.lease_until = paging.from_the_start(uow, actor, known, "it rang again"), None
         uow.flush()
     return known
 

@@ -127,13 +127,17 @@ class OverrideRow(Identified, Dated, Base):
 
 
 class Policy(Identified, Dated, Versioned, Base):
-    """An escalation policy; its catch-all is tried when every step and repeat went unanswered."""
+    """An escalation policy; its catch-all is tried when every step and repeat went unanswered.
+
+    `ack_timeout`: seconds after an acknowledgement within which somebody must do something, else it pages again; 0 never.
+    """
 
     __tablename__ = "escalation_policies"
 
     name: Mapped[str] = mapped_column(Text, unique=True)
     description: Mapped[str] = mapped_column(Text, default="")
     repeat: Mapped[int] = mapped_column(default=0)
+    ack_timeout: Mapped[int] = mapped_column(default=1800)
     catch_all: Mapped[dict[str, Any]] = mapped_column(Json)
     is_default: Mapped[bool] = mapped_column(default=False)
 
@@ -152,11 +156,16 @@ class PolicyStep(Identified, Base):
 
 
 class Page(Identified, Dated, Versioned, Work, Base):
-    """Somebody must look: escalates at `due_at` until acknowledged. `plan` is the policy as it was at the start."""
+    """Somebody must look: escalates at `due_at` until acknowledged. `plan` is the policy as it was at the start.
+
+    Once acknowledged, `due_at` is when it rings again unless somebody has worked on its subject by then; `lapsed_at` and
+    `lapsed_name` tell when that last happened, and who had acknowledged it. `kind` is what sort of thing it is about.
+    """
 
     __tablename__ = "pages"
 
     key: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
     policy: Mapped[str] = mapped_column(Text)
     plan: Mapped[dict[str, Any]] = mapped_column(Json)
     subject_kind: Mapped[str] = mapped_column(Text)
@@ -175,6 +184,8 @@ class Page(Identified, Dated, Versioned, Work, Base):
     acknowledged_by: Mapped[str | None] = mapped_column(Text)
     acknowledged_name: Mapped[str | None] = mapped_column(Text)
     acknowledged_via: Mapped[str | None] = mapped_column(Text)
+    lapsed_at: Mapped[datetime | None] = mapped_column(Instant)
+    lapsed_name: Mapped[str | None] = mapped_column(Text)
     reply_code: Mapped[str | None] = mapped_column(Text)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
 

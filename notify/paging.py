@@ -1,39 +1,27 @@
-"""Works through a page's escalation policy: takes steps, brakes floods, notices when all ways have failed."""
+"""Works through a page's escalation policy: takes steps, tries ways, notices when all of them have failed."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import select, update
 
-from core import logs, work
+from core import work
 from core.actors import SYSTEM, Actor
-from core.auth.models import User
-from core.db import UnitOfWork, unit_of_work
+from core.db import UnitOfWork
 from core.ids import new_id
 from core.journal import Fact, Verb, record
-from core.types import Ref, Severity
-from notify import facts, reaching, registry
-from notify.escalation import Move, next_move
+from core.types import Ref
+from notify import braking, facts, reaching, registry
+from notify.escalation import Move, Target, next_move
 from notify.models import (
     AttemptState,
-    ContactMethod,
     Page,
     PageAttempt,
     PageState,
     PageTarget,
     TargetState,
-    Urgency,
 )
-
-BRAKE = 5
-"""At most so many pages a person (or shared place) in `WINDOW`; the rest go into bundles."""
-BRAKE_CRITICAL = 10
-"""Critical ones pass until so many have come: the one that matters must not wait behind a storm."""
-WINDOW = timedelta(minutes=10)
-GATHER = timedelta(seconds=20)
-"""How long a bundle waits for more before it is sent."""
-BETWEEN_BUNDLES = timedelta(minutes=5)
 
 
 def locked(uow: UnitOfWork, page_id: UUID) -> Page | None:
@@ -60,10 +48,13 @@ def say(
     record(uow, actor, Fact(verb, refs(page, *more), body, data))
 
 
-def advance(uow: UnitOfWork, actor: Actor, page: Page, reason: str) -> datetime | None:
+def advance(
+    uow: UnitOfWork, actor: Actor, page: Page, reason: str, also: tuple[Target, ...] = ()
+) -> datetime | None:
     """Take the next step that reaches somebody; returns when the one after it is due (None: the end).
 
-    Steps behind which there is nobody are passed at once. The caller writes the due time.
+    Steps behind which there is nobody are passed at once; `also` are reached beside the first of them. The caller writes
+    the due time.
     """
     while True:
         move = next_move(page.plan, page.round, page.step, heard=_heard(uow, page))
@@ -73,7 +64,7 @@ def advance(uow: UnitOfWork, actor: Actor, page: Page, reason: str) -> datetime 
             return None
         first = page.step < 0
         page.round, page.step = move.round, move.step
-        reached, missing = _take(uow, page, move)
+        reached, missing = _take(uow, page, move, also)
         if not first:
             body = {
                 "round": move.round,
@@ -88,6 +79,20 @@ def advance(uow: UnitOfWork, actor: Actor, page: Page, reason: str) -> datetime 
         reason = "; ".join(missing) or "the step names nobody"
 
 
+def from_the_start(
+    uow: UnitOfWork, actor: Actor, page: Page, reason: str, also: tuple[Target, ...] = ()
+) -> datetime | None:
+    """Begin the policy once more; returns as advance() does.
+
+    Rounds go on counting, so that those who were reached before do not count as reached now.
+    """
+    first = page.round + 1
+    repeat = page.plan["repeat"] - page.plan.get("first_round", 0) + first
+    page.state, page.round, page.step = PageState.waiting, first, -1
+    page.plan = {**page.plan, "repeat": repeat, "first_round": first}
+    return advance(uow, actor, page, reason, also)
+
+
 def _heard(uow: UnitOfWork, page: Page) -> bool:
     """Whether somebody was, or may still be, reached in this round."""
     query = select(PageTarget.id).where(
@@ -96,9 +101,11 @@ def _heard(uow: UnitOfWork, page: Page) -> bool:
     return uow.scalar(query.limit(1)) is not None
 
 
-def _take(uow: UnitOfWork, page: Page, move: Move) -> tuple[int, list[str]]:
+def _take(
+    uow: UnitOfWork, page: Page, move: Move, also: tuple[Target, ...] = ()
+) -> tuple[int, list[str]]:
     """Start reaching everybody behind the step's targets; how many there are, and why there were fewer."""
-    wanted, missing = reaching.behind(uow, move.targets, uow.now)
+    wanted, missing = reaching.behind(uow, move.targets, uow.now, also)
     for one in wanted:
         target = PageTarget(
             id=new_id(),
@@ -111,13 +118,19 @@ def _take(uow: UnitOfWork, page: Page, move: Move) -> tuple[int, list[str]]:
             why=one.why,
             urgency=page.urgency,
         )
-        _lock(uow, target)
-        if _too_many(uow, target, page.severity):
-            _bundle(uow, page, target)
+        braking.lock(uow, target)
+        if braking.too_many(uow, page, target):
+            braking.into_bundle(uow, page, target)
+            body = {"brake": braking.BRAKE, "minutes": braking.WINDOW.seconds // 60}
+            say(uow, SYSTEM, facts.PAGE_BUNDLED, page, body, *_person(target))
         uow.add(target)
         uow.flush()
         try_ways(uow, target, one)
     return len(wanted), missing
+
+
+def _person(target: PageTarget) -> tuple[Ref, ...]:
+    return (Ref("user", str(target.user_id)),) if target.user_id else ()
 
 
 def try_ways(uow: UnitOfWork, target: PageTarget, wanted: reaching.Wanted) -> None:
@@ -150,76 +163,10 @@ def try_ways(uow: UnitOfWork, target: PageTarget, wanted: reaching.Wanted) -> No
     uow.wake("notify.attempts")
 
 
-def _lock(uow: UnitOfWork, target: PageTarget) -> None:
-    """One page at a time counts how often somebody was paged; on SQLite there is one writer anyway."""
-    if target.user_id is not None:
-        uow.execute(select(User.id).where(User.id == target.user_id).with_for_update(key_share=True))
-    else:
-        contact = select(ContactMethod.id).where(ContactMethod.id == target.contact_id)
-        uow.execute(contact.with_for_update(key_share=True))
-
-
-def _same_person(target: PageTarget) -> list[ColumnElement[bool]]:
-    if target.user_id is not None:
-        return [PageTarget.user_id == target.user_id]
-    return [PageTarget.user_id.is_(None), PageTarget.contact_id == target.contact_id]
-
-
-def _too_many(uow: UnitOfWork, target: PageTarget, severity: str) -> bool:
-    recent = select(func.count()).where(
-        *_same_person(target),
-        PageTarget.page_id.is_not(None),
-        PageTarget.state != TargetState.bundled,
-        PageTarget.created_at > uow.now - WINDOW,
-    )
-    return (uow.scalar(recent) or 0) >= (BRAKE_CRITICAL if severity == Severity.critical else BRAKE)
-
-
-def _bundle(uow: UnitOfWork, page: Page, target: PageTarget) -> None:
-    """Put the target into the person's open bundle, or into a new one."""
-    bundles = select(PageTarget).where(
-        *_same_person(target),
-        PageTarget.page_id.is_(None),
-    )
-    bundle = uow.scalar(bundles.where(PageTarget.due_at.is_not(None)).limit(1))
-    if bundle is None:
-        last = uow.scalar(bundles.order_by(PageTarget.created_at.desc()).limit(1))
-        due = uow.now + GATHER
-        if last is not None:
-            due = max(due, last.created_at + GATHER + BETWEEN_BUNDLES)
-        bundle = PageTarget(
-            id=new_id(),
-            created_at=uow.now,
-            user_id=target.user_id,
-            contact_id=target.contact_id,
-            why=f"more than {BRAKE} pages in {WINDOW.seconds // 60} minutes",
-            urgency=page.urgency,
-            due_at=due,
-        )
-        uow.add(bundle)
-        uow.flush()
-    elif page.urgency == Urgency.high:
-        bundle.urgency = Urgency.high
-    target.bundle_id, target.state = bundle.id, TargetState.bundled
-    person = (Ref("user", str(target.user_id)),) if target.user_id else ()
-    say(uow, SYSTEM, facts.PAGE_BUNDLED, page, {"brake": BRAKE, "minutes": WINDOW.seconds // 60}, *person)
-
-
-def inside(uow: UnitOfWork, bundle: PageTarget) -> list[Page]:
-    """The pages of a bundle that still wait, the worst first."""
-    pages = uow.scalars(
-        select(Page)
-        .join(PageTarget, PageTarget.page_id == Page.id)
-        .where(PageTarget.bundle_id == bundle.id, Page.state == PageState.waiting)
-        .order_by(Page.created_at, Page.id)
-    ).unique()
-    return list(pages)
-
-
 def send_bundle(uow: UnitOfWork, bundle: PageTarget) -> None:
     """A bundle is due: one attempt for all pages in it that still wait."""
-    _lock(uow, bundle)
-    if inside(uow, bundle):
+    braking.lock(uow, bundle)
+    if braking.inside(uow, bundle):
         try_ways(uow, bundle, reaching.Wanted(bundle.user_id, bundle.contact_id, bundle.why))
     else:
         bundle.state = TargetState.ended
@@ -245,7 +192,7 @@ def after_failure(uow: UnitOfWork, attempt: PageAttempt) -> None:
         uow.wake("notify.attempts")
         return
     target.state = TargetState.failed
-    for page_id in [target.page_id] if target.page_id else [page.id for page in inside(uow, target)]:
+    for page_id in [target.page_id] if target.page_id else [page.id for page in braking.inside(uow, target)]:
         _escalate_if_unheard(uow, page_id, target)
 
 
@@ -273,40 +220,6 @@ def _escalate_if_unheard(uow: UnitOfWork, page_id: UUID, failed: PageTarget) -> 
         uow.wake("notify.pages")
 
 
-def _handle_pages(claims: list[work.Claim]) -> None:
-    for claim in claims:
-        with logs.tied(claim.correlation), unit_of_work() as uow:
-            page = locked(uow, claim.id)
-            due = None
-            if page is not None and page.state == PageState.waiting:
-                heard = _step_heard(uow, page)
-                reason = (
-                    "not acknowledged in time" if heard else "every way of reaching this step's people failed"
-                )
-                due = advance(uow, SYSTEM, page, reason)
-            work.later(uow, PAGES, claim, due)
-
-
-def _step_heard(uow: UnitOfWork, page: Page) -> bool:
-    query = select(PageTarget.id).where(
-        PageTarget.page_id == page.id,
-        PageTarget.round == page.round,
-        PageTarget.step == page.step,
-        PageTarget.state != TargetState.failed,
-    )
-    return uow.scalar(query.limit(1)) is not None
-
-
-def _page_parked(uow: UnitOfWork, page_id: UUID, error: str) -> None:
-    page = locked(uow, page_id)
-    if page is not None:
-        told = {"reason": f"escalating failed: {error}"}
-        say(uow, SYSTEM, facts.PAGE_EXHAUSTED, page, {"severity": page.severity}, data=told)
-
-
-PAGES = work.register(
-    work.WorkKind("notify.pages", Page, _handle_pages, max_attempts=20, on_park=_page_parked)
-)
 BUNDLES = work.register(
     work.WorkKind("notify.bundles", PageTarget, work.transactional("notify.bundles", send_bundle))
 )

@@ -10,12 +10,14 @@ from notify.models import Policy, PolicyStep
 
 CATCH_ALL_WAITS = 300
 """Seconds the catch-all has before a page counts as exhausted, when the policy says nothing."""
+ACK_TIMEOUT = 1800
+"""Seconds after an acknowledgement within which somebody must do something, when the policy says nothing."""
 
 
 def plan(session: Session, name: str) -> dict[str, Any]:
     """The plan of the policy called `name`, or of the default one; raises NotFound when there is neither.
 
-    {id, name, version, repeat, steps: [{delay, targets: [{kind, id}]}], catch_all: {delay, targets}}.
+    {id, name, version, repeat, ack_timeout, steps: [{delay, targets: [{kind, id}]}], catch_all: {delay, targets}}.
     """
     found = session.scalar(select(Policy).where(Policy.name == name))
     if found is None:
@@ -38,6 +40,7 @@ def as_plan(session: Session, policy: Policy) -> dict[str, Any]:
         "name": policy.name,
         "version": policy.version,
         "repeat": policy.repeat,
+        "ack_timeout": policy.ack_timeout,
         "steps": [{"delay": step.delay, "targets": step.targets} for step in steps],
         "catch_all": {
             "delay": policy.catch_all.get("delay", CATCH_ALL_WAITS),

@@ -17,7 +17,6 @@ from notify.models import (
     OverrideRow,
     Page,
     PageAttempt,
-    PageReceipt,
     PageState,
     PageTarget,
     Policy,
@@ -44,18 +43,6 @@ class OnCallNow:
     until: datetime | None
     next_user_id: UUID | None
     next_user_name: str | None
-
-
-@dataclass(frozen=True)
-class LedgerLine:
-    """One moment of a page: `ms` since Tocsin first heard of it (or since the page, when that is not known)."""
-
-    at: datetime
-    ms: int
-    what: str
-    who: str = ""
-    channel: str = ""
-    detail: str = ""
 
 
 def on_call_now(session: Session, at: datetime) -> list[OnCallNow]:
@@ -188,52 +175,6 @@ def attempts(session: Session, page_id: UUID) -> list[PageAttempt]:
     )
     query = select(PageAttempt).where((PageAttempt.page_id == page_id) | PageAttempt.target_id.in_(bundles))
     return list(session.scalars(query.order_by(PageAttempt.created_at, PageAttempt.id)))
-
-
-def receipts(session: Session, attempt_ids: Sequence[UUID]) -> dict[UUID, list[PageReceipt]]:
-    """What far ends told of these attempts afterwards, in order, by attempt."""
-    found: dict[UUID, list[PageReceipt]] = {}
-    query = select(PageReceipt).where(PageReceipt.attempt_id.in_(attempt_ids)).order_by(PageReceipt.id)
-    for one in session.scalars(query):
-        if one.attempt_id is not None:
-            found.setdefault(one.attempt_id, []).append(one)
-    return found
-
-
-def ledger(session: Session, page_id: UUID) -> list[LedgerLine]:
-    """A page from the first word of it to its end: received → decided → sent → receipt → acknowledged."""
-    page = page_by_id(session, page_id)
-    names = users.names(session)
-    began = page.received_at or page.created_at
-    lines: list[LedgerLine] = []
-
-    def line(at: datetime, what: str, who: str = "", channel: str = "", detail: str = "") -> None:
-        lines.append(LedgerLine(at, round((at - began).total_seconds() * 1000), what, who, channel, detail))
-
-    if page.received_at:
-        line(page.received_at, "received")
-    line(page.created_at, "decided", detail=page.policy)
-    for target in targets(session, page_id):
-        if target.bundle_id:
-            line(target.created_at, "bundled", names.get(target.user_id, "") if target.user_id else "")
-    tried = attempts(session, page_id)
-    heard = receipts(session, [attempt.id for attempt in tried])
-    for attempt in tried:
-        who = names.get(attempt.user_id, attempt.shown) if attempt.user_id else attempt.shown
-        if attempt.sent_at:
-            line(attempt.sent_at, "sent", who, attempt.channel, attempt.shown)
-        if attempt.answered_at:
-            detail = attempt.answer or attempt.failure or ""
-            taken = attempt.state == "sent" or (attempt.state == "failed" and attempt.answer)
-            what = "receipt" if taken else attempt.state
-            line(attempt.answered_at, what, who, attempt.channel, detail)
-        for one in heard.get(attempt.id, []):
-            line(one.created_at, one.state, who, attempt.channel, one.detail)
-    if page.acknowledged_at:
-        line(page.acknowledged_at, "acknowledged", page.acknowledged_name or "", page.acknowledged_via or "")
-    if page.closed_at:
-        line(page.closed_at, "closed")
-    return sorted(lines, key=lambda entry: entry.at)
 
 
 def contact_methods(session: Session, user_id: UUID | None) -> list[ContactMethod]:

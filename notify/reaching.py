@@ -46,8 +46,13 @@ class Method:
         return registry.get(self.channel).reaches_out
 
 
-def behind(session: Session, targets: Iterable[Target], at: datetime) -> tuple[list[Wanted], list[str]]:
-    """Whom the targets stand for at `at`, each once; and a sentence for each that stands for nobody."""
+def behind(
+    session: Session, targets: Iterable[Target], at: datetime, also: Iterable[Target] = ()
+) -> tuple[list[Wanted], list[str]]:
+    """Whom the targets stand for at `at`, each once; and a sentence for each that stands for nobody.
+
+    `also` are people to reach beside them: those who had acknowledged.
+    """
     targets = list(targets)
     wanted: dict[tuple[UUID | None, UUID | None], Wanted] = {}
     missing: list[str] = []
@@ -65,6 +70,8 @@ def behind(session: Session, targets: Iterable[Target], at: datetime) -> tuple[l
         else:
             why = f"on call for {rotas[number].name}: {shift.why}"
             wanted.setdefault((shift.user_id, None), Wanted(shift.user_id, None, why))
+    for target in also:
+        wanted.setdefault((UUID(target.id), None), Wanted(UUID(target.id), None, "the one who had acknowledged it"))
     return _still_here(session, wanted.values(), missing), missing
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from core.actors import SYSTEM
 from core.db import UnitOfWork
 from core.types import Ref
-from notify import facts, paging
+from notify import braking, facts, paging
 from notify.contract import Receipt
 from notify.models import AttemptState, Message, Page, PageAttempt, PageReceipt, PageState, PageTarget
 
@@ -115,7 +115,7 @@ def _has(uow: UnitOfWork, attempt: PageAttempt, state: str) -> bool:
 def _pages(uow: UnitOfWork, attempt: PageAttempt) -> list[Page]:
     if attempt.page_id is not None:
         return [uow.get_one(Page, attempt.page_id)]
-    return paging.inside(uow, uow.get_one(PageTarget, attempt.target_id))
+    return braking.inside(uow, uow.get_one(PageTarget, attempt.target_id))
 
 
 def _waits(uow: UnitOfWork, attempt: PageAttempt) -> bool:

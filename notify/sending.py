@@ -15,7 +15,7 @@ from core.actors import SYSTEM
 from core.db import UnitOfWork, unit_of_work
 from core.settings import settings
 from core.types import Ref, Severity
-from notify import codes, contacts, facts, inbox, paging, reaching, receipts, registry
+from notify import braking, codes, contacts, facts, inbox, paging, reaching, receipts, registry
 from notify.contract import Context, Outgoing, Sent, Undeliverable
 from notify.links import ack_link, callback_url
 from notify.models import AttemptState, Page, PageAttempt, PageState, PageTarget, TargetState, Urgency
@@ -164,7 +164,7 @@ def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | N
     """Write down that this is being sent; None when there is nothing (more) to send."""
     target = uow.get_one(PageTarget, attempt.target_id)
     page = uow.get(Page, attempt.page_id) if attempt.page_id else None
-    inside = [] if page else paging.inside(uow, target)
+    inside = [] if page else braking.inside(uow, target)
     if attempt.state != AttemptState.pending or not (inside or (page and page.state == PageState.waiting)):
         attempt.state = AttemptState.cancelled
         work.finish(uow, ATTEMPTS, claim)
@@ -187,6 +187,8 @@ def _person(attempt: PageAttempt) -> tuple[Ref, ...]:
 def _page_text(uow: UnitOfWork, attempt: PageAttempt, page: Page, context: Context) -> Outgoing:
     base, channel = settings().base_url, registry.get(attempt.channel)
     title, text = page.title, page.message
+    if page.lapsed_at is not None:
+        text = f"{page.lapsed_name} had acknowledged this, and nobody has done anything since.\n{text}"
     if channel.in_the_clear:
         told = outside(uow, Ref(page.subject_kind, page.subject_id), title, text)
         title, text = told.title, "\n".join(told.lines)
@@ -216,7 +218,7 @@ def _bundle_text(uow: UnitOfWork, attempt: PageAttempt, pages: list[Page]) -> Ou
         kind="bundle",
         title=f"{len(pages)} more {'page waits' if len(pages) == 1 else 'pages wait'} for you"
         + (f", {critical} of them critical" if critical else ""),
-        text=f"At most {paging.BRAKE} pages in {paging.WINDOW.seconds // 60} minutes come one by one; "
+        text=f"At most {braking.BRAKE} pages in {braking.WINDOW.seconds // 60} minutes come one by one; "
         "these came on top and each waits to be acknowledged.",
         severity=worst,
         at=uow.now,
@@ -230,7 +232,7 @@ def _conclude(uow: UnitOfWork, claim: work.Claim, outcome: Outcome) -> None:
     """Write down what came of it and what follows."""
     attempt = uow.get_one(PageAttempt, claim.id, populate_existing=True)
     target = uow.get_one(PageTarget, attempt.target_id)
-    pages = [uow.get_one(Page, attempt.page_id)] if attempt.page_id else paging.inside(uow, target)
+    pages = [uow.get_one(Page, attempt.page_id)] if attempt.page_id else braking.inside(uow, target)
     attempt.state, attempt.answered_at = outcome.state, uow.now
     attempt.latency_ms, attempt.receipt = outcome.latency_ms, outcome.receipt
     attempt.answer, attempt.failure = outcome.answer, outcome.failure

@@ -134,7 +134,7 @@ def _task(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
                 request,
                 "high",
                 f"{request.facts['key']}: {draft.title}",
-                f"/tasks/{task.id}",
+                f"/incidents/{request.facts['key']}#task-{task.id}",
                 f"task:{task.id}",
             )
         except NotFound as error:  # nobody is on call yet; the task stands all the same
@@ -172,6 +172,8 @@ def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: st
     )
     incident_key, restricted = request.facts["key"], request.facts["restricted"]
     told = reaching.NO_MESSAGE if restricted else message
+    incident = uow.get_one(Incident, UUID(request.subject.id))
+    cause = reaching.cause_of(uow, incident)
     page = delivery.join(
         uow, request.actor, policy=policy, subject=request.subject, message=told, severity=severity
     ) or delivery.page(
@@ -186,6 +188,8 @@ def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: st
         severity=severity,
         path=path,
         key=key,
+        kind=cause.kind,
+        received_at=cause.received_at,
     )
     return page.id
 

@@ -20,6 +20,7 @@ from incidents.models import Alert as AlertRow
 from incidents.models import Incident, Milestone
 from incidents.models import Task as TaskRow
 from incidents.stages import MEANING, Disposition
+from notify import ledger
 from notify import queries as notify_queries
 from reports import learned, proof, response, roles
 from reports.model import (
@@ -33,6 +34,7 @@ from reports.model import (
     Line,
     Observable,
     Page,
+    PageMoment,
     Span,
     Task,
 )
@@ -217,7 +219,9 @@ def _observables(session: Session, actor: Actor, incident_id: UUID) -> tuple[Obs
 
 def _pages(session: Session, incident: Incident) -> tuple[Page, ...]:
     made = []
-    for page in reversed(notify_queries.pages(session, subjects=[incident.ref], limit=200)):
+    found = notify_queries.pages(session, subjects=[incident.ref], limit=200)
+    ledgers = ledger.of_pages(session, found)
+    for page in reversed(found):
         began = page.received_at or page.created_at
         attempts = tuple(
             Attempt(a.shown, a.channel, str(a.state), a.sent_at, a.latency_ms, a.answer or a.failure)
@@ -227,6 +231,7 @@ def _pages(session: Session, incident: Incident) -> tuple[Page, ...]:
             Page(
                 page.title, page.created_at, str(page.state), _ms(began, page.first_sent_at), page.acknowledged_name,
                 page.acknowledged_at, _ms(began, page.acknowledged_at), attempts,
+                tuple(PageMoment(m.what, m.at, m.ms) for m in ledger.moments(ledgers[page.id])),
             )
         )  # fmt: skip
     return tuple(made)

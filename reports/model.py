@@ -142,6 +142,15 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class PageMoment:
+    """One moment of a page's ledger: received, decided, sent, receipt, acknowledged, lapsed; `ms` since the first of them."""
+
+    what: str
+    at: datetime
+    ms: int
+
+
+@dataclass(frozen=True)
 class Page:
     """One page with its latencies: received → first sent → acknowledged."""
 
@@ -153,6 +162,7 @@ class Page:
     acknowledged_at: datetime | None
     acknowledged_ms: int | None
     attempts: tuple[Attempt, ...]
+    ledger: tuple[PageMoment, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "incident.stage_changed": ("accent", "arrow-right"),
     "alert.containment_doubted": ("bad", "alert-triangle"),
     "page.acknowledged": ("good", "phone-check"),
+    "page.lapsed": ("bad", "alert-triangle"),
     "page.exhausted": ("bad", "phone-off"),
     "task.completed": ("good", "check"),
     "action.refused": ("bad", "ban"),

@@ -67,6 +67,16 @@ def clock_time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%H:%M")
 
 
+def instant(at: datetime) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def exact(at: datetime) -> str:
+    """The time of day to the millisecond, in UTC; the browser rewrites it in the reader's zone."""
+    return instant(at)[11:23]
+
+
 def day_key(at: datetime) -> str:
     """The UTC day an instant falls on."""
     return at.astimezone(UTC).strftime("%Y-%m-%d")
@@ -137,6 +147,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "day": day_key,
     "when": when,
     "ms": milliseconds,
+    "instant": instant,
+    "exact": exact,
     "number": number,
     "up_to": up_to,
     "count": count,

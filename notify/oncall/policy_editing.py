@@ -23,7 +23,7 @@ from notify.models import ContactMethod, Policy, PolicyStep, ScheduleRow
 from notify.oncall import schedules
 from notify.oncall.resolver import gaps, resolve
 from notify.permissions import MANAGE
-from notify.policies import CATCH_ALL_WAITS
+from notify.policies import ACK_TIMEOUT, CATCH_ALL_WAITS
 
 MODELS: dict[str, Any] = {"user": User, "schedule": ScheduleRow, "contact": ContactMethod}
 LOOK_AHEAD = timedelta(days=14)
@@ -39,7 +39,10 @@ class StepDraft:
 
 @dataclass(frozen=True)
 class PolicyDraft:
-    """A policy: its steps, how often they are repeated, and who is tried when all that went unanswered."""
+    """A policy: its steps, how often they are repeated, and who is tried when all that went unanswered.
+
+    `ack_timeout`: seconds after an acknowledgement until it pages again if nobody does anything; 0 for never.
+    """
 
     name: str
     steps: tuple[StepDraft, ...]
@@ -48,6 +51,7 @@ class PolicyDraft:
     description: str = ""
     is_default: bool = False
     catch_all_delay: int = CATCH_ALL_WAITS
+    ack_timeout: int = ACK_TIMEOUT
 
 
 def create_policy(uow: UnitOfWork, actor: Actor, draft: PolicyDraft) -> Policy:
@@ -139,6 +143,7 @@ def warnings(session: Session, draft: PolicyDraft, *, now: datetime) -> list[str
 
 def _fill(uow: UnitOfWork, policy: Policy, draft: PolicyDraft) -> None:
     policy.name, policy.description, policy.repeat = draft.name.strip(), draft.description, draft.repeat
+    policy.ack_timeout = draft.ack_timeout
     policy.catch_all = {"delay": draft.catch_all_delay, "targets": [t._asdict() for t in draft.catch_all]}
     if draft.is_default:
         uow.execute(
@@ -165,6 +170,7 @@ def _told(uow: UnitOfWork, actor: Actor, policy: Policy, draft: PolicyDraft, cha
         "steps": steps,
         "catch_all": policy.catch_all,
         "repeat": draft.repeat,
+        "ack_timeout": draft.ack_timeout,
     }
     record(uow, actor, Fact(facts.POLICY_CHANGED, (Ref("policy", str(policy.id)),), body))
 
@@ -180,6 +186,8 @@ def _check(uow: UnitOfWork, draft: PolicyDraft) -> None:
         problems.append(Problem("catch_all", message))
     if not 0 <= draft.repeat <= 9:
         problems.append(Problem("repeat", "must be between 0 and 9"))
+    if draft.ack_timeout and not 300 <= draft.ack_timeout <= 86400:
+        problems.append(Problem("ack_timeout", "must be between 5 minutes and a day, or 0 for never"))
     for number, step in enumerate(draft.steps):
         if not step.targets:
             problems.append(Problem(f"steps.{number}.targets", "needs somebody to reach"))

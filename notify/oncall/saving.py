@@ -16,7 +16,7 @@ from notify.models import Policy
 from notify.oncall import policy_editing
 from notify.oncall.policy_editing import PolicyDraft, StepDraft
 from notify.permissions import MANAGE
-from notify.policies import as_plan
+from notify.policies import ACK_TIMEOUT, as_plan
 
 Plan = Mapping[str, Any]
 _AT_LAST = 10**9  # seconds: after every step
@@ -48,13 +48,14 @@ def loosens(present: Plan, wanted: Plan) -> bool:
     """Whether somebody whom the present plan reaches would be reached later by the other, less often, or not at all."""
     before, after = _when(present), _when(wanted)
     later = any(target not in after or after[target] > at for target, at in before.items())
-    return later or wanted["repeat"] < present["repeat"]
+    return later or wanted["repeat"] < present["repeat"] or _again_after(wanted) > _again_after(present)
 
 
 def as_written(draft: PolicyDraft) -> dict[str, Any]:
-    """A draft as a plan: {repeat, steps: [{delay, targets}], catch_all: {delay, targets}}."""
+    """A draft as a plan: {repeat, ack_timeout, steps: [{delay, targets}], catch_all: {delay, targets}}."""
     return {
         "repeat": draft.repeat,
+        "ack_timeout": draft.ack_timeout,
         "steps": [
             {"delay": step.delay, "targets": [target._asdict() for target in step.targets]}
             for step in draft.steps
@@ -80,6 +81,11 @@ def _when(plan: Plan) -> dict[tuple[str, str], int]:
     return found
 
 
+def _again_after(plan: Plan) -> int:
+    """Seconds after an acknowledgement without any work until it pages again; never is later than all."""
+    return plan.get("ack_timeout", ACK_TIMEOUT) or _AT_LAST
+
+
 def _put(
     uow: UnitOfWork, actor: Actor, policy_id: UUID | None, draft: PolicyDraft, version: int | None
 ) -> None:
@@ -98,6 +104,7 @@ def _agreed(uow: UnitOfWork, actor: Actor, payload: Mapping[str, Any]) -> None:
         catch_all=_targets(payload["catch_all"]["targets"]),
         catch_all_delay=payload["catch_all"]["delay"],
         is_default=payload["default"],
+        ack_timeout=payload["ack_timeout"],
     )
     with_permission = Actor(actor.kind, actor.id, actor.name, frozenset({MANAGE.name}))  # checked by four_eyes
     _put(uow, with_permission, UUID(payload["policy"]) if payload["policy"] else None, draft, payload["version"])

@@ -14,6 +14,7 @@ from reports.telling import clipped
 from reports.wording import duration, moment
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
+_LEDGER = {"lapsed": "rang again, since nothing was done,"}
 _AREAS = ("services", "people", "data", "money", "safety")
 
 
@@ -37,6 +38,7 @@ def _worded(report: IncidentReport) -> dict[str, Any]:
     for page in data["pages"]:
         for name in ("sent_ms", "acknowledged_ms"):
             page[name] = duration(page[name] / 1000) if page[name] is not None else "not known"
+        page["ledger"] = " → ".join(f"{_LEDGER.get(m['what'], m['what'])} {_after(m['ms'])}" for m in page["ledger"])
     for span in data["spans"]:
         span["took"] = duration(span["seconds"])
     data["version"] = report.version
@@ -108,6 +110,10 @@ def _brief(report: IncidentReport) -> dict[str, Any]:
         "answered": sum(page.acknowledged_at is not None for page in report.pages),
         "told": len(report.messages),
     }  # fmt: skip
+
+
+def _after(ms: int) -> str:
+    return f"+{duration(ms / 1000)}" if ms else "first"
 
 
 def _offset(seconds: float | None) -> str:

@@ -8,7 +8,7 @@ from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
 from core.types import Severity
-from incident_bench import ANN, opened
+from incident_bench import ANN, SOURCE, draft, opened, take
 from incidents import closing, lifecycle, reaching
 from incidents.closing import Closing
 from notify.escalation import Target
@@ -65,6 +65,25 @@ def test_a_restricted_incident_is_named_by_its_key_alone(database: object, clock
     (page,) = pages()
     assert page.title == f"{case.key}: a restricted incident needs somebody"
     assert "administrator" not in page.message
+
+
+def test_a_page_says_where_and_of_what_kind_it_is(database: object, clock: Any) -> None:
+    policy()
+    at = clock.now
+    take(draft(), draft(fingerprint=(("rule", "1"), ("host", "db01")), rule_id="1", category="malware"))
+    by_hand = opened(severity=Severity.high, category="phishing")
+    clock.advance(minutes=2)
+    assert page_unattended() == 3
+    found = {page.kind: page for page in pages()}
+    assert set(found) == {f"alert:{SOURCE.id}:5712", f"alert:{SOURCE.id}:1", "incident:phishing"}
+    alerted = found[f"alert:{SOURCE.id}:5712"]
+    assert alerted.message.splitlines() == [
+        "high, and nobody has been reached for it yet.",
+        "On web01; told by wazuh",
+    ]
+    assert alerted.received_at == at
+    assert found["incident:phishing"].received_at is None
+    assert by_hand.key in found["incident:phishing"].title
 
 
 def test_without_a_policy_nothing_breaks(database: object, clock: Any) -> None:

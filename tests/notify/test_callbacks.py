@@ -19,6 +19,7 @@ from fake_twilio import FakeTwilio, signed
 from incidents import outside  # what may be said is decided there
 from notify import callbacks, codes, contacts, delivery, queries
 from notify.escalation import Target
+from notify.ledger import of_page
 from notify.models import Page, PageAttempt, PageState
 from notify.oncall.policy_editing import PolicyDraft, StepDraft, create_policy
 
@@ -68,7 +69,8 @@ def told(page_id: UUID) -> list[tuple[str, str]]:
 
 def ledger(page_id: UUID) -> list[str]:
     with reading() as session:
-        return [line.what for line in queries.ledger(session, page_id) if line.channel != "inbox"]
+        found = of_page(session, queries.page_by_id(session, page_id))
+        return [line.what for line in found if line.channel != "inbox"]
 
 
 def write(sender: str, text: str, number: str = "SM9") -> str:

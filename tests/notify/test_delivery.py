@@ -17,7 +17,7 @@ from core.errors import Conflict, Forbidden, NotFound
 from core.journal import entries
 from core.settings import configure, settings
 from core.types import Ref, Severity
-from notify import contacts, delivery, inbox, queries, registry, sending
+from notify import contacts, delivery, inbox, ledger, queries, registry, sending
 from notify.channels.inbox import channel as inbox_channel
 from notify.contract import Channel, Context, Field, Outgoing, Sent, Undeliverable
 from notify.escalation import Target
@@ -85,11 +85,14 @@ def policy(*steps: list[Target], last: list[Target] | None = None, repeat: int =
         )
 
 
-def ring(key: str | None = None, severity: Severity = Severity.high, title: str = "Malware on WS-7") -> UUID:
+def ring(
+    key: str | None = None, severity: Severity = Severity.high, title: str = "Malware on WS-7", kind: str | None = None
+) -> UUID:  # fmt: skip
     with unit_of_work() as uow:
         page = delivery.page(
             uow, SYSTEM, policy="critical", subject=SUBJECT, title=title,
             message="Isolate it?\nSee http://evil.example/x\nthird line", severity=severity, path="/incidents/1", key=key,
+            kind=kind,
         )  # fmt: skip
         return page.id
 
@@ -131,7 +134,8 @@ def test_a_page_goes_out_at_once_and_everything_is_kept(far_end: FarEnd, drain: 
     with reading() as session:
         attempt = session.scalars(select(PageAttempt).where(PageAttempt.shown == "ana")).one()
         assert (attempt.receipt, attempt.answer) == ("sms-1", "250 taken")
-        assert [line.what for line in queries.ledger(session, page_id) if line.channel != "inbox"] == [
+        found = ledger.of_page(session, queries.page_by_id(session, page_id))
+        assert [line.what for line in found if line.channel != "inbox"] == [
             "decided",
             "sent",
             "receipt",
@@ -251,7 +255,8 @@ def test_acknowledge_stops_everything_and_counts_once(
     page = look(page_id)
     assert (page.state, page.acknowledged_name, page.acknowledged_via) == ("acknowledged", "Ana", "link")
     clock.advance(hours=2)
-    assert drain("notify.pages", "notify.bundles", "notify.attempts", "notify.messages") == 0
+    assert drain("notify.pages", "notify.bundles", "notify.attempts", "notify.messages") == 1
+    assert look(page_id).state == PageState.acknowledged, "it was looked at once more: this is no incident anybody works on"
     assert tried(page_id) == [("ana", "sent"), ("ana-mail", "cancelled")]
     assert verbs(page_id).count("page.acknowledged") == 1
 
@@ -290,21 +295,24 @@ def test_the_brake_bundles_what_is_too_much(far_end: FarEnd, drain: Drain, clock
     ana = person("ana", "sms:ana")
     policy([user(ana)], delay=1800)
     pages = [ring(title=f"Alert {n}") for n in range(12)]
-    pages += [ring(title=f"Domain admin {n} logged in", severity=Severity.critical) for n in range(6)]
+    pages += [ring(title=f"Domain admin {n} logged in", severity=Severity.critical) for n in range(12)]
+    pages += [ring(title=f"Something new {n}", kind="new") for n in range(3)]
     drain()
     shown = [outgoing.title for outgoing in far_end.to("ana")]
-    assert shown == [f"Alert {n}" for n in range(5)] + [f"Domain admin {n} logged in" for n in range(5)]
+    passing = [f"Domain admin {n} logged in" for n in range(12)] + ["Something new 0"]
+    assert shown == [f"Alert {n}" for n in range(5)] + passing
     clock.advance(seconds=20)
     drain()
-    assert len(far_end.to("ana")) == 11
+    assert len(far_end.to("ana")) == 19
     bundle = far_end.to("ana")[-1]
     assert bundle.kind == "bundle"
-    assert bundle.title == "8 more pages wait for you, 1 of them critical"
-    assert "critical: Domain admin 5 logged in" in bundle.items
+    assert bundle.title == "9 more pages wait for you"
+    assert "high: Something new 1" in bundle.items
     with reading() as session:
-        assert len(queries.waiting(session, user_id=ana)) == 18
-        assert [line.what for line in queries.ledger(session, pages[-1])][-1] == "receipt"
-        assert inbox.unread(session, ana) == 19
+        assert len(queries.waiting(session, user_id=ana)) == 27
+        held = ledger.of_page(session, queries.page_by_id(session, pages[11]))
+        assert [line.what for line in held if line.channel != "inbox"] == ["decided", "bundled", "sent", "receipt"]
+        assert inbox.unread(session, ana) == 28
     with unit_of_work() as uow:
         delivery.acknowledge(uow, acting(ana), pages[7], "web")
     assert look(pages[7]).state == PageState.acknowledged
@@ -313,7 +321,7 @@ def test_the_brake_bundles_what_is_too_much(far_end: FarEnd, drain: Drain, clock
     drain()
     clock.advance(minutes=1)
     drain()
-    assert len(far_end.to("ana")) == 11, "a second bundle keeps its distance"
+    assert len(far_end.to("ana")) == 19, "a second bundle keeps its distance"
     clock.advance(minutes=4)
     drain()
     assert far_end.to("ana")[-1].title == "1 more page waits for you"

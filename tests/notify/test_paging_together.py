@@ -44,6 +44,7 @@ def ring(number: int, key: str | None = None) -> UUID:
         return delivery.page(
             uow, SYSTEM, policy="critical", subject=Ref("incident", str(number)), title=f"Alert {number}",
             message="", severity=Severity.high, path="/incidents/1", key=key,
+            kind="alert",
         ).id  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from reports.model import (
     Line,
     Observable,
     Page,
+    PageMoment,
     Proof,
     Run,
     Task,
@@ -103,7 +104,8 @@ def report(title: str = "Malware on HOST-7") -> IncidentReport:
         ),
         pages=(
             Page("HOST-7 needs a lead", START, "acknowledged", 180, "Ana Ruiz", at(1), 14100,
-                 (Attempt("Ana Ruiz", "email", "delivered", START, 88, "250 2.0.0 Ok: queued as 4F2"),)),
+                 (Attempt("Ana Ruiz", "email", "delivered", START, 88, "250 2.0.0 Ok: queued as 4F2"),),
+                 (PageMoment("received", START, 0), PageMoment("acknowledged", at(1), 14100))),
         ),
         tasks=(Task("Phone the person", "done", "Ana Ruiz", START, None, at(7), (("typed_password", "yes"),)),),
         runs=(Run("Malware on a host", "ask", "waiting", START, None),),

@@ -45,8 +45,7 @@ class Person:
         self.context: BrowserContext = browser.new_context(
             base_url=tocsin.url,
             locale="en-GB",
-            timezone_id="Europe/Madrid",
-            **{"viewport": DESKTOP, **options},
+            **{"viewport": DESKTOP, "timezone_id": "Europe/Madrid", **options},
         )
         self.context.set_default_timeout(15_000)
         self.context.on("request", self._requested)

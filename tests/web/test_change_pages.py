@@ -220,6 +220,9 @@ def test_the_default_escalation_is_not_weakened_by_one(team: People) -> None:
     ({"steps": [("a", 300), ("b", 60)], "last": "z"}, {"steps": [("a", 60), ("b", 60)], "last": "z"}, False),
     ({"steps": [("a", 300)], "last": "z"}, {"steps": [("a", 300)], "last": "y"}, True),
     ({"steps": [("a", 300)], "last": "a"}, {"steps": [("a", 300)], "last": "b"}, True),
+    ({"steps": [("a", 300)], "last": "z"}, {"steps": [("a", 300)], "last": "z", "again": 3600}, True),
+    ({"steps": [("a", 300)], "last": "z"}, {"steps": [("a", 300)], "last": "z", "again": 0}, True),
+    ({"steps": [("a", 300)], "last": "z", "again": 0}, {"steps": [("a", 300)], "last": "z"}, False),
     ({"steps": [("a", 300)], "last": "z", "repeat": 2}, {"steps": [("a", 300)], "last": "z", "repeat": 1}, True),
 ])  # fmt: skip
 def test_what_weakens_an_escalation(before: dict, after: dict, weaker: bool) -> None:  # type: ignore[type-arg]  # a table
@@ -227,6 +230,7 @@ def test_what_weakens_an_escalation(before: dict, after: dict, weaker: bool) -> 
         target = [{"kind": "user", "id": given["last"]}]
         return {
             "repeat": given.get("repeat", 0),
+            "ack_timeout": given.get("again", 1800),
             "steps": [
                 {"delay": delay, "targets": [{"kind": "user", "id": who}]} for who, delay in given["steps"]
             ],

@@ -150,6 +150,7 @@ def test_a_policy_needs_a_catch_all_and_says_whom_it_would_not_reach(people: Peo
     fields = {
         "name": "critical",
         "repeat": "1",
+        "ack": "45",
         "s0__target": target,
         "s0__minutes": "5",
         "last__minutes": "5",
@@ -162,6 +163,8 @@ def test_a_policy_needs_a_catch_all_and_says_whom_it_would_not_reach(people: Peo
     assert "Mara has no contact method" in shown
     with reading() as session:
         policy = next(policy for policy, _steps in queries.all_policies(session) if policy.name == "critical")
+    assert "nobody does anything for 45 min: it pages again" in shown
+    mara.post("/oncall/policies/new", status=422, **{**fields, "ack": "2"}, last__target=f"user:{people.mara.id}")
     assert f'value="{target}" selected' in mara.get(f"/oncall/policies/{policy.id}")
     mara.post(
         f"/oncall/policies/{policy.id}",

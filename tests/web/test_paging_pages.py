@@ -13,11 +13,12 @@ from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
 from core.types import Ref, Severity
-from incidents import lifecycle
+from held_time import HeldClock
+from incidents import comments, lifecycle, observables, tasks
 from incidents.models import Incident
 from incidents.outside import HIDDEN, veil
 from notify import delivery, queries
-from notify.models import Page
+from notify.models import Page, PageTarget
 
 Drain = Callable[..., int]
 pytestmark = pytest.mark.usefixtures("sqlite_database")
@@ -94,7 +95,8 @@ def test_looking_at_the_link_changes_nothing_and_its_button_acknowledges(people:
     assert (found.state, found.acknowledged_name, found.acknowledged_via) == ("acknowledged", who, "link")
     after = stranger.get(link)
     assert "You have it" in after
-    assert "First things to do" not in after, "steps are for those who signed in"
+    assert "Received" in after
+    assert "+1.0 s" in after, "how it reached you, counted from the first word"
 
 
 def test_the_link_says_when_somebody_else_has_it_and_can_pass_it_on(people: People) -> None:
@@ -148,6 +150,80 @@ def test_no_address_and_nothing_red_is_told_before_sign_in(people: People) -> No
     assert "director" not in shown
     assert "mailbox" not in shown
     assert incident.key in shown
+
+
+STEPS = ("Phone m.ortiz", "Pull the cable of FIN-LT-07", "Read https://evil.example/a", "A fourth one")
+
+
+def with_steps(**more: object) -> tuple[Incident, UUID]:
+    incident = opened("Ransomware", **more)
+    with unit_of_work() as uow:
+        observables.attach(uow, SYSTEM, incident.id, "host", "FIN-LT-07", "target")
+        for step in STEPS:
+            tasks.create(uow, SYSTEM, incident.id, tasks.TaskDraft(step))
+    return incident, call("Ransomware", "two lines", kind="incident", id=str(incident.id))
+
+
+def test_the_first_three_steps_are_told_without_names_before_sign_in(people: People) -> None:
+    incident, number = with_steps()
+    who = paged(number)
+    link = link_for(number, who)
+    before = Reader().get(link)
+    assert "Pull the cable of" in before
+    for secret in ("FIN-LT-07", "m.ortiz", "evil.example", "A fourth one", f"/incidents/{incident.key}#task"):
+        assert secret not in before
+    mine = Reader(people.rita if who == "Rita" else people.raul).get(link)
+    assert "Phone m.ortiz" in mine
+    assert "A fourth one" not in mine
+    assert f'href="/incidents/{incident.key}#task-' in mine
+    assert "Approve" not in mine
+
+
+@pytest.mark.parametrize("more", [{"tlp": "amber+strict"}, {"tlp": "red"}, {"restricted_to": ["nobody"]}])
+def test_above_amber_no_step_is_told_before_sign_in(people: People, more: dict[str, object]) -> None:
+    incident, number = with_steps(**more)
+    shown = Reader().get(link_for(number, paged(number)))
+    assert f"You are needed for {incident.key}" in shown
+    assert "First things to do" not in shown
+
+
+def test_who_else_was_paged_is_named_to_those_who_signed_in(people: People) -> None:
+    number = call()
+    first, second = ("Rita", "Raul") if paged(number) == "Rita" else ("Raul", "Rita")
+    with unit_of_work() as uow:
+        uow.add(PageTarget(page_id=number, created_at=uow.now, user_id=getattr(people, second.lower()).user_id, why="", urgency="high"))
+    shown = Reader().get(link_for(number, first))
+    assert "Also paged" in shown
+    assert "Somebody else" in shown
+    assert second not in shown
+
+
+def test_a_page_that_rings_again_says_so(people: People, clock: HeldClock, drain: Drain) -> None:
+    incident, number = with_steps()
+    who = paged(number)
+    link = link_for(number, who)
+    Reader().post(link)
+    assert "It rings again at" in Reader().get(link)
+    rita = Reader(people.rita)
+    assert "It rings again at" in rita.get(f"/pages/{number}")
+    api = rita.fetch(f"/api/v1/pages?incident={incident.key}")
+    assert [page["id"] for page in api.json()["items"]] == [str(number)]
+    assert rita.fetch(f"/api/v1/pages/{number}").json()["rings_again_at"] == "2026-03-02T09:30:00Z"
+    clock.advance(minutes=31)
+    drain()
+    again = Reader().get(link)
+    assert "It rings again: it had been acknowledged" in again
+    assert "Acknowledge</button>" in again
+    assert f"{who} had acknowledged it, and nobody has done anything since" in rita.get(f"/pages/{number}")
+    of_incident = rita.get(f"/incidents/{incident.key}")
+    assert "Paged again at" in of_incident
+    assert f"{who} had acknowledged it, and nobody did anything after that" in of_incident
+    assert "paged again: acknowledged, and nobody did anything since" in of_incident
+    Reader().post(link)
+    with unit_of_work() as uow:
+        comments.add(uow, people.raul, incident.id, "I am on it")
+    assert "It rings again at" not in Reader().get(link)
+    assert rita.fetch(f"/api/v1/pages/{number}").json()["rings_again_at"] is None
 
 
 def test_what_is_known_by_name_is_veiled_too() -> None:

@@ -11,10 +11,12 @@ from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import NotFound
 from core.types import Ref
+from incidents import queries as record
 from incidents.paging import cursor, read_cursor
 from incidents.visibility import visible_refs
-from notify import delivery, queries
+from notify import delivery, ledger, queries
 from notify.models import Page, PageState
+from web import woken
 from web.calling import may
 from web.shapes import Listing, Shape, rows
 
@@ -40,6 +42,7 @@ class PageOut(Shape):
     acknowledged_at: datetime | None
     acknowledged_name: str | None
     acknowledged_via: str | None
+    lapsed_at: datetime | None
     closed_at: datetime | None
 
 
@@ -55,22 +58,25 @@ class LedgerOut(Shape):
 
 
 class PageWithLedger(PageOut):
-    """A page with everything that was tried for it."""
+    """A page with everything that was tried for it; `rings_again_at`: unless somebody does something about it."""
 
     ledger: list[LedgerOut]
+    rings_again_at: datetime | None
 
 
 @router.get("")
 def list_pages(
     state: Annotated[list[PageState] | None, Query()] = None,
+    incident: str | None = None,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     actor: Actor = may("incident.read"),
 ) -> Listing[PageOut]:
-    """Pages, newest first; those about what the actor may not see are left out."""
+    """Pages (of one incident: its key or id), newest first; those about what the actor may not see are left out."""
     before = read_cursor(after) if after else None
     with reading() as session:
-        found = queries.pages(session, states=state, before=before, limit=limit)
+        subjects = [record.incident(session, actor, incident).ref] if incident else None
+        found = queries.pages(session, states=state, subjects=subjects, before=before, limit=limit)
         seen = visible_refs(session, actor, {_subject(page) for page in found})
     more = cursor(found[-1].created_at, found[-1].id) if len(found) == limit else None
     return Listing(items=rows([p for p in found if _subject(p) in seen], PageOut), next=more)
@@ -81,8 +87,9 @@ def read_page(page_id: UUID, actor: Actor = may("incident.read")) -> PageWithLed
     """One page, with what was tried and how long each took."""
     with reading() as session:
         page = _visible(session, actor, page_id)
-        ledger = rows(queries.ledger(session, page_id), LedgerOut)
-    return PageWithLedger(**PageOut.model_validate(page).model_dump(), ledger=ledger)
+        again = woken.rings_again_at(session, page)
+        lines = rows(ledger.of_page(session, page), LedgerOut)
+    return PageWithLedger(**PageOut.model_validate(page).model_dump(), ledger=lines, rings_again_at=again)
 
 
 @router.post("/{page_id}/acknowledge")

@@ -16,7 +16,7 @@ from core.auth import users
 from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem
-from core.types import Ref, Severity
+from core.types import Severity
 from incidents import (
     attachments,
     closing,
@@ -39,7 +39,9 @@ from incidents.models import Attachment, Finding, Incident, Reporter, ReporterMe
 from incidents.observables import Listed
 from incidents.stages import MEANING, Confirmation, Stage, Tlp, WaitingOn
 from incidents.visibility import alerts_visible_to, as_id, visible_to
+from notify import ledger
 from notify import queries as paging
+from notify.ledger import LedgerLine
 from notify.models import Page as PageSent
 from web import response, uploads
 from web.forms import Asked, asked
@@ -99,6 +101,7 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     taken: set[UUID]
     alerts: list[Alert]
     sent: list[PageSent]
+    ledgers: dict[UUID, list[LedgerLine]]
     next_stage: str | None
     stages: list[str]
     severities: list[str]
@@ -196,6 +199,8 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
         names = users.names(session)
         story, older = _story(session, incident, lens, place, names)
         tasks, done = _tasks(session, incident, names)
+        sent = paging.pages(session, subjects=[incident.ref], limit=20)
+        ledgers = ledger.of_pages(session, sent) if sent else {}
         page = IncidentPage(
             incident=incident,
             owner=names.get(incident.owner_id) if incident.owner_id else None,
@@ -234,7 +239,8 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
                     .limit(20)
                 )
             ),
-            sent=paging.pages(session, subjects=[Ref("incident", str(incident.id))], limit=20),
+            sent=sent,
+            ledgers={number: ledger.moments(lines) for number, lines in ledgers.items()},
             next_stage=after(incident.stage) if incident.closed_at is None else None,
             stages=[stage.value for stage in Stage if stage is not Stage.closed],
             severities=[severity.value for severity in reversed(Severity)],

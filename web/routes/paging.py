@@ -5,7 +5,6 @@ from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import clock
@@ -14,20 +13,21 @@ from core.auth import users
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, TocsinError, Unauthenticated
 from core.types import Ref
-from incidents.models import Task
 from incidents.outside import outside
 from incidents.paging import cursor, read_cursor
-from incidents.visibility import as_id, belongs_to_visible
-from notify import delivery, queries
+from notify import delivery, ledger, queries
+from notify.ledger import LedgerLine
 from notify.models import Page as Call
 from notify.models import PageState
 from notify.outside import Outside
-from notify.queries import LedgerLine
+from notify.wording import two_lines
+from web import woken
 from web.languages import gettext as _
 from web.page_plan import PlanStep, plan_of
 from web.pages import Page, show, then
 from web.seen_calls import seen_calls
 from web.security import Form, allowed, open_to_all, signed_in
+from web.woken import FirstStep, Paged
 
 router = APIRouter(include_in_schema=False)
 
@@ -48,17 +48,6 @@ class CallsPage(Page, template="pages.html", rail="oncall"):
     first: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Paged:
-    """Somebody a page tried to reach, why, when and how far that got."""
-
-    id: UUID
-    who: str
-    why: str
-    at: datetime
-    state: str
-
-
 @dataclass(kw_only=True)
 class CallPage(Page, template="page.html", rail="oncall"):
     """One page: what it is about, the two buttons, and everything that was tried."""
@@ -69,7 +58,8 @@ class CallPage(Page, template="page.html", rail="oncall"):
     steps: list[PlanStep]
     ledger: list[LedgerLine]
     paged: list[Paged]
-    tasks: list[Task]
+    first: list[FirstStep]
+    again_at: datetime | None
 
 
 @dataclass(kw_only=True)
@@ -85,7 +75,11 @@ class AckPage(Page, template="ack.html"):
     mine: bool
     path: str
     inside: bool
-    tasks: list[Task]
+    first: list[FirstStep]
+    others: list[Paged]
+    ledger: list[LedgerLine]
+    again_at: datetime | None
+    lapsed_at: datetime | None
 
 
 @router.get("/pages")
@@ -121,37 +115,17 @@ def one(request: Request, page_id: UUID, actor: Actor = allowed("incident.read")
     """One page and its ledger."""
     with reading() as session:
         call, mine = _find(session, actor, page_id)
-        names = users.names(session)
         page = CallPage(
             call=call,
             may_act=mine or actor.may("page.acknowledge"),
             mine=mine,
             steps=plan_of(session, call, clock.now()),
-            ledger=queries.ledger(session, page_id),
-            paged=[
-                Paged(
-                    id=target.id,
-                    who=names.get(target.user_id, "") if target.user_id else "",
-                    why=target.why,
-                    at=target.created_at,
-                    state=target.state,
-                )
-                for target in queries.targets(session, page_id)
-            ],
-            tasks=_first_tasks(session, actor, call),
+            ledger=ledger.of_page(session, call),
+            paged=woken.paged(session, call),
+            first=woken.first_steps(session, actor, call),
+            again_at=woken.rings_again_at(session, call),
         )
     return show(request, page)
-
-
-def _first_tasks(session: Session, actor: Actor, call: Call) -> list[Task]:
-    """The first three things to do about what the page is about."""
-    incident_id = as_id(call.subject_id) if call.subject_kind == "incident" else None
-    if incident_id is None:
-        return []
-    query = select(Task).where(
-        Task.incident_id == incident_id, Task.status == "open", belongs_to_visible(actor, Task.incident_id)
-    )
-    return list(session.scalars(query.order_by(Task.created_at, Task.id).limit(3)))
 
 
 @router.post("/pages/{page_id}/acknowledge")
@@ -179,7 +153,8 @@ def escalate(form: Form, page_id: UUID, actor: Actor = allowed("incident.read"))
 # ---------------------------------------------------------------------------------------------- the signed link
 
 GONE = AckPage(
-    problem="", severity="unknown", told=None, state="", by="", at=None, mine=False, path="", inside=False, tasks=[]
+    problem="", severity="unknown", told=None, state="", by="", at=None, mine=False, path="", inside=False, first=[],
+    others=[], ledger=[], again_at=None, lapsed_at=None,
 )  # fmt: skip
 
 
@@ -196,19 +171,33 @@ def link(request: Request, token: str) -> Response:
         reader = None
     with reading() as session:
         call = queries.page_by_id(session, held.page_id)
+        inside = woken.may_see(session, reader, call)
+        others = woken.others(woken.paged(session, call), held.user_id)
+        had = call.state in (PageState.acknowledged, PageState.closed)
         page = AckPage(
             problem=None,
             severity=call.severity,
-            told=outside(session, Ref(call.subject_kind, call.subject_id), call.title, call.message),
+            told=_told(session, call, inside=inside),
             state=call.state,
             by=call.acknowledged_name or "",
             at=call.acknowledged_at,
             mine=call.acknowledged_by == str(held.user_id),
             path=call.path,
-            inside=reader is not None,
-            tasks=_first_tasks(session, reader, call) if reader else [],
+            inside=inside,
+            first=woken.first_steps(session, reader, call),
+            others=others if inside else [replace(one, who="", why="") for one in others],
+            ledger=ledger.moments(ledger.of_page(session, call)) if had else [],
+            again_at=woken.rings_again_at(session, call),
+            lapsed_at=call.lapsed_at,
         )
     return show(request, page)
+
+
+def _told(session: Session, call: Call, *, inside: bool) -> Outside:
+    """Its title and two lines: whole for those who have signed in and may see it, else as anybody may read them."""
+    if inside:
+        return Outside(call.title, tuple(two_lines(call.message).splitlines()), veiled=False)
+    return outside(session, Ref(call.subject_kind, call.subject_id), call.title, call.message)
 
 
 @router.post("/a/{token}", dependencies=[open_to_all(BY_LINK)])

@@ -16,7 +16,7 @@ from notify.escalation import Target
 from notify.models import Policy, PolicyStep
 from notify.oncall import policy_editing, saving
 from notify.oncall.policy_editing import PolicyDraft, StepDraft
-from notify.policies import CATCH_ALL_WAITS
+from notify.policies import ACK_TIMEOUT, CATCH_ALL_WAITS
 from web import four_eyes
 from web.languages import gettext as _
 from web.page_plan import Reached, in_words, targets_in_words
@@ -105,6 +105,7 @@ def new(request: Request, actor: Actor = allowed("oncall.manage")) -> Response:
         "name": _("default") if first else "",
         "description": "",
         "repeat": "1",
+        "ack": _minutes(ACK_TIMEOUT),
         "default": "1" if first else "",
     }
     return _form(request, None, "", entered, [begun], StepEntered(targets=(f"user:{actor.id}",)), [])
@@ -121,6 +122,7 @@ def edit(request: Request, policy_id: UUID, actor: Actor = allowed("oncall.manag
         "name": policy.name,
         "description": policy.description,
         "repeat": str(policy.repeat),
+        "ack": _minutes(policy.ack_timeout),
         "default": "1" if policy.is_default else "",
     }
     typed = [
@@ -151,7 +153,7 @@ def change(
 
 
 def _save(request: Request, form: Fields, actor: Actor, policy_id: UUID | None) -> Response:
-    entered = {name: form.get(name) for name in ("name", "description", "repeat", "default")}
+    entered = {name: form.get(name) for name in ("name", "description", "repeat", "ack", "default")}
     steps = [_typed(form, f"s{number}.") for number in range(MOST_STEPS) if f"s{number}.minutes" in form.form]
     last, version = _typed(form, "last."), form.get("version")
     if form.flag("more"):
@@ -164,6 +166,7 @@ def _save(request: Request, form: Fields, actor: Actor, policy_id: UUID | None) 
         catch_all=_targets(last),
         catch_all_delay=_seconds(last) or CATCH_ALL_WAITS,
         is_default=bool(entered["default"]),
+        ack_timeout=_typed_seconds(entered["ack"]) if entered["ack"] else ACK_TIMEOUT,
     )
     try:
         with unit_of_work() as uow:
@@ -218,6 +221,7 @@ def _in_force(policy: Policy, steps: list[PolicyStep]) -> PolicyDraft:
         ),
         catch_all=tuple(Target(t["kind"], t["id"]) for t in policy.catch_all["targets"]),
         repeat=policy.repeat,
+        ack_timeout=policy.ack_timeout,
     )
 
 
@@ -239,7 +243,12 @@ def _minutes(seconds: int) -> str:
 
 def _seconds(entered: StepEntered) -> int:
     """Minutes as typed, "0.5" too; 0 when they are no number, which the check then refuses."""
+    return max(_typed_seconds(entered.minutes), 0)
+
+
+def _typed_seconds(minutes: str) -> int:
+    """The same; -1 when they are no number."""
     try:
-        return round(float(entered.minutes.replace(",", ".")) * 60)
+        return round(float(minutes.replace(",", ".")) * 60)
     except (ValueError, OverflowError):
-        return 0
+        return -1

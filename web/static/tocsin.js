@@ -19,6 +19,7 @@
   const relative = new Intl.RelativeTimeFormat(lang, { numeric: "always", style: "short" });
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const clock = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", hour12: false });
+  const exact = new Intl.DateTimeFormat(lang, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false });
   const day = new Intl.DateTimeFormat(lang, { weekday: "short", day: "numeric", month: "short" });
   const soon = new Intl.DateTimeFormat(lang, { weekday: "short", hour: "2-digit", minute: "2-digit", hour12: false });
   const later = new Intl.DateTimeFormat(lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hour12: false });
@@ -37,7 +38,7 @@
       const at = new Date(element.dateTime);
       if (isNaN(at)) return;
       const style = element.dataset.style;
-      const text = style === "clock" ? clock.format(at) : style === "day" ? day.format(at) : style === "when" ? when(at)
+      const text = style === "clock" ? clock.format(at) : style === "exact" ? exact.format(at) : style === "day" ? day.format(at) : style === "when" ? when(at)
         : style === "full" ? full.format(at) : ago((at - Date.now()) / 1000);
       if (element.textContent !== text) element.textContent = text;
       if (!element.dataset.zoned) { element.title += " · " + full.format(at) + " " + zone; element.dataset.zoned = "1"; }
