@@ -14,7 +14,8 @@ from core.types import Ref
 from incidents.models import Incident, Task
 from incidents.outside import steps_outside
 from incidents.visibility import as_id, visible_refs
-from notify import queries, working
+from notify import ledger, queries, working
+from notify.ledger import LedgerLine
 from notify.models import Page, PageState
 from web import response
 from web.languages import gettext as _
@@ -41,6 +42,27 @@ class Paged:
     why: str
     at: datetime
     state: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A page with the short of its ledger, and when it rings again."""
+
+    call: Page
+    ledger: list[LedgerLine]
+    again_at: datetime | None
+
+
+def sent(session: Session, subject: Ref, limit: int = 20) -> list[Sent]:
+    """The pages about a subject, newest first."""
+    calls = queries.pages(session, subjects=[subject], limit=limit)
+    ledgers = ledger.of_pages(session, calls) if calls else {}
+    return [
+        Sent(
+            call=call, ledger=ledger.moments(ledgers[call.id]), again_at=rings_again_at(session, call)
+        )
+        for call in calls
+    ]
 
 
 def first_steps(session: Session, reader: Actor | None, call: Page) -> list[FirstStep]:

@@ -39,11 +39,7 @@ from incidents.models import Attachment, Finding, Incident, Reporter, ReporterMe
 from incidents.observables import Listed
 from incidents.stages import MEANING, Confirmation, Stage, Tlp, WaitingOn
 from incidents.visibility import alerts_visible_to, as_id, visible_to
-from notify import ledger
-from notify import queries as paging
-from notify.ledger import LedgerLine
-from notify.models import Page as PageSent
-from web import response, uploads
+from web import response, uploads, woken
 from web.forms import Asked, asked
 from web.languages import gettext as _
 from web.markdown import to_page
@@ -51,6 +47,7 @@ from web.pages import Page, show, then
 from web.response import ActionTold, Measure, RunTold
 from web.security import Form, allowed
 from web.telling import Told, tell_all
+from web.woken import Sent
 
 router = APIRouter(include_in_schema=False)
 
@@ -100,8 +97,7 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     findings_total: int
     taken: set[UUID]
     alerts: list[Alert]
-    sent: list[PageSent]
-    ledgers: dict[UUID, list[LedgerLine]]
+    sent: list[Sent]
     next_stage: str | None
     stages: list[str]
     severities: list[str]
@@ -199,8 +195,6 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
         names = users.names(session)
         story, older = _story(session, incident, lens, place, names)
         tasks, done = _tasks(session, incident, names)
-        sent = paging.pages(session, subjects=[incident.ref], limit=20)
-        ledgers = ledger.of_pages(session, sent) if sent else {}
         page = IncidentPage(
             incident=incident,
             owner=names.get(incident.owner_id) if incident.owner_id else None,
@@ -239,8 +233,7 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
                     .limit(20)
                 )
             ),
-            sent=sent,
-            ledgers={number: ledger.moments(lines) for number, lines in ledgers.items()},
+            sent=woken.sent(session, incident.ref),
             next_stage=after(incident.stage) if incident.closed_at is None else None,
             stages=[stage.value for stage in Stage if stage is not Stage.closed],
             severities=[severity.value for severity in reversed(Severity)],
