@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from core import journal
@@ -91,6 +91,9 @@ def _lines(page: Page, known: _Known) -> Iterator[LedgerLine]:
             yield line(
                 target.created_at, "bundled", known.names.get(target.user_id, "") if target.user_id else ""
             )
+    for entry in known.entries.get(page.id, []):  # what makes it ring stands before what is sent at the same moment
+        if (what := _TOLD[entry.verb]) != "acknowledged":
+            yield line(entry.at, what, detail=str((entry.data or {}).get("reason") or ""))
     for attempt in known.attempts.get(page.id, []):
         who = known.names.get(attempt.user_id, attempt.shown) if attempt.user_id else attempt.shown
         if attempt.sent_at:
@@ -102,10 +105,8 @@ def _lines(page: Page, known: _Known) -> Iterator[LedgerLine]:
         for one in known.receipts.get(attempt.id, []):
             yield line(one.created_at, one.state, who, attempt.channel, one.detail)
     for entry in known.entries.get(page.id, []):
-        what = _TOLD[entry.verb]
-        who = entry.actor_name if what == "acknowledged" else ""
-        via = str(entry.body.get("via") or "") if what == "acknowledged" else ""
-        yield line(entry.at, what, who, via, str((entry.data or {}).get("reason") or ""))
+        if (what := _TOLD[entry.verb]) == "acknowledged":
+            yield line(entry.at, what, entry.actor_name, str(entry.body.get("via") or ""))
     if page.closed_at:
         yield line(page.closed_at, "closed")
 
@@ -121,9 +122,7 @@ def _known(session: Session, ids: Sequence[UUID]) -> _Known:
             if target.bundle_id is not None:
                 bundles.setdefault(target.bundle_id, []).append(target.page_id)
     attempts: dict[UUID, list[PageAttempt]] = {}
-    of_these = PageAttempt.page_id.in_(ids)
-    if bundles:
-        of_these |= PageAttempt.target_id.in_(bundles)
+    of_these = or_(PageAttempt.page_id.in_(ids), PageAttempt.target_id.in_(bundles))
     query = select(PageAttempt).where(of_these).order_by(PageAttempt.created_at, PageAttempt.id)
     tried = list(session.scalars(query))
     for attempt in tried:

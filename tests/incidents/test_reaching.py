@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from connectors.contract import Entity
 from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
@@ -70,7 +71,8 @@ def test_a_restricted_incident_is_named_by_its_key_alone(database: object, clock
 def test_a_page_says_where_and_of_what_kind_it_is(database: object, clock: Any) -> None:
     policy()
     at = clock.now
-    take(draft(), draft(fingerprint=(("rule", "1"), ("host", "db01")), rule_id="1", category="malware"))
+    other = (Entity("host", "db01", "target"),)
+    take(draft(), draft(fingerprint=(("rule", "1"),), rule_id="1", category="malware", entities=other))
     by_hand = opened(severity=Severity.high, category="phishing")
     clock.advance(minutes=2)
     assert page_unattended() == 3

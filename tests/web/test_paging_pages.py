@@ -220,6 +220,7 @@ def test_a_page_that_rings_again_says_so(people: People, clock: HeldClock, drain
     assert f"{who} had acknowledged it, and nobody did anything after that" in of_incident
     assert "paged again: acknowledged, and nobody did anything since" in of_incident
     Reader().post(link)
+    clock.advance(minutes=1)
     with unit_of_work() as uow:
         comments.add(uow, people.raul, incident.id, "I am on it")
     assert "It rings again at" not in Reader().get(link)
