@@ -21,15 +21,15 @@ from web import response
 from web.languages import gettext as _
 
 STEPS = 3
-_BY_HAND = ("task", "approve")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FirstStep:
-    """One thing to do, in words; `href` leads to it, empty where it is not begun or may not be followed yet."""
+    """One thing to do, in words; `href` leads to it, empty where it may not be followed; `ahead`: it has not begun."""
 
     says: str
     href: str = ""
+    ahead: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def sent(session: Session, subject: Ref, limit: int = 20) -> list[Sent]:
 
 
 def first_steps(session: Session, reader: Actor | None, call: Page) -> list[FirstStep]:
-    """The first three things that wait for a person: open tasks, then questions, then what follows in the playbooks.
+    """The first three things: open tasks, then questions that wait for an answer, then what follows in the playbooks.
 
     Whoever may not see the incident, or has not signed in, reads them without names and addresses, and above TLP:AMBER
     not at all.
@@ -77,7 +77,8 @@ def first_steps(session: Session, reader: Actor | None, call: Page) -> list[Firs
     steps = _waiting(session, subject)[:STEPS]
     if may_see(session, reader, call):
         return steps
-    return [FirstStep(says=said) for said in steps_outside(session, subject, [step.says for step in steps])]
+    told = steps_outside(session, subject, [step.says for step in steps])
+    return [FirstStep(says=said, ahead=step.ahead) for said, step in zip(told, steps, strict=False)]
 
 
 def _waiting(session: Session, subject: Ref) -> list[FirstStep]:
@@ -93,9 +94,9 @@ def _waiting(session: Session, subject: Ref) -> list[FirstStep]:
     runs = [run for run in response.runs_of(session, subject, limit=5) if run.state in ("running", "waiting")]
     steps = [step for run in reversed(runs) for step in run.steps]
     asked = [step for step in steps if step.href]
-    ahead = [step for step in steps if not step.state and step.kind in _BY_HAND]
+    ahead = [step for step in steps if not step.state]
     found += [FirstStep(says=_("Decide: %(step)s") % {"step": step.name}, href=step.href) for step in asked]
-    return found + [FirstStep(says=step.name) for step in ahead]
+    return found + [FirstStep(says=step.name, ahead=True) for step in ahead]
 
 
 def may_see(session: Session, reader: Actor | None, call: Page) -> bool:

@@ -34,7 +34,7 @@ playbooks:
       - {id: after, name: Write it down, task: {title: Write it down}}
 """
 TITLE, HOST = "Beacon to a ransomware address", "finance-7"
-STEPS = ["Phone the owner of {host}", "Pull the cable", "Tell the lead"]
+STEPS = ["Phone the owner of {host}", "then Pull the cable", "then Tell the lead"]
 LEDGER = ["Received", "Decided to page", "Sent", "Receipt", "Acknowledged"]
 
 
@@ -146,7 +146,7 @@ def test_the_phone_rings_at_night(
     task.get_by_role("button", name="Done").tap()
     expect(page.locator(".done-tasks")).to_contain_text(f"Phone the owner of {HOST}")
     page.goto(told["click"])
-    expect(steps.first).to_contain_text("Pull the cable")
+    expect(steps.first).to_have_text("Pull the cable and leave it switched on")
     expect(page.get_by_text("It rings again at")).to_have_count(0)
     _looks_right(page)
     ana.close()
