@@ -1,140 +1,20 @@
 """Lines reach Tocsin once each, whatever becomes of the file, of us and of the answers."""
 
 import gzip
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from growing_logs import Sensor
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ingest.tail import following, one_file
-from ingest.tail.door import Away, TooLarge
 from ingest.tail.following import Bookmark, Tail, load, summary
 from ingest.tail.one_file import Limits
-from ingest.tail.which_lines import Filter, epoch_of
-
-
-class Died(Exception):
-    """We were killed here."""
-
-
-class Door:
-    """A door as Tocsin's is: the same key again is the same delivery."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, list[str]] = {}
-        self.posts = 0
-        self.answers: list[str] = []  # what befalls the next posts
-
-    def post(self, lines: list[bytes], key: str) -> dict[str, Any]:
-        self.posts += 1
-        what = self.answers.pop(0) if self.answers else "taken"
-        if what == "died before":
-            raise Died
-        if what == "away":
-            raise Away("503 busy", 0)
-        if what == "too large" and len(lines) > 1:
-            raise TooLarge
-        status = "duplicate" if key in self.kept else "accepted"
-        told = [line.decode() for line in lines]
-        assert self.kept.setdefault(key, told) == told, "the same key for other lines would lose them"
-        if what == "died after":
-            raise Died
-        return {"receipt": "1", "status": status}
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    @property
-    def lines(self) -> list[str]:
-        return [line for lines in self.kept.values() for line in lines]
-
-
-class Sensor:
-    """A machine with one file that grows, and a tail that may be started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "eve.json"
-        self.door = Door()
-        self.written: list[str] = []
-        self.limits = Limits(3, 200)
-        self.tail: Tail | None = None
-        self.filter = Filter([])
-        self._clock = 1_700_000_000
-        self._rotations = 0
-
-    def write(self, *lines: str, end: str = "\n") -> None:
-        with self.path.open("a") as file:
-            for line in lines:
-                file.write(line + end)
-                self.written.append(line)
-        self.tick(self.path)
-
-    def event(self, **more: Any) -> str:
-        return json.dumps({"n": len(self.written), **more})
-
-    def tick(self, path: Path) -> None:
-        """Files get times in the order in which they are written, as on a machine that is not in such a hurry."""
-        self._clock += 1
-        os.utime(path, (self._clock, self._clock))
-
-    def start(self, since: float | None = None) -> Tail:
-        self.stop()
-        bookmark = Bookmark(str(self.folder / "state"), "eve")
-        self.tail = Tail([str(self.path)], self.door, bookmark, self.filter, since)  # type: ignore[arg-type]  # behaves like one
-        self.tail.limits = self.limits
-        return self.tail
-
-    def stop(self) -> None:
-        """As kill -9 would: nothing is saved, what was held is let go."""
-        if self.tail is not None:
-            self.tail.close()
-            self.tail = None
-
-    def run(self) -> None:
-        """Send all there is; killed now and then, as the door says, and started again each time."""
-        while True:
-            try:
-                assert (self.tail or self.start()).run(0, once=True, patience=5)
-                return
-            except Died:
-                self.stop()
-
-    def rename(self) -> None:
-        """As logrotate does it: .1 becomes .2, a new file is begun."""
-        self._shift()
-        if self.path.exists():
-            self.path.rename(self.folder / "eve.json.1")
-        self.path.touch()
-        self.tick(self.path)
-
-    def copy_and_truncate(self) -> None:
-        self._shift()
-        shutil.copyfile(self.path, self.folder / "eve.json.1")
-        self.tick(self.folder / "eve.json.1")
-        os.truncate(self.path, 0)
-        self.tick(self.path)
-
-    def compress(self) -> None:
-        for old in sorted(self.folder.glob("eve.json.*")):
-            if old.suffix != ".gz":
-                packed = old.with_name(old.name + ".gz")
-                packed.write_bytes(gzip.compress(old.read_bytes()))
-                shutil.copystat(old, packed)
-                old.unlink()
-
-    def _shift(self) -> None:
-        for number in range(8, 0, -1):
-            for ending in ("", ".gz"):
-                old = self.folder / f"eve.json.{number}{ending}"
-                if old.exists():
-                    old.rename(self.folder / f"eve.json.{number + 1}{ending}")
+from ingest.tail.which_lines import epoch_of
 
 
 @pytest.fixture
@@ -396,55 +276,3 @@ def _seen_at_least_once(sensor: Sensor) -> None:
     """Before each rotation there is a look at the file: who looks twice a second misses none that lives longer."""
     if sensor.tail is not None:
         sensor.tail.followed[0].look()
-
-
-# ------------------------------------------------------------------------------------------------ which lines
-
-
-@pytest.mark.parametrize(
-    ("conditions", "line", "taken"),
-    [
-        ([], "anything", True),
-        (["event_type=alert"], '{"event_type": "alert"}', True),
-        (["event_type=alert"], '{"event_type":"flow","alert":1}', False),
-        (["event_type=alert"], '{"event_type": "flow", "x": "alert"}', False),
-        (["event_type=alert,anomaly"], '{"event_type": "anomaly"}', True),
-        (["event_type=alert"], '{"event_type": "alert", broken', True),
-        (["rule.level>=7"], '{"rule": {"level": 7}}', True),
-        (["rule.level>=7"], '{"rule": {"level": "12"}}', True),
-        (["rule.level>=7"], '{"rule": {"level": 6}}', False),
-        (["rule.level>=7"], '{"rule": {}}', False),
-        (["rule.level<=3"], '{"rule": {"level": 3}}', True),
-        (["host!=lab"], '{"host": "lab"}', False),
-        (["host!=lab"], '{"host": "web"}', True),
-        (["host!=lab", "event_type=alert"], '{"host": "web", "event_type": "flow"}', False),
-        (["alert.gid=1"], '{"alert": {"gid": 1}}', True),
-    ],
-)
-def test_filters(conditions: list[str], line: str, taken: bool) -> None:
-    assert Filter(conditions).takes(line.encode()) is taken
-
-
-@pytest.mark.parametrize("wrong", ["event_type", "=x", "rule.level>=high"])
-def test_a_wrong_filter_is_refused_at_once(wrong: str) -> None:
-    with pytest.raises(SystemExit, match="--filter"):
-        Filter([wrong])
-
-
-@pytest.mark.parametrize(
-    ("value", "epoch"),
-    [
-        ("2026-11-22T10:00:00.5+0100", 1795338000.5),
-        ("2026-11-22T09:00:00Z", 1795338000.0),
-        ("2026-11-22 09:00:00", 1795338000.0),
-        ("2026-11-22T04:00:00-05:00", 1795338000.0),
-        (1795338000, 1795338000.0),
-        (1795338000500, 1795338000.5),
-        ("yesterday", None),
-        ("2026-13-45T10:00:00Z", None),
-        (True, None),
-        (None, None),
-    ],
-)
-def test_when_a_line_says_it_happened(value: Any, epoch: float | None) -> None:
-    assert epoch_of(value) == epoch
