@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,27 @@ class Given:
     path: str
     name: str
     filter: str = ""
+
+    @property
+    def place(self) -> SplitResult:
+        """The URL taken apart."""
+        return urlsplit(self.url)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the door speaks TLS."""
+        return self.place.scheme == "https"
+
+    @property
+    def port(self) -> int:
+        """The door's port, also where the URL leaves it out."""
+        return self.place.port or (443 if self.tls else 80)
+
+    @property
+    def matters(self) -> tuple[str, str]:
+        """The filter's member and value."""
+        member, _sep, value = self.filter.partition("=")
+        return member, value
 
 
 def tail(given: Given, base_url: str, digest: str, pin: str | None) -> tuple[str, str]:
@@ -85,12 +106,8 @@ def shuffle(given: Given) -> str:
 
 def rsyslog(given: Given) -> str:
     """A ruleset of its own with a queue on disk (imfile, omhttp)."""
-    parts = urlsplit(given.url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    wanted = ""
-    if given.filter:
-        member, _sep, value = given.filter.partition("=")
-        wanted = f'  if not ($msg contains \'"{member}":"{value}"\') then stop\n'
+    member, value = given.matters
+    wanted = f'  if not ($msg contains \'"{member}":"{value}"\') then stop\n' if given.filter else ""
     return (
         'global(maxMessageSize="256k")\nmodule(load="imfile")\nmodule(load="omhttp")\n'
         'template(name="tocsin_line" type="string" string="%msg%")\n'
@@ -98,8 +115,9 @@ def rsyslog(given: Given) -> str:
         f'ruleset(name="tocsin_{given.name}" queue.type="LinkedList" queue.filename="tocsin_{given.name}"\n'
         '        queue.maxDiskSpace="1g" queue.saveOnShutdown="on") {\n'
         f"{wanted}"
-        f'  action(type="omhttp" server="{parts.hostname}" serverport="{port}" restpath="{parts.path.lstrip("/")}"\n'
-        f'         useHttps="{"on" if parts.scheme == "https" else "off"}" template="tocsin_line"\n'
+        f'  action(type="omhttp" server="{given.place.hostname}" serverport="{given.port}"'
+        f' restpath="{given.place.path.lstrip("/")}"\n'
+        f'         useHttps="{"on" if given.tls else "off"}" template="tocsin_line"\n'
         f'         httpheaders=["Authorization: Bearer {given.secret}"]\n'
         '         batch="off" action.resumeRetryCount="-1")\n}'
     )
@@ -107,10 +125,9 @@ def rsyslog(given: Given) -> str:
 
 def vector(given: Given) -> str:
     """Vector's file source and HTTP sink, with a buffer on disk."""
-    condition = ""
-    inputs = f"{given.name}_file"
+    inputs, condition = f"{given.name}_file", ""
     if given.filter:
-        member, _sep, value = given.filter.partition("=")
+        member, value = given.matters
         inputs = f"{given.name}_alerts"
         condition = (
             "transforms:\n"
@@ -133,21 +150,17 @@ def vector(given: Given) -> str:
 
 def fluent_bit(given: Given) -> str:
     """Fluent Bit's tail and http plugins; it tries for ever and keeps what waits on disk."""
-    parts = urlsplit(given.url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    only = ""
-    if given.filter:
-        member, _sep, value = given.filter.partition("=")
-        only = f"[FILTER]\n    Name   grep\n    Match  {given.name}\n    Regex  {member} ^{value}$\n"
+    member, value = given.matters
+    only = f"[FILTER]\n    Name   grep\n    Match  {given.name}\n    Regex  {member} ^{value}$\n" if given.filter else ""
     return (
         "[SERVICE]\n    Flush         1\n    Parsers_File  parsers.conf\n    storage.path  /var/lib/fluent-bit\n"
         f"[INPUT]\n    Name          tail\n    Tag           {given.name}\n    Path          {given.path}\n"
         f"    Parser        json\n    DB            /var/lib/fluent-bit/{given.name}.db\n"
         "    storage.type  filesystem\n"
         f"{only}"
-        f"[OUTPUT]\n    Name           http\n    Match          {given.name}\n    Host           {parts.hostname}\n"
-        f"    Port           {port}\n    URI            {parts.path}\n"
-        f"    tls            {'On' if parts.scheme == 'https' else 'Off'}\n    Format         json_lines\n"
+        f"[OUTPUT]\n    Name           http\n    Match          {given.name}\n    Host           {given.place.hostname}\n"
+        f"    Port           {given.port}\n    URI            {given.place.path}\n"
+        f"    tls            {'On' if given.tls else 'Off'}\n    Format         json_lines\n"
         f"    json_date_key  false\n    Header         Authorization Bearer {given.secret}\n"
         "    Retry_Limit    no_limits"
     )

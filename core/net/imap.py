@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.errors import Invalid
 from core.net import egress as ways
-from core.net import patience
+from core.net import mail_urls, patience
 from core.net.egress import Egress, current
 from core.net.errors import LoginRefused, NetError, NetFailed, NetTimeout
 from core.net.tls import Tls
@@ -47,28 +46,21 @@ class Mailbox:
 
 def read_url(url: str) -> Mailbox:
     """The mailbox a URL names; raises Invalid, never repeating the URL."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise Invalid("the mailbox's URL cannot be read") from None
-    if parts.scheme not in ("imap", "imaps") or not host or not parts.username:
+    given = mail_urls.read(url, "mailbox", ("imap", "imaps"), ("done", "starttls", "verify", "insecure"))
+    if given is None or not given.user:
         raise Invalid("a mailbox is written imaps://user:password@host:993/INBOX")
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    unknown = options.keys() - {"done", "starttls", "verify", "insecure"}
-    if unknown:
-        raise Invalid(f'the mailbox\'s URL has an unknown option "{min(unknown)}"')
+    done = given.options.get("done")
     return Mailbox(
-        host=host,
-        port=port or (993 if parts.scheme == "imaps" else 143),
-        implicit_tls=parts.scheme == "imaps",
-        user=unquote(parts.username),
-        password=unquote(parts.password or ""),
-        folder=_folder(unquote(parts.path.strip("/")) or "INBOX"),
-        done=_folder(options["done"]) if options.get("done") else None,
-        starttls=options.get("starttls", "1") == "1",
-        verify=options.get("verify", "1") == "1",
-        insecure=options.get("insecure") == "1",
+        host=given.host,
+        port=given.port or (993 if given.scheme == "imaps" else 143),
+        implicit_tls=given.scheme == "imaps",
+        user=given.user,
+        password=given.password,
+        folder=_folder(given.path.strip("/") or "INBOX"),
+        done=_folder(done) if done else None,
+        starttls=given.yes("starttls", "1"),
+        verify=given.yes("verify", "1"),
+        insecure=given.yes("insecure", "0"),
     )
 
 

@@ -15,11 +15,10 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import getaddresses
 from typing import Any, Self
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.errors import Invalid
 from core.net import egress as ways
-from core.net import patience
+from core.net import mail_urls, patience
 from core.net.egress import Egress, current
 from core.net.errors import NetError, NetFailed, NetTimeout, SmtpRefused
 from core.net.tls import Tls
@@ -69,30 +68,21 @@ class Server:
 
 def read_url(url: str) -> Server:
     """The server a URL names; raises Invalid, never repeating the URL."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise Invalid("the mail server's URL cannot be read") from None
-    if parts.scheme not in ("smtp", "smtps") or not host:
+    given = mail_urls.read(url, "mail server", ("smtp", "smtps"), ("starttls", "verify", "insecure", "name"))
+    if given is None:
         raise Invalid(
             "a mail server is written smtp://host:25, smtp://user:password@host:587?starttls=1 or smtps://…"
         )
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    unknown = options.keys() - {"starttls", "verify", "insecure", "name"}
-    if unknown:
-        raise Invalid(f'the mail server\'s URL has an unknown option "{min(unknown)}"')
-    starttls = options.get("starttls")
     return Server(
-        host=host,
-        port=port or (465 if parts.scheme == "smtps" else 587 if parts.username else 25),
-        implicit_tls=parts.scheme == "smtps",
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        starttls=None if starttls is None else starttls == "1",
-        verify=options.get("verify", "1") == "1",
-        insecure=options.get("insecure") == "1",
-        name=options.get("name"),
+        host=given.host,
+        port=given.port or (465 if given.scheme == "smtps" else 587 if given.user else 25),
+        implicit_tls=given.scheme == "smtps",
+        user=given.user,
+        password=given.password,
+        starttls=given.yes("starttls", "0") if "starttls" in given.options else None,
+        verify=given.yes("verify", "1"),
+        insecure=given.yes("insecure", "0"),
+        name=given.options.get("name"),
     )
 
 
