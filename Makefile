@@ -13,7 +13,7 @@ export UV_COMPILE_BYTECODE := 1
 # Tests run in this many processes at once.
 WORKERS ?= auto
 
-.PHONY: help run demo test check bench bundle screenshots chaos storm migrate format assets packages clean
+.PHONY: help run demo test check read types layers bench bundle screenshots chaos storm migrate format assets packages clean
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -28,15 +28,22 @@ migrate: $(VENV)/.installed ## Bring the database to this version
 	@exec $(BIN)/tocsin migrate
 
 test: $(VENV)/.installed-all packages ## Every test, on SQLite and PostgreSQL, with real servers and a browser
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q -m "not alone" $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q -m "not alone" $(ARGS)
 	$(BIN)/pytest -q -m alone $(ARGS) || test $$? = 5 # 5: there is none in what ARGS names
 
-check: $(VENV)/.installed-all ## The quick loop: style, types, layers, templates, and the tests that need no server
+check: read ## The quick loop: style, types, layers, templates, and the tests that need no server
+	$(BIN)/pytest -n $(WORKERS) -q -m "not servers and not slow" $(ARGS)
+
+read: $(VENV)/.installed-all ## What is seen without running it: style, types, layers, templates
 	$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory -j2 --output-sync=target types layers
+
+types: # the longest of them, so the others go on beside it
 	$(BIN)/mypy
+
+layers:
 	$(BIN)/lint-imports
 	$(BIN)/djlint web/templates --lint --quiet
-	$(BIN)/pytest -n $(WORKERS) -q -m "not servers and not slow" $(ARGS)
 
 format: $(VENV)/.installed-all ## Put every file into the house's format
 	$(BIN)/ruff check --fix-only --quiet .
