@@ -1,15 +1,12 @@
 """Every route says who may use it: changes name their permission, readers are signed in or expressly anyone."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from fastapi import APIRouter, FastAPI
-from fastapi.dependencies.models import Dependant
+from every_route import calls, routes
 from fastapi.routing import APIRoute
 
 from cli import assemble
 from core.auth import permissions
-from web.app import pages_app
 
 # Reading these needs no session, because:
 ANYONE_READS = {
@@ -28,29 +25,15 @@ ANYONE_READS = {
 
 def _routes() -> Iterator[APIRoute]:
     assemble.load()
-    yield from _below(pages_app())
-
-
-def _below(router: FastAPI | APIRouter) -> Iterator[APIRoute]:
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif hasattr(route, "original_router"):
-            yield from _below(route.original_router)
-
-
-def _calls(dependant: Dependant) -> Iterator[Any]:
-    for dependency in dependant.dependencies:
-        yield dependency.call
-        yield from _calls(dependency)
+    yield from routes()
 
 
 def _permission(route: APIRoute) -> str | None:
-    return next((call.permission for call in _calls(route.dependant) if hasattr(call, "permission")), None)
+    return next((call.permission for call in calls(route.dependant) if hasattr(call, "permission")), None)
 
 
 def _open_because(route: APIRoute) -> str | None:
-    return next((call.reason for call in _calls(route.dependant) if hasattr(call, "reason")), None)
+    return next((call.reason for call in calls(route.dependant) if hasattr(call, "reason")), None)
 
 
 def test_there_are_routes() -> None:
@@ -79,7 +62,7 @@ def test_every_reading_route_knows_its_reader() -> None:
         and route.path not in ANYONE_READS
         and not (_permission(route) or _open_because(route))
         and not any(
-            getattr(call, "__name__", "") in {"signed_in", "caller"} for call in _calls(route.dependant)
+            getattr(call, "__name__", "") in {"signed_in", "caller"} for call in calls(route.dependant)
         )
     ]
     assert not unknown, "anyone can read:\n" + "\n".join(unknown)

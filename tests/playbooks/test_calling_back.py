@@ -9,6 +9,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from every_route import app
 from playbook_bench import plan_of, problems, start
 from run_bench import Pretend, attempts_of, begin, finish, pretending, publish, run_of, waits_of
 from sqlalchemy import select
@@ -29,7 +30,6 @@ from playbooks import calling_back, ports, runs
 from playbooks.catalogue import Catalogue
 from playbooks.models import StepAttempt, Wait
 from web import security
-from web.app import pages_app
 
 Drain = Callable[..., int]
 
@@ -69,7 +69,7 @@ def over_http(path: str, payload: Any) -> httpx.Response:
     """A POST to our program from outside, in this process."""
 
     async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(security.Guard(pages_app()))
+        transport = httpx.ASGITransport(security.Guard(app()))
         async with httpx.AsyncClient(transport=transport, base_url="http://tocsin.test") as client:
             return await client.post(path, json=payload)
 

@@ -6,19 +6,19 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from every_route import app
 
 from core.actors import Actor
 from core.auth import sessions, users
 from core.db import unit_of_work
 from web import security
-from web.app import pages_app
 
 
 class Reader:
     """One browser; without an actor it belongs to a stranger."""
 
     def __init__(self, actor: Actor | None = None) -> None:
-        self.app: Any = security.Guard(pages_app())
+        self.app: Any = security.Guard(app())
         self.cookies: dict[str, str] = {}
         self.csrf = ""
         if actor is not None and actor.user_id is not None:

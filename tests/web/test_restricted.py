@@ -7,14 +7,12 @@ identifier fails until the secret's own thing of that kind is given.
 import asyncio
 import io
 import re
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
 from at_the_pages import Reader
-from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
+from every_route import routes
 from incident_bench import draft, take
 from people_here import People
 from run_bench import publish
@@ -51,7 +49,6 @@ from notify.escalation import Target
 from notify.oncall import policy_editing
 from playbooks import runs
 from web import live
-from web.app import pages_app
 
 assemble.load()
 pytestmark = pytest.mark.usefixtures("sqlite_database")
@@ -73,18 +70,10 @@ RAW = ("/quarantine", "/api/v1/deliveries", "/settings/sources", "/api/v1/source
 PAGED = ("/pages", "/api/v1/pages", "/oncall", "/inbox")
 
 
-def _routes(router: FastAPI | APIRouter) -> Iterator[APIRoute]:
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif hasattr(route, "original_router"):
-            yield from _routes(route.original_router)
-
-
 ROUTES = sorted(
     {
         (method, route.path)
-        for route in _routes(pages_app())
+        for route in routes()
         for method in route.methods or ()
         if method != "HEAD"
     }

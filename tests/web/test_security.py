@@ -1,38 +1,18 @@
 """Every changing route asks for a permission or says why not; other sites' forms are refused; headers are strict."""
 
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI
-from fastapi.dependencies.models import Dependant
+from every_route import calls, routes
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers
 
 from core.auth import permissions
 from web import security
-from web.app import pages_app
-
-
-def routes(router: FastAPI | APIRouter) -> Iterator[APIRoute]:
-    """Every page and API route."""
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif hasattr(route, "original_router"):
-            yield from routes(route.original_router)
-
-
-def calls(dependant: Dependant) -> Iterator[Any]:
-    """Everything a route depends on."""
-    for below in dependant.dependencies:
-        yield below.call
-        yield from calls(below)
 
 
 def changing() -> list[APIRoute]:
     """The routes that are not only for reading."""
-    return [route for route in routes(pages_app()) if (route.methods or set()) & security.UNSAFE]
+    return [route for route in routes() if (route.methods or set()) & security.UNSAFE]
 
 
 def test_the_walk_finds_routes() -> None:
