@@ -14,6 +14,7 @@ from connectors import blocklist, calls, execute, facts, instances, limits, outc
 from connectors.contract import Action, ActionFailed
 from connectors.execute import Answer, Product
 from connectors.outcomes import Job, Outcome
+from connectors.products import Heard
 from connectors.models import (
     CALLING,
     HELD,
@@ -69,9 +70,10 @@ def _called(job: Job) -> Outcome:
 
 
 def _side_by_side(jobs: list[Job]) -> None:
-    """Call for all of them, and write each outcome as it comes."""
+    """Call for all of them, and write each outcome as it comes; they are of one product, which may have too many."""
     left = len(jobs)
-    for together in side_by_side.done(_called, jobs):
+    too_many: list[Heard] = []
+    for together in side_by_side.done(partial(_unless_too_many, too_many), jobs):
         left -= len(together)
         _write_down([(job, task.result()) for job, task in together if task.exception() is None])
         for job, task in together:
@@ -79,6 +81,18 @@ def _side_by_side(jobs: list[Job]) -> None:
                 _went_wrong(job, error)
         if left:
             work.ended([job.claim for job, _ in together])
+
+
+def _unless_too_many(said: list[Heard], job: Job) -> Outcome:
+    """Call, unless the product has meanwhile answered one of the others that it is called too often."""
+    first = not job.began and job.call.polling_until is None  # what has begun is asked about, and never begun anew
+    if said and first:
+        job.product.heard.limited, job.product.heard.wait = True, said[0].wait
+        return Outcome("limited", why="It was not sent: the product had just said that it is called too often.")
+    outcome = _called(job)
+    if job.product.heard.limited:
+        said.append(job.product.heard)
+    return outcome
 
 
 def _write_down(told: Sequence[tuple[Job, Outcome]]) -> None:
@@ -136,9 +150,10 @@ def _prepare(claims: Sequence[Claim]) -> list[Job]:
     jobs = []
     with unit_of_work() as uow:
         switch = rails.held(uow)
+        resting = limits.resting(uow, [one.id for one in by_id.values()])
         for claim, row in outcomes.owned(uow, claims):
             with logs.tied(claim.correlation):
-                job = _intend(uow, claim, row, ready.get(row.id) or _Ready(why=_GONE), switch)
+                job = _intend(uow, claim, row, ready.get(row.id) or _Ready(why=_GONE), switch, resting)
             if job is not None:
                 jobs.append(job)
     return jobs
@@ -157,7 +172,9 @@ def _read(call: ActionCall, instance: ConnectorInstance | None) -> _Ready:
         return _Ready(why=error.message)
 
 
-def _intend(uow: UnitOfWork, claim: Claim, row: ActionCall, ready: _Ready, switch: Switch | None) -> Job | None:
+def _intend(
+    uow: UnitOfWork, claim: Claim, row: ActionCall, ready: _Ready, switch: Switch | None, resting: set[UUID]
+) -> Job | None:
     """Write that a call is about to be made, unless it is held, cannot be made, or has ended."""
     action, product, instance = ready.action, ready.product, ready.instance
     if action is None or product is None or instance is None:
@@ -171,7 +188,7 @@ def _intend(uow: UnitOfWork, claim: Claim, row: ActionCall, ready: _Ready, switc
     if row.state == INTENDED and switch is not None and row.effect != "read" and row.undoes is None:
         _hold(uow, row, switch)
         return None
-    if _wait_for_turn(uow, row, claim, instance):
+    if (instance.id in resting or limits.known(instance)) and _wait_for_turn(uow, row, claim, instance):
         return None
     if row.state == INTENDED:
         row.state, row.called_at, row.request, row.tries = CALLING, uow.now, dict(ready.shown), row.tries + 1
@@ -188,8 +205,6 @@ def _settled(row: ActionCall, action: Action, now: datetime) -> bool:
 
 def _wait_for_turn(uow: UnitOfWork, row: ActionCall, claim: Claim, instance: ConnectorInstance) -> bool:
     """Put the call off while its product takes no more calls; true when it was. It costs none of its tries."""
-    if not limits.known(instance):
-        return False
     begun = row.state == CALLING
     acts = begun or row.effect != "read"
     wait = limits.ask(uow, instance.id, acts=acts, since=row.limited_since)

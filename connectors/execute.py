@@ -10,7 +10,7 @@ from connectors.contract import Action, ActionContext, ActionFailed, Effect, Pro
 from connectors.finding import NotThere
 from connectors.products import Product, masked, origin, settings_of
 from connectors.requesting import MOST_SECONDS, build, inputs_from
-from connectors.sending import check, guarded, more_pages, send
+from connectors.sending import check, guarded, more_pages, says_nothing, send
 from core.net import http
 
 __all__ = [
@@ -133,8 +133,11 @@ def probe(
         raise ActionFailed(f"{action.full_name} cannot be checked: its probe is empty.")
     request = build(asked.request, product, inputs, "probe", output)
     response = guarded(lambda: send(request, product), product, reading=True)
-    body = body_of(response)
-    return holds(asked.done_when, product, inputs, response, body, dict(output))
+    if says_nothing(response.status):
+        raise ActionFailed(
+            f"{product.connector.title} answered {response.status}: {excerpt(response, product, 300)}"
+        )
+    return holds(asked.done_when, product, inputs, response, body_of(response), dict(output))
 
 
 def health(product: Product) -> str:

@@ -4,6 +4,7 @@ A call that has its turn is a row; whether there is room is a question to those 
 finds no room is told when to look again, one after another, so that a thousand who wait cost no more than their turns.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -49,6 +50,12 @@ def of(instance: ConnectorInstance) -> tuple[Rate, ...]:
 def known(instance: ConnectorInstance) -> bool:
     """Whether this product has a limit or rests, so that a call of it must ask for its turn."""
     return instance.paused_until is not None or bool(of(instance))
+
+
+def resting(session: Session, instances: Iterable[UUID]) -> set[UUID]:
+    """Those of these products that rest, or did: what another worker has heard since they were read."""
+    asked = ConnectorInstance.id.in_(list(instances)), ConnectorInstance.paused_until.is_not(None)
+    return set(session.scalars(select(ConnectorInstance.id).where(*asked)))
 
 
 def ask(uow: UnitOfWork, instance_id: UUID, *, acts: bool, since: datetime | None) -> Wait | None:

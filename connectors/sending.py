@@ -20,6 +20,7 @@ from core.net.tls import Tls
 OK = "status >= 200 && status < 300"
 _RETRYABLE = frozenset({408, 425, 429, 502, 503, 504})
 _SURELY_NOT = frozenset({429, 503})  # the product says it did not take the request
+_NOT_LET_IN = frozenset({401, 403, 407})
 
 
 def send(request: http.Request, product: Product) -> http.Response:
@@ -35,6 +36,11 @@ def send(request: http.Request, product: Product) -> http.Response:
         if wait is not None or response.status == 429:
             heard.limited, heard.wait = True, max(wait or 0.0, heard.wait or 0.0) or None
     return response
+
+
+def says_nothing(status: int) -> bool:
+    """Whether an answer of this status leaves a question open: not let in, too often, broken."""
+    return status >= 500 or status in _RETRYABLE | _NOT_LET_IN
 
 
 def _auth(product: Product) -> credentials.Auth | None:
