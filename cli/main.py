@@ -1,9 +1,11 @@
 """The `tocsin` command: finds its subcommands by walking cli/commands, and turns errors into sentences."""
 
+import ast
 import gc
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +15,7 @@ from core.plugins import module_names
 
 
 class Commands(click.Group):
-    """Loads a subcommand's file only when it is typed, so that `tocsin --help` answers at once."""
+    """Loads a subcommand's file only when it is typed; `tocsin --help` reads their sentences and runs none of them."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return [name.replace("_", "-") for name in module_names("cli.commands")]
@@ -26,6 +28,13 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        room = formatter.width - 6 - max(map(len, names))
+        told = [(name, click.Command(name, help=_help_of(name)).get_short_help_str(room)) for name in names]
+        with formatter.section("Commands"):
+            formatter.write_dl(told)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -35,6 +44,15 @@ class Commands(click.Group):
                 for problem in error.problems:
                     click.echo(f"  {problem.path}: {problem.message}", err=True)
             sys.exit(1)
+
+
+def _help_of(name: str) -> str | None:
+    """What a command says about itself, out of its file: importing them all takes a second."""
+    file = Path(__file__).parent / "commands" / f"{name.replace('-', '_')}.py"
+    found = ast.parse(file.read_text(encoding="utf-8")).body
+    return next(
+        ast.get_docstring(one) for one in found if isinstance(one, ast.FunctionDef) and one.name == "command"
+    )
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
