@@ -12,7 +12,6 @@ from connectors.contract import Unreadable
 from connectors.paths import Steps, walk
 
 MAX_EVENTS = 5_000
-MAX_DEPTH = 64
 _PREFIX = 1_024  # a syslog header before a JSON object is shorter than this
 
 LineParser = Callable[[str], dict[str, Any] | None]

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from core.net.http import Response as HttpResponse
 
 Status = Literal["firing", "acknowledged", "resolved"]
-Role = Literal["source", "target", "observer", "artifact", "actor", "victim"]
 ROLES: tuple[str, ...] = ("source", "target", "observer", "artifact", "actor", "victim")
 CATEGORIES: tuple[str, ...] = (
     "malware", "phishing", "intrusion", "login", "secret", "availability", "web_attack", "policy", "other",

@@ -14,7 +14,6 @@ from connectors.contract import Action, Effect, Entity, Field
 from core.errors import Invalid, Problem
 
 PAPS = ("clear", "green", "amber", "red")
-TLPS = ("clear", "green", "amber", "amber+strict", "red")
 NETWORK_TYPES = frozenset({"ipv4-addr", "ipv6-addr", "domain", "url"})
 _ONE_SPELLING = NETWORK_TYPES | {
     "file-hash"

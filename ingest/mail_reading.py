@@ -63,7 +63,6 @@ class Mail:
     answers: tuple[str, ...]  # the ids of In-Reply-To and References
     sender: Address
     reply_to: tuple[Address, ...]
-    return_path: str
     to: str  # every address it names as a recipient, as text
     subject: str
     date: str
@@ -125,7 +124,6 @@ def _read(message: Message) -> Mail:
         answers=tuple(dict.fromkeys(_ID.findall(f"{_header(message.get('In-Reply-To', ''))} {_header(message.get('References', ''), 20_000)}")))[-50:],
         sender=next(iter(_addresses(message, "From")), Address("", "")),
         reply_to=tuple(_addresses(message, "Reply-To")),
-        return_path=next((one.email for one in _addresses(message, "Return-Path")), ""),
         to=" ".join(_header(value) for name in ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To") for value in message.get_all(name, [])[:20]),
         subject=_header(message.get("Subject", ""), 500),
         date=_date(message),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from core.errors import TocsinError
-from playbooks.language import Reader, Rows
+from playbooks.language import Reader
 from playbooks.plan import Input, Step
 
 
@@ -259,13 +259,7 @@ class StepKind:
     literal: frozenset[str] = frozenset()
     sends: frozenset[str] = frozenset()
     extra_keys: tuple[str, ...] = ()
-    needs_person: bool = False
     turns: bool = False
     runs_all: bool = False
     goes_on: bool = False
     defaults_of_form: Callable[[Mapping[str, Any]], dict[str, Any]] = _parse_nothing
-
-
-def is_steps(value: Any) -> bool:
-    """Whether a value is a written list of steps."""
-    return isinstance(value, Rows)

@@ -1,7 +1,6 @@
 """Durations as people write them: 30s, 5m, 1h, 3d, 2w, or several together (1h30m)."""
 
 import re
-from datetime import timedelta
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w)")
@@ -18,11 +17,6 @@ def parse_duration(text: str) -> float:
     if seconds > LONGEST:
         raise ValueError(f'"{text}" is longer than a year')
     return seconds
-
-
-def as_timedelta(seconds: float) -> timedelta:
-    """The same length as a timedelta."""
-    return timedelta(seconds=seconds)
 
 
 def say_duration(seconds: float) -> str:

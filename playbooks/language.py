@@ -4,7 +4,6 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from core.errors import Invalid
@@ -233,8 +232,3 @@ def check_id(reader: Reader, key: str, value: str) -> bool:
         f'"{value}" cannot be an id: use lower-case letters, digits and _, starting with a letter', key
     )
     return False
-
-
-def read_file(path: Path) -> str:
-    """The file's text; a UTF-8 mark at its start is dropped."""
-    return path.read_text(encoding="utf-8-sig")

@@ -8,7 +8,6 @@ from typing import Any
 
 from core.expressions.schema import ANY, BOOL, DURATION, FLOAT, INT, STR, TIMESTAMP, Type
 
-STRINGS = Type("list", item=STR)
 
 
 @dataclass(frozen=True)

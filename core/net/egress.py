@@ -6,7 +6,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as ResolverTimeout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from core.net.errors import NetFailed, NetRefused, NetTimeout
 from core.settings import settings
@@ -36,10 +36,6 @@ class Egress:
     allow: tuple[str, ...] = ()
     allow_private: bool = False
     muzzled: bool = False
-
-    def with_private(self) -> "Egress":
-        """The same rules, with private ranges allowed."""
-        return replace(self, allow_private=True)
 
 
 def current(*, allow_private: bool = False) -> Egress:

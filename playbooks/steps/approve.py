@@ -94,5 +94,4 @@ KIND = StepKind(
     begin=begin,
     on_event=on_event,
     literal=frozenset({"on_expire", "escalate_to"}),
-    needs_person=True,
 )

@@ -146,6 +146,5 @@ KIND = StepKind(
     begin=begin,
     on_event=on_event,
     literal=frozenset({"form", "assign"}),
-    needs_person=True,
     defaults_of_form=blank_form,
 )
