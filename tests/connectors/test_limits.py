@@ -3,24 +3,30 @@
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import respx
-from held_time import HeldClock
+from held_time import A_MONDAY, HeldClock
 from people_here import People
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 from tables_ready import ROOT, Database
 from vendor_server import Answer, Vendor
 
 from connectors import calling, calls, instances, limits
 from connectors.calls import CallContext
 from connectors.models import ActionCall, ConnectorInstance, ConnectorUse
-from core import metrics
+from connectors.outcomes import Outcome
+from connectors.products import Heard
+from core import metrics, side_by_side
 from core.actors import SYSTEM, Actor, ActorKind
 from core.db import reading, unit_of_work
 from core.types import Ref
@@ -143,20 +149,24 @@ def test_several_limits_hold_together_and_what_would_wait_too_long_has_failed(
     assert lost.tries == 0
 
 
-def test_a_product_that_says_too_many_is_left_alone_by_all_its_calls(
+def test_a_product_that_says_too_many_is_left_alone_by_all_but_those_on_their_way(
     database: Database, edge: respx.MockRouter, drain: Drain, clock: HeldClock
 ) -> None:
+    """A process has at most `lane_rows` calls of a product on the wire; none of these hears of another's answer in time."""
     product("busy", "none", BUSY)
     rested, at_a_time = clock.now + timedelta(seconds=60), calling.KIND.lane_rows or 0
+    all_on_their_way = threading.Barrier(at_a_time)
 
     def answer(_request: httpx.Request) -> httpx.Response:
-        too_many = clock.now < rested
-        return httpx.Response(429, headers={"Retry-After": "60"}) if too_many else httpx.Response(200, json={})
+        if clock.now >= rested:
+            return httpx.Response(200, json={})
+        all_on_their_way.wait(30)
+        return httpx.Response(429, headers={"Retry-After": "60"})
 
     tired = edge.get(url__startswith=BUSY).mock(side_effect=answer)
     ids = look("busy", at_a_time + 4)
     drain(WORK)
-    assert tired.call_count == at_a_time, "the answer to those that were on their way was for all of them"
+    assert tired.call_count == at_a_time
     assert states(ids) == ["intended"] * len(ids)
     assert {now(one).tries for one in ids} == {0}
     assert any("The other side answered 429." in (now(one).note or "") for one in ids)
@@ -171,6 +181,53 @@ def test_a_product_that_says_too_many_is_left_alone_by_all_its_calls(
     with reading() as session:
         told = [figure.values for figure in metrics.sums(session) if figure.figure.name == limits.WAITS.name]
     assert ("http", "product") in told
+
+
+def test_what_is_not_on_its_way_yet_stays_here_once_the_product_has_said_too_many(
+    database: Database, edge: respx.MockRouter, drain: Drain, clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product("busy", "none", BUSY)
+    tired = edge.get(url__startswith=BUSY).respond(429, headers={"Retry-After": "60"})
+    ids = look("busy", 5)
+    with ThreadPoolExecutor(1) as one_at_a_time:
+        monkeypatch.setattr(side_by_side, "_threads", one_at_a_time)
+        drain(WORK)
+    assert tired.call_count == 1
+    assert states(ids) == ["intended"] * 5
+    assert {now(one).tries for one in ids} == {0}
+    assert all(due >= clock.now + timedelta(seconds=60) for one in ids if (due := now(one).due_at))
+    assert sum("It was not sent" in (now(one).note or "") for one in ids) == 4
+
+
+def test_what_has_begun_is_asked_about_though_the_product_has_said_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [Heard(1, limited=True, wait=5.0)]
+    monkeypatch.setattr(calling, "_called", lambda _job: Outcome("wait"))
+    begun = SimpleNamespace(began=True, call=SimpleNamespace(polling_until=None), product=SimpleNamespace(heard=Heard()))
+    assert calling._unless_too_many(said, begun).kind == "wait"  # type: ignore[arg-type]  # as much of a job as is read
+    begun.began, begun.call.polling_until = False, A_MONDAY
+    assert calling._unless_too_many(said, begun).kind == "wait"  # type: ignore[arg-type]  # as much of a job as is read
+    begun.call.polling_until = None
+    assert calling._unless_too_many(said, begun).kind == "limited"  # type: ignore[arg-type]  # as much of a job as is read
+
+
+def test_what_another_worker_has_just_been_told_holds_here(
+    database: Database, edge: respx.MockRouter, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product("busy", "none", BUSY)
+    asked = edge.get(url__startswith=BUSY).respond(200, json={})
+    by_ids = instances.by_ids
+
+    def told_meanwhile(session: Session, ids: Iterable[UUID]) -> dict[UUID | None, ConnectorInstance]:
+        found = by_ids(session, ids)
+        with unit_of_work() as uow:
+            limits.heard(uow, next(iter(found.values())).id, Heard(1, limited=True, wait=60.0))
+        return found
+
+    monkeypatch.setattr(instances, "by_ids", told_meanwhile)
+    ids = look("busy", 2)
+    drain(WORK)
+    assert asked.call_count == 0
+    assert states(ids) == ["intended"] * 2
 
 
 def test_too_many_for_hours_ends(
