@@ -34,6 +34,12 @@ actions:
       json: {note: "{{ inputs.note }}", text: "n: {{ inputs.name }}", sound: {$when: inputs.loud, $value: 11}}
       idempotency_header: Idempotency-Key
     output: {id: data.id}
+  mark:
+    title: Mark
+    effect: write
+    input: {name: {required: true}}
+    request: {method: POST, path: "/marks/{{ inputs.name }}"}
+    probe: {request: {method: GET, path: "/marks/{{ inputs.name }}"}, done_when: status == 200}
   list:
     title: List
     effect: read
@@ -138,6 +144,18 @@ def test_a_failure_says_whether_it_surely_did_not_happen(toy, status, done, retr
         execute.perform(action(toy, "tag"), toy, {"name": "x", "note": None, "loud": False}, "k")
     assert (failed.value.done, failed.value.retryable) == (done, retryable)
     assert "s3cret" not in failed.value.message
+
+
+@respx.mock
+def test_whether_it_happened_is_not_known_from_an_answer_to_something_else(toy):
+    asked = respx.get("https://toy.example/api/marks/a")
+    for status, happened in ((200, True), (404, False)):
+        asked.respond(status)
+        assert execute.probe(action(toy, "mark"), toy, {"name": "a"}, {}) is happened
+    for status in (401, 403, 429, 500, 503):
+        asked.respond(status)
+        with pytest.raises(ActionFailed, match=str(status)):
+            execute.probe(action(toy, "mark"), toy, {"name": "a"}, {})
 
 
 @respx.mock
