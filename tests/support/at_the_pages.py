@@ -1,6 +1,8 @@
-"""Somebody at Tocsin's pages inside the test's own process: signed in without a form, forms sent with their token."""
+"""Somebody at Tocsin's pages inside the test's own process: signed in without a form, forms sent with their token, pages read."""
 
 import asyncio
+import html
+import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -8,10 +10,22 @@ from uuid import UUID
 import httpx
 from every_route import app
 
+from core import journal
 from core.actors import Actor
 from core.auth import sessions, users
-from core.db import unit_of_work
+from core.db import reading, unit_of_work
 from web import security
+
+
+def text_of(page: str) -> str:
+    """What a reader sees of a page: its words, without the markup."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def verbs_told() -> list[str]:
+    """The verbs of the journal's newest 200 entries."""
+    with reading() as session:
+        return [entry.verb for entry in journal.entries(session, limit=200)]
 
 
 class Reader:

@@ -1,11 +1,9 @@
 """Calls, countermeasures and stuck work in the browser: settled, released, taken back and tried again by people."""
 
-import html
-import re
 from uuid import UUID
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of, verbs_told
 from incident_bench import draft, take
 from people_here import People
 from sqlalchemy import select, update
@@ -14,7 +12,6 @@ from cli import assemble
 from connectors import calls, instances, rails
 from connectors.calls import CallContext
 from connectors.models import ActionCall, ConnectorInstance, Countermeasure
-from core import journal
 from core.actors import SYSTEM, Actor, ActorKind
 from core.db import reading, unit_of_work
 from core.types import Ref
@@ -27,15 +24,6 @@ assemble.load()
 PLAYBOOK = Actor(ActorKind.playbook, "suspicious-login", "Suspicious login")
 SECRET = "00-a-token-that-must-not-leak"
 HOSTILE = "<script>alert(1)</script>\u202e"
-
-
-def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
-
-
-def verbs_told() -> list[str]:
-    with reading() as session:
-        return [entry.verb for entry in journal.entries(session, limit=200)]
 
 
 @pytest.fixture

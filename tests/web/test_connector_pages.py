@@ -1,12 +1,11 @@
 """Products in the browser and over the API: configured, checked, bound to verbs, tried; secrets never come out."""
 
-import html
 import re
 from typing import Any
 
 import pytest
 import respx
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of, verbs_told
 from people_here import People
 from sqlalchemy import select
 
@@ -14,7 +13,6 @@ from cli import assemble
 from connectors import calls, instances, rails
 from connectors.calls import CallContext
 from connectors.models import ActionCall, ConnectorInstance
-from core import journal
 from core.actors import SYSTEM, Actor, ActorKind
 from core.db import reading, unit_of_work
 from core.types import Ref
@@ -24,15 +22,6 @@ pytestmark = pytest.mark.usefixtures("sqlite_database")
 assemble.load()
 
 SECRET = "00-a-token-that-must-not-leak"
-
-
-def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
-
-
-def verbs_told() -> list[str]:
-    with reading() as session:
-        return [entry.verb for entry in journal.entries(session, limit=200)]
 
 
 @pytest.fixture

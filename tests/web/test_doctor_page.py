@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of
 from people_here import People
 
 from cli import assemble
@@ -17,10 +17,6 @@ from core.settings import configure, settings
 pytestmark = pytest.mark.usefixtures("sqlite_database")
 
 assemble.load()
-
-
-def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 def test_every_light_is_shown_with_what_to_do_and_now_tells_only_of_red(people: People) -> None:

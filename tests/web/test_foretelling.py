@@ -1,12 +1,10 @@
 """What an approval says of steps that have not been reached: values where they are known, plain words where not."""
 
-import html
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of
 from incident_bench import draft, take
 from people_here import People
 from playbook_bench import facts, plan_of
@@ -116,7 +114,7 @@ def test_the_approvals_page_shows_values_and_words_but_no_templates(people: Peop
     drain("playbooks.runs")
     (wait,) = waits_of(run, "approval")
     page = Reader(people.rita).get(f"/approvals/{wait.id}")
-    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+    words = text_of(page)
     assert "{{" not in page
     assert "Isolate till-7" in words
     assert "host till-7" in words

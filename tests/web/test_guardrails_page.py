@@ -1,11 +1,10 @@
 """Guard rails in the browser: the hold, what is protected, budgets, block lists, and who may move them."""
 
-import html
 import re
 from collections.abc import Callable
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of, verbs_told
 from held_time import HeldClock
 from people_here import People
 from sqlalchemy import select
@@ -13,7 +12,6 @@ from sqlalchemy import select
 from cli import assemble
 from connectors import blocklist, rails
 from connectors.models import BlocklistFeed
-from core import journal
 from core.actors import SYSTEM
 from core.db import reading, unit_of_work
 
@@ -22,15 +20,6 @@ pytestmark = pytest.mark.usefixtures("sqlite_database")
 assemble.load()
 
 HOSTILE = "<script>alert(1)</script>\u202e"
-
-
-def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
-
-
-def verbs_told() -> list[str]:
-    with reading() as session:
-        return [entry.verb for entry in journal.entries(session, limit=200)]
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """The journal's page says how far it is sealed and who keeps checkpoints, and what to do while nobody does."""
 
-import html
-import re
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of
 from people_here import People
 from tables_ready import Database
 
@@ -22,7 +20,7 @@ def ana(people: People) -> Reader:
 
 
 def shown(reader: Reader) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", reader.get("/journal"))).split())
+    return text_of(reader.get("/journal"))
 
 
 def test_without_a_witness_it_says_how_to_add_one(sqlite_database: Database, ana: Reader) -> None:

@@ -1,12 +1,11 @@
 """Grouping rules in the browser: order, switch, check on save, trying on recent alerts, and who may."""
 
 import html
-import re
 from typing import Any
 from uuid import UUID
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of
 from incident_bench import draft, low, take
 from people_here import People
 
@@ -20,10 +19,6 @@ from incidents.models import GroupingRule
 pytestmark = pytest.mark.usefixtures("sqlite_database")
 
 assemble.load()
-
-
-def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 @pytest.fixture

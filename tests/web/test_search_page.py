@@ -1,11 +1,10 @@
 """The search page and the API's observables: keys, values, words, hostile text, and nobody sees more than they may."""
 
-import html
 import json
 import re
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of
 from incident_bench import draft, take
 from people_here import People
 
@@ -22,10 +21,6 @@ pytestmark = pytest.mark.usefixtures("sqlite_database")
 assemble.load()
 
 HOSTILE = "<script>alert(1)</script> \u202eevil https://evil.example/x"
-
-
-def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 def heading(page: str) -> str:

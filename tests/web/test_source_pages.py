@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from at_certificates import self_signed
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of
 from people_here import People
 
 from cli import assemble
@@ -33,10 +33,6 @@ Drain = Callable[[str], int]
 pytestmark = pytest.mark.usefixtures("sqlite_database")
 
 assemble.load()
-
-
-def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
 @pytest.fixture
