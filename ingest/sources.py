@@ -98,15 +98,9 @@ def rotate(uow: UnitOfWork, actor: Actor, source_id: UUID, *, secret: str | None
     """A new secret beside the present one; whatever is older than these two stops working. Returns the new one."""
     permissions.require(actor, MANAGE_SOURCES.name)
     source = get(uow, source_id)
-    live = uow.scalars(
-        select(SourceSecret)
-        .where(SourceSecret.source_id == source.id, SourceSecret.retired_at.is_(None))
-        .order_by(SourceSecret.id.desc())
-    ).all()
-    for old in live[1:]:
-        old.retired_at = uow.now
+    live = _newest_alone(uow, source)
     shown = _add_secret(uow, source, secret)
-    body = {"name": source.name, "live": min(len(live), 1) + 1}
+    body = {"name": source.name, "live": live + 1}
     record(uow, actor, Fact(facts.SOURCE_ROTATED, (_ref(source),), body))
     uow.after_commit(known.forget)
     return shown
@@ -116,6 +110,13 @@ def retire_older(uow: UnitOfWork, actor: Actor, source_id: UUID) -> None:
     """Stop every secret but the newest: the last move of a rotation."""
     permissions.require(actor, MANAGE_SOURCES.name)
     source = get(uow, source_id)
+    _newest_alone(uow, source)
+    record(uow, actor, Fact(facts.SOURCE_ROTATED, (_ref(source),), {"name": source.name, "live": 1}))
+    uow.after_commit(known.forget)
+
+
+def _newest_alone(uow: UnitOfWork, source: Source) -> int:
+    """Stop every secret of a source but the newest; how many live on, 1 or 0."""
     live = uow.scalars(
         select(SourceSecret)
         .where(SourceSecret.source_id == source.id, SourceSecret.retired_at.is_(None))
@@ -123,8 +124,7 @@ def retire_older(uow: UnitOfWork, actor: Actor, source_id: UUID) -> None:
     ).all()
     for old in live[1:]:
         old.retired_at = uow.now
-    record(uow, actor, Fact(facts.SOURCE_ROTATED, (_ref(source),), {"name": source.name, "live": 1}))
-    uow.after_commit(known.forget)
+    return min(len(live), 1)
 
 
 def change(uow: UnitOfWork, actor: Actor, source_id: UUID, **changes: Any) -> Source:
