@@ -1,13 +1,11 @@
 """Starts and stops the parts of one process: database, workers, live updates, web server."""
 
 import gc
-import logging
-import os
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy import select
@@ -46,15 +44,6 @@ def settle() -> None:
     """Starting is over: what it has made stays, and garbage is looked for as usual, among what comes from now on."""
     gc.freeze()
     gc.set_threshold(*_USUAL)
-
-
-def leave() -> NoReturn:
-    """End the process once all its parts have stopped: taking half a million objects apart would take a second more."""
-    db.dispose()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
 
 
 @contextmanager

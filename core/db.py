@@ -1,5 +1,6 @@
 """The database: one way to write (`unit_of_work`), one way to read (`reading`), the only commit there is."""
 
+import atexit
 import logging
 import select
 import sqlite3
@@ -161,6 +162,9 @@ def dispose() -> None:
     with _lock:
         while _open:
             _open.pop().dispose()
+
+
+atexit.register(dispose)
 
 
 def _connections() -> _Connections:

@@ -57,4 +57,3 @@ def command(fresh: bool) -> None:
             target=demonstration.play, args=(given, stage), kwargs={"fresh": fresh}, name="demo", daemon=True
         ).start()
         listening.serve(given, app, quiet=True)
-    serving.leave()

@@ -48,4 +48,3 @@ def command() -> None:
         serving.taking_mail(given),
     ):
         listening.serve(given, app)
-    serving.leave()

@@ -24,4 +24,3 @@ def command() -> None:
     app = serving.application()
     with serving.observed("web"), serving.linked(given, listen=True):
         listening.serve(given, app)
-    serving.leave()
