@@ -5,8 +5,8 @@ import pkgutil
 from functools import cache
 
 PACKAGES = ("core", "connectors", "notify", "incidents", "ingest", "playbooks", "reports")
-# Modules that are found by walking a folder or that belong to the web are not imported here.
-_SKIPPED = (".catalog", ".channels", ".steps", ".lights", ".routes", ".samples")
+# Not imported here: what is found by walking a folder, what belongs to the web, and what only one command loads.
+_SKIPPED = (".catalog", ".channels", ".steps", ".lights", ".routes", ".samples", ".mail_listen", ".tail")
 
 
 @cache

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -151,6 +150,8 @@ def sns_canonical(message: Mapping[str, Any]) -> bytes:
 
 def sns_signature_problem(message: Mapping[str, Any], certificate_pem: bytes, at: datetime) -> str | None:
     """Why Amazon's signature does not hold for this message at this time, or None when it holds."""
+    from cryptography import x509  # only Amazon's notifications need it
+
     algorithm = _SNS_HASHES.get(str(message.get("SignatureVersion")))
     if algorithm is None:
         return f"signature version {message.get('SignatureVersion')!r} is neither 1 nor 2"

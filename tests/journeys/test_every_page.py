@@ -1,29 +1,43 @@
 """Every page that can be reached by links: it answers, has one heading, changes nothing, and is safe with hostile data."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
+from accounts import installed
 from browsing import Browser, Shown
 from free_ports import wait_until
 from ringing import Bell, count
 from running_tocsin import Tocsin
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-PASSWORD = "a sentence to remember"
+JOURNAL = "SELECT count(*) FROM journal"
 HOSTILE = '<script>alert("x")</script> \u202eevil\u202c ' + "long" * 90 + " https://evil.example/a?b=c"
 MOST = 300
 
 
-@pytest.fixture
-def signed_in(tocsin: Callable[..., Tocsin]) -> tuple[Tocsin, Browser]:
-    """A running Tocsin and its administrator's browser."""
-    installation = tocsin()
-    installation.run("init", "--email", "ana@example.org", "--password", PASSWORD)
-    installation.start()
-    browser = Browser(installation)
-    browser.sign_in("ana@example.org", PASSWORD)
-    return installation, browser
+@dataclass(frozen=True)
+class Day:
+    """A running Tocsin on its first day: its administrator's browser, every page, and how the journal grew by looking at them."""
+
+    tocsin: Tocsin
+    browser: Browser
+    pages: dict[str, Shown]
+    recorded: int
+
+
+@pytest.fixture(scope="module")
+def first_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    """One installation for all tests of this file, walked through before anything has happened to it."""
+    installation = Tocsin(tmp_path_factory.mktemp("pages") / "data")
+    try:
+        browser = installed(installation)
+        before = count(installation, JOURNAL)
+        pages = _crawl(browser)
+        yield Day(installation, browser, pages, count(installation, JOURNAL) - before)
+    finally:
+        installation.end()
 
 
 def _crawl(browser: Browser) -> dict[str, Shown]:
@@ -61,17 +75,14 @@ def _check(seen: dict[str, Shown]) -> None:
                 assert form.fields.get("csrf", [""])[0], f"{kind}: the form {form.action} has no token"
 
 
-def test_each_has_something_to_say_on_the_first_day(signed_in: tuple[Tocsin, Browser]) -> None:
-    installation, browser = signed_in
-    before = count(installation, "SELECT count(*) FROM journal")
-    seen = _crawl(browser)
-    assert len(seen) >= 10, sorted(seen)
-    _check(seen)
-    assert count(installation, "SELECT count(*) FROM journal") == before, "looking at pages changed something"
+def test_each_has_something_to_say_on_the_first_day(first_day: Day) -> None:
+    assert len(first_day.pages) >= 10, sorted(first_day.pages)
+    _check(first_day.pages)
+    assert first_day.recorded == 0, "looking at pages changed something"
 
 
-def test_none_is_hurt_by_what_attackers_write(signed_in: tuple[Tocsin, Browser]) -> None:
-    installation, browser = signed_in
+def test_none_is_hurt_by_what_attackers_write(first_day: Day) -> None:
+    installation, browser = first_day.tocsin, first_day.browser
     bell = Bell(installation)
     with installation.client() as client:
         for serial, severity in enumerate(("low", "high", "critical")):
@@ -89,10 +100,9 @@ def test_none_is_hurt_by_what_attackers_write(signed_in: tuple[Tocsin, Browser])
         assert "<img src=x" not in page.html
 
 
-def test_nothing_but_the_door_is_open_to_strangers(signed_in: tuple[Tocsin, Browser]) -> None:
-    installation, browser = signed_in
-    paths = [path for path in _crawl(browser) if "…" not in path]
-    with installation.client() as stranger:
+def test_nothing_but_the_door_is_open_to_strangers(first_day: Day) -> None:
+    paths = [path for path in first_day.pages if "…" not in path]
+    with first_day.tocsin.client() as stranger:
         for path in paths:
             answer = stranger.get(path)
             assert answer.status_code in (303, 307, 401) or path == "/login", f"{path} → {answer.status_code}"

@@ -1,7 +1,7 @@
 """The manager's journey: reads one incident's report, takes it along as a file, and cannot change what it says."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 from accounts import installed, joined
@@ -13,10 +13,17 @@ from running_tocsin import Tocsin
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.fixture
-def closed_case(tocsin: Callable[..., Tocsin]) -> tuple[Tocsin, Browser, str]:
-    """An incident that Ana has worked on and closed, and Mara's browser."""
-    installation = tocsin()
+@pytest.fixture(scope="module")
+def closed_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tocsin, Browser, str]]:
+    """An incident that Ana has worked on and closed, and Mara's browser: one for all tests of this file, which read."""
+    installation = Tocsin(tmp_path_factory.mktemp("manager") / "data")
+    try:
+        yield _closed_case(installation)
+    finally:
+        installation.end()
+
+
+def _closed_case(installation: Tocsin) -> tuple[Tocsin, Browser, str]:
     ana = installed(installation)
     with installation.client() as client:
         answer = Bell(installation).ring(

@@ -1,7 +1,8 @@
 """The responder's journey: sees what needs doing, takes it, follows the checklist, decides, notes, closes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from accounts import installed, joined
@@ -13,18 +14,34 @@ from running_tocsin import Tocsin
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
-@pytest.fixture
-def here(tocsin: Callable[..., Tocsin]) -> Tocsin:
-    """An installation, not yet started."""
-    return tocsin()
+@dataclass(frozen=True)
+class Desk:
+    """One installation for all tests of this file, with Rita who responds and Aldo who audits."""
+
+    tocsin: Tocsin
+    rita: Browser
+    aldo: Browser
 
 
-def _opened(tocsin: Tocsin, **alert: str) -> str:
-    bell = Bell(tocsin)
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Set up and started."""
+    tocsin = Tocsin(tmp_path_factory.mktemp("desk") / "data")
+    try:
+        ana = installed(tocsin)
+        yield Desk(tocsin, joined(tocsin, ana, "Rita", "responder"), joined(tocsin, ana, "Aldo", "auditor"))
+    finally:
+        tocsin.end()
+
+
+def _opened(tocsin: Tocsin, title: str, **alert: str) -> str:
+    """The incident that a critical alert of this title opens; each is of a source of its own."""
+    bell = Bell(tocsin, re.sub(r"\W+", "-", title.lower()))
     with tocsin.client() as client:
-        assert bell.ring(client, severity="critical", **alert).status_code == 202
-    wait_until(lambda: count(tocsin, "SELECT count(*) FROM incidents") == 1, what="the incident")
-    return str(rows(tocsin, "SELECT key FROM incidents")[0][0])
+        assert bell.ring(client, title=title, severity="critical", **alert).status_code == 202
+    of_it = "SELECT key FROM incidents WHERE title = :title"
+    wait_until(lambda: rows(tocsin, of_it, title=title), what="the incident")
+    return str(rows(tocsin, of_it, title=title)[0][0])
 
 
 def _until(browser: Browser, path: str, shows: str) -> Shown:
@@ -32,8 +49,8 @@ def _until(browser: Browser, path: str, shows: str) -> Shown:
     return browser.open(path)
 
 
-def test_an_alert_is_taken_worked_on_and_closed(here: Tocsin) -> None:
-    rita = joined(here, installed(here), "Rita", "responder")
+def test_an_alert_is_taken_worked_on_and_closed(desk: Desk) -> None:
+    here, rita = desk.tocsin, desk.rita
     key = _opened(
         here, title="Beacon from finance-7", host="finance-7", src_ip="203.0.113.9", category="intrusion"
     )
@@ -75,11 +92,12 @@ def test_an_alert_is_taken_worked_on_and_closed(here: Tocsin) -> None:
     assert rita.open(f"/incidents?q={key}").status == 200
 
 
-def test_a_playbook_asks_and_goes_on_with_the_answer(here: Tocsin) -> None:
-    rita = joined(here, installed(here), "Rita", "responder")
-    key = _opened(here, title="Trojan found", host="finance-7", category="malware")
+def test_a_playbook_asks_and_goes_on_with_the_answer(desk: Desk) -> None:
+    here, rita = desk.tocsin, desk.rita
+    key = _opened(here, title="Trojan found", host="finance-8", category="malware")
     page = _until(rita, f"/incidents/{key}", r"/tasks/[0-9a-f-]+/complete")
-    before = count(here, "SELECT count(*) FROM tasks")
+    tasks, approvals = "SELECT count(*) FROM tasks", "SELECT count(*) FROM waits WHERE kind = 'approval'"
+    before = count(here, tasks), count(here, approvals)
     answers = {
         "answer__stopped": "no",
         "answer__ran": "yes",
@@ -88,25 +106,22 @@ def test_a_playbook_asks_and_goes_on_with_the_answer(here: Tocsin) -> None:
     }
     rita.submit(page, r"/tasks/.*/complete", **answers)
     wait_until(
-        lambda: (
-            count(here, "SELECT count(*) FROM tasks") > before
-            or count(here, "SELECT count(*) FROM waits WHERE kind = 'approval'") > 0
-        ),
+        lambda: count(here, tasks) > before[0] or count(here, approvals) > before[1],
         seconds=20,
         what="the next step",
     )
 
 
-def test_a_false_positive_is_closed_with_one_reason(here: Tocsin) -> None:
-    rita = joined(here, installed(here), "Rita", "responder")
+def test_a_false_positive_is_closed_with_one_reason(desk: Desk) -> None:
+    here, rita = desk.tocsin, desk.rita
     key = _opened(here, title="Scanner again")
     rita.submit(rita.open(f"/incidents/{key}/close"), "/close", disposition="false_positive")
-    assert rows(here, "SELECT disposition FROM incidents") == [("false_positive",)]
+    assert rows(here, "SELECT disposition FROM incidents WHERE key = :key", key=key) == [("false_positive",)]
 
 
-def test_an_auditor_reads_and_changes_nothing(here: Tocsin) -> None:
-    aldo = joined(here, installed(here), "Aldo", "auditor")
-    key = _opened(here, title="For the record")
+def test_an_auditor_reads_and_changes_nothing(desk: Desk) -> None:
+    aldo = desk.aldo
+    key = _opened(desk.tocsin, title="For the record")
     page = aldo.open(f"/incidents/{key}")
     csrf = re.search(r'name="csrf" value="([^"]+)"', page.html)
     data = {"csrf": csrf[1] if csrf else "", "disposition": "false_positive", "to": "triage", "body": "x"}
