@@ -4,7 +4,8 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 
 from tables_ready import PACKAGES, ROOT
 
@@ -38,7 +39,12 @@ def sources(*folders: str) -> list[Source]:
         for file in sorted((ROOT / folder).rglob("*.py"))
         if "migrations/versions" not in file.as_posix()
     ]
-    return [Source(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")) for file in found]
+    return [_read(file) for file in found]
+
+
+@cache
+def _read(file: Path) -> Source:
+    return Source(file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8"))
 
 
 def caption(source: Source) -> Iterator[str]:
