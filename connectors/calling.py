@@ -200,6 +200,8 @@ def _intend(
 def _settled(row: ActionCall, action: Action, now: datetime) -> bool:
     """Whether a request that a dead worker may have sent is too old to be still at work in the product."""
     most = min(action.request.timeout, execute.MOST_SECONDS) if action.request else execute.MOST_SECONDS
+    if action.find:  # it may have been sent last of several requests
+        most = MOST_TOGETHER
     return row.called_at is None or now >= row.called_at + timedelta(seconds=most)
 
 

@@ -284,6 +284,7 @@ class Action:
     poll: Poll | None = None
     find: tuple[Find, ...] = ()
     output: Mapping[str, str | Lines | Made] = field(default_factory=dict)
+    keep_answer: bool = True  # False: of the answer only the output is kept, for the rest may hold a secret
     probe: Probe | None = None
     undo: Undo | None = None
     no_undo: str | None = None  # why it cannot be taken back

@@ -32,7 +32,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 _PAPS = ("clear", "green", "amber", "red")
 _ACTION = (
     "title", "description", "verb", "effect", "idempotent", "input", "find", "request", "ok", "absent", "pagination",
-    "poll", "output", "probe", "undo", "no_undo", "instructions", "pap_limit", "run",
+    "poll", "output", "keep_answer", "probe", "undo", "no_undo", "instructions", "pap_limit", "run",
 )  # fmt: skip
 
 
@@ -145,6 +145,7 @@ def action_of(connector: str, name: str, at: At, runs: Mapping[str, Run]) -> Act
         poll=_poll(members["poll"]) if "poll" in members else None,
         find=tuple(_find(key, entry) for key, entry in members_of(members, "find")),
         output={key: _output(entry) for key, entry in members_of(members, "output")},
+        keep_answer="keep_answer" not in members or members["keep_answer"].flag(),
         probe=_probe(members["probe"]) if "probe" in members else None,
         undo=_undo(members["undo"]) if "undo" in members else None,
         no_undo=no_undo,

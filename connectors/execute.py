@@ -87,7 +87,7 @@ def perform(
     output = output_of(action.output, response.status, body, {"inputs": dict(inputs), "found": found})
     if action.absent or (reads and action.find):
         output.setdefault("found", True)
-    return Answer(output, kept(response, product))
+    return Answer(output, kept(response, product) if action.keep_answer else {"status": response.status})
 
 
 def _filled(action: Action, inputs: Mapping[str, Any]) -> dict[str, Any]:

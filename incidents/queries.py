@@ -282,9 +282,11 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
     owner = session.get(User, found.owner_id) if found.owner_id else None
     constituency = session.get(Constituency, found.constituency_id) if found.constituency_id else None
     team = session.get(Team, found.team_id) if found.team_id else None
+    first = select(Alert.url).where(Alert.incident_id == incident_id).order_by(Alert.created_at, Alert.id)
     severity = Severity(found.severity)
     return {
         **{name: getattr(found, name) for name in _COPIED},
+        "link": session.scalar(first.limit(1)),
         "id": str(found.id),
         "severity_rank": severity.rank,
         "owner": owner.email if owner else None,

@@ -215,7 +215,8 @@ VERBS: dict[str, NeutralVerb] = {
     "secret.get_status": _verb(
         "Ask whether a secret still works", "read",
         "Open the page of {{ inputs.secret }} on the platform that reported it. Read its state there; never try the secret yourself.",
-        {"secret": _text("Which secret, without its value")}, valid=Value("yesno", "Does it still work?"),
+        {"secret": _text("Which secret, without its value"), "link": Value("text", "Its page on the platform", required=False)},
+        valid=Value("yesno", "Does it still work?"),
     ),
     "secret.list_use": _verb(
         "List who used a secret", "read",

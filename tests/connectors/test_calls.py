@@ -180,6 +180,21 @@ def test_a_product_that_never_answers_the_question_leaves_it_to_a_person(okta, v
         calls.settle(uow, SYSTEM, call.id, False, "no")
 
 
+def test_the_next_product_is_asked_with_defaults_of_its_own(okta, vendor, drain):
+    with unit_of_work() as uow:
+        instances.create(
+            uow, SYSTEM, name="entra", connector="microsoft365", settings={"tenant": "t", "client_id": "c"},
+            secrets={"client_secret": "s3cret-value"},
+        )  # fmt: skip
+    vendor.post("https://login.microsoftonline.com/t/oauth2/v2.0/token").respond(json={"access_token": "x"})
+    refused = vendor.post(url__regex=r"https://graph\.microsoft\.com/.*/revokeSignInSessions").respond(403)
+    ended = vendor.delete(f"{GET}/sessions", params={"oauthTokens": "true"}).respond(204)
+    call = ask("identity.revoke_sessions")
+    drain("connectors.calls")
+    assert (now(call).state, now(call).instance) == ("succeeded", "okta-eu")
+    assert (refused.call_count, ended.call_count) == (1, 1)
+
+
 def test_of_calls_that_are_made_side_by_side_one_that_goes_wrong_stops_no_other(
     okta, vendor, drain, clock, monkeypatch
 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -35,6 +35,7 @@ class Talk:
     inputs: Mapping[str, Any]
     exchanges: list[Mapping[str, Any]]
     output: Mapping[str, Any]
+    probe: Mapping[str, list[Any]]
 
     @property
     def name(self) -> str:
@@ -53,7 +54,13 @@ def talks() -> Iterator[Talk]:
                 one.get("inputs", {}),
                 one["exchanges"],
                 one.get("output", {}),
+                one.get("probe", {}),
             )
+
+
+def product_of(talk: Talk) -> Product:
+    connector = registry.get(talk.product)
+    return Product(connector, dict(talk.settings), {field.name: SECRET for field in connector.secrets})
 
 
 ALL = list(talks())
@@ -63,9 +70,14 @@ class Vendor:
     """Answers the exchanges of a talk in their order; at `failing`, what a vendor answers on a bad day instead."""
 
     def __init__(
-        self, talk: Talk, failing: int | None = None, bad: httpx.Response | Exception | None = None
+        self,
+        talk: Talk,
+        failing: int | None = None,
+        bad: httpx.Response | Exception | None = None,
+        *,
+        checking: bool = True,
     ) -> None:
-        self.talk, self.failing, self.bad = talk, failing, bad
+        self.talk, self.failing, self.bad, self.checking = talk, failing, bad, checking
         self.asked: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -80,7 +92,8 @@ class Vendor:
                 raise self.bad
             return self.bad
         told = self.talk.exchanges[place]
-        sent(request, told)
+        if self.checking:
+            sent(request, told)
         return httpx.Response(told.get("status", 200), json=told.get("answer"), headers=told.get("headers"))
 
 
@@ -104,11 +117,6 @@ def alone(tmp_path: Path) -> Iterator[None]:
     tokens._tokens.clear()
     yield
     tokens._tokens.clear()
-
-
-def product_of(talk: Talk) -> Product:
-    connector = registry.get(talk.product)
-    return Product(connector, dict(talk.settings), {field.name: SECRET for field in connector.secrets})
 
 
 def answer(talk: Talk, vendor: Vendor) -> execute.Answer:
@@ -138,6 +146,7 @@ def test_what_is_sent_and_understood(talk: Talk) -> None:
     assert len(vendor.asked) == len(talk.exchanges)
     assert {name: got.output.get(name) for name in talk.output} == talk.output
     assert SECRET not in json.dumps(got.kept)
+    assert "AKIA" not in json.dumps([got.kept, got.output])
 
 
 @pytest.mark.parametrize(
@@ -169,6 +178,42 @@ def test_what_failed_is_known(talk: Talk, bad: httpx.Response | Exception) -> No
         assert came.retryable is (status in (0, 429, 500))
         assert SECRET not in came.message
         assert came.fields.get("retry_after") == (30.0 if status == 429 else None)
+
+
+@pytest.mark.parametrize("holds", [True, False], ids=["holds", "does not hold"])
+@pytest.mark.parametrize("talk", [talk for talk in ALL if talk.probe], ids=lambda talk: talk.name)
+def test_whether_it_holds_is_asked_and_understood(talk: Talk, holds: bool) -> None:
+    product = product_of(talk)
+    action = product.connector.actions[talk.action]
+    exchanges = [{"answer": told} for told in talk.probe["holds" if holds else "fails"]]
+    vendor = Vendor(replace(talk, exchanges=exchanges), checking=False)
+    with respx.mock(assert_all_called=False) as router:
+        router.route().mock(side_effect=vendor)
+        assert execute.probe(action, product, guards.read_inputs(action, talk.inputs).inputs, {}) is holds
+    assert len(vendor.asked) == len(exchanges)
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [one for one in ALL if product_of(one).connector.actions[one.action].undo],
+    ids=lambda talk: talk.name,
+)
+def test_what_takes_it_back_can_be_asked(talk: Talk) -> None:
+    """The inputs of the undo, made of what was asked and answered, are such as that action takes."""
+    product = product_of(talk)
+    action = product.connector.actions[talk.action]
+    assert action.undo is not None
+    other = product.connector.actions[action.undo.action]
+    inputs = guards.read_inputs(action, talk.inputs).inputs
+    given = execute.inputs_from(action.undo.inputs, other, inputs, talk.output, product)
+    back = guards.read_inputs(other, {name: value for name, value in given.items() if value is not None})
+    assert execute.show(other, product, back.inputs, "key-1")["url"]
+
+
+def test_every_probe_is_tried_both_ways() -> None:
+    tried = {talk.name for talk in ALL if set(talk.probe) == {"holds", "fails"}}
+    declared = {one.full_name for one in registry.actions().values() if one.probe and one.request is not None}
+    assert declared - tried == set()
 
 
 def test_every_action_of_a_product_has_its_conversation() -> None:

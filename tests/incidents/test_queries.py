@@ -123,12 +123,13 @@ def test_facts_fill_the_declared_schema_exactly(database: object, clock: Any) ->
                 Entity("host", "web01", "target"), Entity("user", "alice", "target"), Entity("ipv4-addr", "203.0.113.7", "source"),
                 Entity("file-hash", "a" * 64, "artifact"),
             ),
-            techniques=("T1110",),
+            techniques=("T1110",), url="https://siem.example/alerts/1",
         )
     )  # fmt: skip
     assert done.incident_id is not None
     with reading() as session:
         facts = queries.facts(session, done.incident_id)
+    assert facts["link"] == "https://siem.example/alerts/1"
     declared = INCIDENT.roots["incident"].fields
     assert set(facts) == set(declared)
     assert set(facts["observables"]) == set(declared["observables"].fields)

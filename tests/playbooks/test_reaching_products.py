@@ -7,6 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 import respx
+from incident_bench import draft, take
 from sqlalchemy import select
 
 from cli import assemble
@@ -188,6 +189,25 @@ def test_malware_is_looked_up_contained_and_blocked(vendors, people, drain) -> N
     assert not any(title.startswith(("Isolate", "Unplug")) for title in done)
     isolated = [request for request, _ in vendors.calls if request.url.path.endswith("/isolate")]
     assert len(isolated) == 1
+
+
+def test_a_leaked_secret_is_asked_after_where_it_was_reported(vendors, people, drain) -> None:
+    with unit_of_work() as uow:
+        instances.create(uow, SYSTEM, name="github", connector="github", secrets={"token": "s3cret-value"})
+    asked = vendors.get("https://api.github.com/repos/acme/billing/secret-scanning/alerts/17").respond(
+        json={"number": 17, "state": "open", "validity": "active"}
+    )
+    reported = draft(
+        title="Exposed secret: a key", category="secret", entities=(), rule_id="aws_access_key_id",
+        url="https://github.com/acme/billing/security/secret-scanning/17",
+    )  # fmt: skip
+    (taken,) = take(reported)
+    assert taken.incident_id is not None
+    work_through(taken.incident_id, people, drain, until="What kind of secret")
+    assert called(taken.incident_id) == {"secret.get_status": ("github", "succeeded")}
+    assert asked.call_count == 1
+    (task,) = waiting(taken.incident_id)[0]
+    assert "It says that it still works." in task.instructions
 
 
 def test_a_product_that_refuses_leaves_the_work_to_people(vendors, people, drain) -> None:
