@@ -58,7 +58,10 @@ def incident(session: Session, actor: Actor, key_or_id: str | UUID) -> Incident:
 
 def incidents_by_ids(session: Session, actor: Actor, ids: Iterable[UUID]) -> dict[UUID, Incident]:
     """Of these incidents, those the actor may see, by id: for lists of other things that name their incident."""
-    query = select(Incident).where(Incident.id.in_(list(ids)), visible_to(actor))
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    query = select(Incident).where(Incident.id.in_(wanted), visible_to(actor))
     return {found.id: found for found in session.scalars(query)}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, defer
 
 from core import lookback
@@ -92,10 +92,13 @@ def delivery(session: Session, delivery_id: UUID) -> tuple[Delivery, Source]:
 
 def quarantined(session: Session, *, most: int | None = None) -> int:
     """How many deliveries are set aside now; counted to `most`, where that is given."""
-    aside = select(Delivery.id).where(ASIDE)
-    if most is not None:
-        aside = aside.order_by(Delivery.id).limit(most)
+    aside = set_aside() if most is None else set_aside().order_by(Delivery.id).limit(most)
     return session.scalar(select(func.count()).select_from(aside.subquery())) or 0
+
+
+def set_aside() -> Select[UUID]:
+    """The deliveries that are set aside now."""
+    return select(Delivery.id).where(ASIDE)
 
 
 def quarantined_since(session: Session) -> datetime | None:

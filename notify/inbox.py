@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from core import live
@@ -48,8 +48,12 @@ def items(session: Session, user_id: UUID, *, before: UUID | None = None, limit:
 
 def unread(session: Session, user_id: UUID) -> int:
     """How many items the person has not read."""
-    count = select(func.count()).where(InboxItem.user_id == user_id, InboxItem.read_at.is_(None))
-    return session.scalar(count) or 0
+    return session.scalar(select(func.count()).select_from(unread_of(user_id).subquery())) or 0
+
+
+def unread_of(user_id: UUID | None) -> Select[UUID]:
+    """The items that the person has not read."""
+    return select(InboxItem.id).where(InboxItem.user_id == user_id, InboxItem.read_at.is_(None))
 
 
 def mark_read(uow: UnitOfWork, actor: Actor, ids: Sequence[UUID] | None = None) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.auth import users
@@ -28,6 +28,7 @@ from notify.oncall import schedules
 from notify.oncall.resolver import Gap, Shift, gaps, resolve
 
 AHEAD = timedelta(days=14)
+_UNHEARD = (PageState.waiting, PageState.exhausted)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,13 @@ def all_policies(session: Session) -> list[tuple[Policy, list[PolicyStep]]]:
     return [(policy, steps.get(policy.id, [])) for policy in policies]
 
 
+def leading_schedules(session: Session) -> set[str]:
+    """The schedules that the default policy begins with."""
+    first = select(PolicyStep.targets).join(Policy, Policy.id == PolicyStep.policy_id).where(Policy.is_default)
+    targets = session.scalar(first.order_by(Policy.name, PolicyStep.position).limit(1)) or []
+    return {target["id"] for target in targets if target["kind"] == "schedule"}
+
+
 def page_by_id(session: Session, page_id: UUID) -> Page:
     """One page. Raises NotFound."""
     page = session.get(Page, page_id)
@@ -154,11 +162,15 @@ def pages(
 
 def waiting(session: Session, *, user_id: UUID | None = None, limit: int = 50) -> list[Page]:
     """Pages that nobody has acknowledged (the exhausted ones too), the oldest first; one person's with `user_id`."""
-    open_states = [PageState.waiting, PageState.exhausted]
-    query = select(Page).where(Page.closed_at.is_(None), Page.state.in_(open_states))
+    query = select(Page).where(Page.closed_at.is_(None), Page.state.in_(_UNHEARD))
     if user_id is not None:
         query = query.where(Page.id.in_(select(PageTarget.page_id).where(PageTarget.user_id == user_id)))
     return list(session.scalars(query.order_by(Page.created_at, Page.id).limit(limit)))
+
+
+def unheard() -> Select[UUID]:
+    """The pages that nobody has acknowledged."""
+    return select(Page.id).where(Page.closed_at.is_(None), Page.state.in_(_UNHEARD))
 
 
 def targets(session: Session, page_id: UUID) -> list[PageTarget]:

@@ -1,5 +1,6 @@
 """Examines whether this installation is looked after: one light for each thing that goes wrong unseen."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,6 +79,19 @@ class Shown:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Examined:
+    """What was found, where and when (monotonic)."""
+
+    bind: object
+    at: float
+    shown: list[Shown]
+
+
+LATELY = 10.0
+_lately: list[_Examined] = []  # one at most
+
+
 def lights() -> list[Light]:
     """Every light, in their order; found by walking reports/lights."""
     found: dict[str, Light] = plugins.discover("reports.lights", "light")
@@ -88,6 +102,16 @@ def examine(session: Session) -> list[Shown]:
     """Look at everything. Raises Unavailable when the database cannot be asked."""
     look = Look(session, settings(), database_now(session))
     return [Shown(light, light.look(look)) for light in lights()]
+
+
+def lately(session: Session) -> list[Shown]:
+    """What examine() found at most LATELY seconds ago in this process, or finds now: for a page that is opened all day."""
+    bind = session.get_bind()
+    if _lately and _lately[0].bind is bind and time.monotonic() - _lately[0].at < LATELY:
+        return _lately[0].shown
+    shown = examine(session)
+    _lately[:] = [_Examined(bind, time.monotonic(), shown)]
+    return shown
 
 
 def worst(shown: list[Shown]) -> State:

@@ -1,10 +1,11 @@
-"""What the frame of every page needs to know, read in a few small queries."""
+"""What the frame of every page needs to know, read in a few queries."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import Select, func, not_, select
+from sqlalchemy import Row, ScalarSelect, Select, bindparam, func, not_, select
 from sqlalchemy.orm import Session
 
 from connectors import rails
@@ -14,7 +15,7 @@ from core.auth import users
 from incidents.alert_models import Alert
 from incidents.models import Incident
 from incidents.visibility import alerts_visible_to, visible_to
-from ingest.queries import quarantined
+from ingest.queries import set_aside
 from notify import inbox, queries
 from notify.queries import OnCallNow
 from playbooks.models import PlaybookRun
@@ -69,31 +70,45 @@ class Known:
 def look(session: Session, actor: Actor, known: Known | None = None) -> Surroundings:
     """What surrounds this person's pages just now."""
     user = users.get(session, actor.user_id) if actor.user_id else None
+    incidents, alerts, runs, stuck, pages, unread = _counted(session, actor)
     return Surroundings(
         roles=tuple(user.roles) if user else (),
         needs=known.needs if known else len(needs.of(session, actor)),
-        incidents=_some(session, select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor))),
-        alerts=_some(session, select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor))),
-        runs=_some(session, _live_runs(session, actor)),
-        stuck=quarantined(session, most=MOST),
+        incidents=incidents,
+        alerts=alerts,
+        runs=runs,
+        stuck=stuck,
         held=_held(session),
-        pages=len(queries.waiting(session, limit=100)),
-        unread=inbox.unread(session, user.id) if user else 0,
+        pages=pages,
+        unread=unread,
         on_call=_on_call(session, known.rotas if known else queries.on_call_now(session, clock.now())),
     )
 
 
-def _live_runs(session: Session, actor: Actor) -> Select[UUID]:
-    """The runs that have not ended, without those for incidents that are restricted to others."""
+def _counted(session: Session, actor: Actor) -> Row[int, int, int, int, int, int]:
+    """Open incidents and alerts, live runs, what is stuck, pages nobody has heard, unread items; each to MOST."""
     restricted = (Incident.restricted_to.is_not(None), Incident.closed_at.is_(None))
     hidden = session.scalars(select(Incident.id).where(*restricted, not_(visible_to(actor))).limit(MOST))
-    others = PlaybookRun.subject_id.not_in([str(one) for one in hidden])
-    return select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None), others)
+    return session.execute(_counts(actor), {"hidden": [str(one) for one in hidden]}).one()
 
 
-def _some(session: Session, ids: Select[UUID]) -> int:
+@lru_cache(maxsize=256)  # building it takes longer than asking it
+def _counts(actor: Actor) -> Select[int, int, int, int, int, int]:
+    """One question for all; of runs those for incidents that are restricted to others are left out."""
+    others = PlaybookRun.subject_id.not_in(bindparam("hidden", expanding=True))
+    return select(
+        _some(select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor))),
+        _some(select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor))),
+        _some(select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None), others)),
+        _some(set_aside()),
+        _some(queries.unheard()),
+        _some(inbox.unread_of(actor.user_id)),
+    )
+
+
+def _some(ids: Select[UUID]) -> ScalarSelect[int]:
     """How many there are, counted to a thousand: the rail says no more, and stays fast with a million."""
-    return session.scalar(select(func.count()).select_from(ids.limit(MOST).subquery())) or 0
+    return select(func.count()).select_from(ids.limit(MOST).subquery()).scalar_subquery()
 
 
 def _held(session: Session) -> Held | None:
@@ -105,15 +120,8 @@ def _on_call(session: Session, rotas: list[OnCallNow]) -> OnCall | None:
     """Who answers first: by the schedule that the default policy begins with, else the first that has somebody."""
     if all(rota.user_name is None for rota in rotas):
         return None
-    leading = _leading_schedules(session)
+    leading = queries.leading_schedules(session)
     for rota in sorted(rotas, key=lambda rota: str(rota.schedule_id) not in leading):
         if rota.user_name is not None:
             return OnCall(name=rota.user_name, until=rota.until, next=rota.next_user_name)
     return None
-
-
-def _leading_schedules(session: Session) -> set[str]:
-    for policy, steps in queries.all_policies(session):
-        if policy.is_default and steps:
-            return {target["id"] for target in steps[0].targets if target["kind"] == "schedule"}
-    return set()

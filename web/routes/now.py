@@ -183,7 +183,7 @@ def _endangered(session: Session, actor: Actor) -> list[Light]:
     """One line for those who can mend it, only when the doctor sees red."""
     if not actor.may("doctor.read"):
         return []
-    red = [one for one in doctor.examine(session) if one.finding.state is doctor.State.red]
+    red = [one for one in doctor.lately(session) if one.finding.state is doctor.State.red]
     if not red:
         return []
     said = _("Act now: %(what)s") % {"what": ", ".join(_(one.light.title) for one in red)}
