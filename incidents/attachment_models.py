@@ -41,3 +41,8 @@ class Attachment(Identified, Dated, Base):
     def is_text(self) -> bool:
         """Whether it can be read as plain text."""
         return self.media_type.startswith("text/") or self.media_type == "message/rfc822"
+
+    @property
+    def is_mail(self) -> bool:
+        """Whether it is a mail, of which a picture can be made."""
+        return self.media_type == "message/rfc822"

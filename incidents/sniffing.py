@@ -61,8 +61,9 @@ _SIGNATURES: tuple[tuple[int, bytes, FileKind], ...] = (
     (0, b"ID3", FileKind("audio/mpeg", "sound", harmless=True)),
     (0, b"OggS", FileKind("audio/ogg", "sound", harmless=True)),
 )
+_MAILED = FileKind("message/rfc822", "mail")
 _PDF = FileKind("application/pdf", "PDF document")
-_HEADER = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{1,60}:[ \t][^\r\n]*\r?\n(?:[ \t][^\r\n]*\r?\n)*){2,}")
+_HEADER = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{1,60}:(?:[ \t][^\r\n]*)?\r?\n(?:[ \t][^\r\n]*\r?\n)*){2,}")
 _MAIL = re.compile(
     r"^(?:received|from|return-path|message-id|delivered-to|subject):", re.IGNORECASE | re.MULTILINE
 )
@@ -78,18 +79,26 @@ def kind_of(head: bytes) -> FileKind:
     if b"%PDF-" in head[:1024]:
         return _PDF
     text = _text(head)
-    return _UNKNOWN if text is None else _written(text)
+    if text is not None:
+        return _written(text)
+    return _MAILED if _is_mail(head.decode("latin-1")) else _UNKNOWN  # a mail may hold letters of any kind
 
 
 def _written(text: str) -> FileKind:
     """The kind of a text."""
     if text.startswith("#!"):
         return FileKind("text/x-script", "script")
-    if (headers := _HEADER.match(text)) and len(_MAIL.findall(headers[0])) >= 2:
-        return FileKind("message/rfc822", "mail")
+    if _is_mail(text):
+        return _MAILED
     if _MARKUP.match(text):
         return FileKind("text/html", "web page or XML")
     return _TEXT
+
+
+def _is_mail(text: str) -> bool:
+    """Whether a text begins with the headers of a mail."""
+    headers = _HEADER.match(text)
+    return headers is not None and len(_MAIL.findall(headers[0])) >= 2
 
 
 def _text(head: bytes) -> str | None:

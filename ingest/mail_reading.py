@@ -49,10 +49,11 @@ class Address:
 
 @dataclass(frozen=True)
 class File:
-    """An attachment: its name as it was given, its bytes."""
+    """An attachment: its name as it was given, its bytes; `content_id` is what the mail's own text calls it by."""
 
     name: str
     content: bytes
+    content_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ class Mail:
     sender: Address
     reply_to: tuple[Address, ...]
     to: str  # every address it names as a recipient, as text
+    recipients: tuple[Address, ...]  # of To and Cc
     subject: str
     date: str
     text: str
+    markup: tuple[str, ...]  # its HTML, as it was written
     links: tuple[str, ...]
     claimed: tuple[tuple[str, str], ...]
     files: tuple[File, ...]
@@ -125,9 +128,11 @@ def _read(message: Message) -> Mail:
         sender=next(iter(_addresses(message, "From")), Address("", "")),
         reply_to=tuple(_addresses(message, "Reply-To")),
         to=" ".join(_header(value) for name in ("To", "Cc", "Delivered-To", "X-Original-To", "Envelope-To") for value in message.get_all(name, [])[:20]),
+        recipients=(*_addresses(message, "To"), *_addresses(message, "Cc"))[:20],
         subject=_header(message.get("Subject", ""), 500),
         date=_date(message),
         text=text[:MOST_TEXT],
+        markup=tuple(found.markup),
         links=tuple(dict.fromkeys(links))[:MOST_LINKS],
         claimed=tuple(dict.fromkeys((check.lower(), result.lower()) for line in results for check, result in _RESULT.findall(line)))[:12],
         files=tuple(found.files),
@@ -173,7 +178,10 @@ def _take(part: Message, found: _Found) -> None:
     if name.lower().endswith(".eml") or kind_of(content[:8192]).media_type == "message/rfc822":
         _bounded(found, found.inner, content)
     elif name or part.get_content_disposition() == "attachment" or not kind.startswith("text/"):
-        _bounded(found, found.files, File(name or f"part.{kind.rpartition('/')[2][:20]}", content))
+        name = name or f"part.{kind.rpartition('/')[2][:20]}"
+        _bounded(
+            found, found.files, File(name, content, _header(part.get("Content-ID", ""), 250).strip("<> "))
+        )
 
 
 def _content(part: Message) -> bytes:

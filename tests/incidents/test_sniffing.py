@@ -23,6 +23,8 @@ MAIL = (
         (b"\x89PNG\r\n\x1a\n\0\0", "image/png"),
         (b"\0" * 257 + b"ustar\0", "application/x-tar"),
         (MAIL, "message/rfc822"),
+        (b"Authentication-Results:\r\n mx.example.org; spf=fail\r\n" + MAIL, "message/rfc822"),
+        (MAIL + b"\r\nM\xfcnchen \0", "message/rfc822"),  # letters of any kind
         (b"From here on it is only text: believe me\nand more\n", "text/plain"),
         (b"<!DOCTYPE html><script>alert(1)</script>", "text/html"),
         (b"#!/bin/sh\nrm -rf /\n", "text/x-script"),

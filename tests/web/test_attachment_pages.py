@@ -8,6 +8,7 @@ import pytest
 import pyzipper
 from at_the_pages import Reader
 from people_here import People
+from sample_mails import phish
 
 from cli import assemble
 from core.settings import configure, settings
@@ -88,6 +89,41 @@ def test_a_restricted_incident_keeps_its_files(people: People) -> None:
         Reader(other).get(f"/api/v1/attachments/{file['id']}/content", 404)
     assert "a.txt" not in Reader(people.aldo).get("/journal/access")
     assert "a.txt" in rita.get("/journal/access")
+
+
+def test_a_mail_is_looked_at_as_a_picture(people: People) -> None:
+    rita, key = Reader(people.rita), opened(people)
+    raw = phish().as_bytes()
+    rita.post(
+        f"/incidents/{key}/attachments", files=[("files", ("phish.eml", raw)), ("files", ("a.txt", b"hello"))]
+    )
+    mail, text = rita.fetch(f"/api/v1/incidents/{key}/attachments").json()["items"]
+    shown = rita.get(f"/incidents/{key}")
+    assert shown.count(f"/attachments/{mail['id']}/picture") == 1
+    assert f"/attachments/{text['id']}/picture" not in shown
+    page = rita.get(f"/attachments/{mail['id']}/picture")
+    assert 'src="data:image/png;base64,iVBOR' in page
+    assert "the same stands below as text" in page
+    assert "leads to hxxps://login[.]evil[.]example" in page
+    assert "login.evil.example" not in page, "nothing of the mail is a link"
+    for path in (f"/attachments/{mail['id']}/picture.png", f"/api/v1/attachments/{mail['id']}/picture"):
+        answer = rita.fetch(path)
+        assert answer.headers["Content-Type"] == "image/png"
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+        assert answer.content.startswith(b"\x89PNG")
+    rita.get(f"/attachments/{text['id']}/picture", 422)
+    rita.get(f"/api/v1/attachments/{text['id']}/picture", 422)
+    assert "looked at the picture of" in Reader(people.mara).get("/journal/access")
+    bad = (
+        b"From: a@b.example\r\nSubject: x\r\n" + b"Content-Type: text/plain; a=" + b"x" * 40_000 + b"\r\n\r\n"
+    )
+    rita.post(f"/incidents/{key}/attachments", files=[("files", ("bad.eml", bad))])
+    bad_mail = rita.fetch(f"/api/v1/incidents/{key}/attachments").json()["items"][2]
+    assert "There is no picture of this mail" in rita.get(f"/attachments/{bad_mail['id']}/picture")
+    with unit_of_work() as uow:
+        lifecycle.restrict(uow, people.mara, bench.UUID(mail["incident_id"]), [])
+    for path in (f"/attachments/{mail['id']}/picture", f"/api/v1/attachments/{mail['id']}/picture"):
+        Reader(people.raul).get(path, 404)
 
 
 def test_what_is_too_large_is_refused_before_and_while_it_comes(people: People) -> None:
