@@ -66,5 +66,7 @@ ACCEPTANCE_ENDED = declare("acceptance.ended", "ended that such alerts are ignor
 VIEW_SAVED = declare("view.saved", "saved a view")
 VIEW_REMOVED = declare("view.removed", "removed a view")
 
+TARGETS_CHANGED = declare("target.changed", "changed the targets")
+
 RULE_CHANGED = declare("grouping_rule.changed", "changed a grouping rule")
 RULE_FAILED = declare("grouping_rule.failed", "could not apply a grouping rule")

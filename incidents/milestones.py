@@ -115,6 +115,10 @@ class Times:
     to_acknowledge: timedelta | None
     to_contain: timedelta | None
     to_close: timedelta | None
+    to_recover: timedelta | None = None
+    dwell: timedelta | None = (
+        None  # from the first malicious act that a person established to the containment
+    )
 
 
 def times(known: Mapping[str, Milestone]) -> Times:
@@ -127,11 +131,14 @@ def times(known: Mapping[str, Milestone]) -> Times:
     began = next(
         (known[kind] for kind in ("first_malicious", "compromise", "occurred") if kind in known), None
     )
+    began = began if began and began.source == "person" else None
     return Times(
-        to_detect=between(began if began and began.source == "person" else None, seen),
+        to_detect=between(began, seen),
         to_acknowledge=between(seen, known.get("acknowledged")),
         to_contain=between(seen, known.get("contained")),
         to_close=between(seen, known.get("closed")),
+        to_recover=between(seen, known.get("recovered")),
+        dwell=between(began, known.get("contained")),
     )
 
 

@@ -1,7 +1,7 @@
 """Gathers one incident's report from the record: what the reader may see, as it stands now."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,43 +14,32 @@ from core.auth import users
 from core.journal import Entry
 from core.settings import settings
 from core.types import Ref
-from incidents import comments, milestones, observables, queries
+from incidents import comments, milestones, observables, queries, targets
 from incidents.filters import AlertFilter
 from incidents.models import Alert as AlertRow
-from incidents.models import Incident, Milestone
+from incidents.models import Incident
 from incidents.models import Task as TaskRow
-from incidents.stages import MEANING, Disposition
 from notify import ledger
 from notify import queries as notify_queries
-from reports import learned, proof, response, roles
+from reports import learned, obligations, paragraph, proof, response, roles, times, usual
 from reports.model import (
     Alert,
     Attempt,
     Comment,
-    Finding,
+    Countermeasure,
     Head,
     IncidentReport,
-    KeyTime,
     Line,
     Observable,
     Page,
     PageMoment,
-    Span,
     Task,
 )
 from reports.telling import clipped, told
-from reports.wording import duration, moment
 
 MOST_ENTRIES = 5000
 MOST_ALERTS = 200
 _PEOPLE = frozenset({ActorKind.person, ActorKind.reporter, ActorKind.token})
-_MOMENTS = {
-    "first_malicious": "First malicious act", "compromise": "Initial compromise", "occurred": "Occurred",
-    "alerted": "First alert", "reported": "Reported", "acknowledged": "Acknowledged", "declared": "Declared", "aware": "Aware (legal)", "exfiltration": "Data taken",
-    "contained": "Contained", "eradicated": "Eradicated", "recovered": "Recovered", "closed": "Closed",
-}  # fmt: skip
-_ALWAYS = ("first_malicious", "acknowledged", "declared", "contained", "eradicated", "recovered", "closed")
-_ALWAYS_OF_NONE = ("acknowledged", "closed")  # of what is not an incident
 
 
 def build(
@@ -72,13 +61,24 @@ def build(
     head = _head(incident, names)
     findings = learned.findings(session, actor, incident.id)
     review = learned.points(session, actor, incident.id)
+    owed = obligations.of(session, actor, incident.id, names)
+    decided = (*response.decisions(entries), *learned.decided(review), *obligations.decided(owed))
+    decisions = tuple(sorted(decided, key=lambda one: one.at))
+    values = _observables(session, actor, incident.id, countermeasures)
     report = IncidentReport(
         made_at=now,
         made_by=actor.name,
         head=head,
-        paragraph=_paragraph(head, known, alerts, pages, actions, timeline),
-        times=_times(incident, known, findings),
-        spans=_spans(known),
+        paragraph=paragraph.sentences(
+            head, known, alerts, pages, actions, findings, values, review, decisions
+        ),
+        times=times.key_times(incident, known, findings, entries),
+        spans=times.spans(
+            known, targets.of(session, incident.severity), usual.year_of(session, actor, incident)
+        ),
+        waited=times.waited(entries, incident.closed_at or now),
+        obligations=owed,
+        notices=response.notices(session, incident.ref, names),
         findings=findings,
         review=review,
         follow_ups=learned.actions(session, actor, incident, names, now),
@@ -88,11 +88,9 @@ def build(
         timeline=timeline,
         actions=actions,
         countermeasures=countermeasures,
-        decisions=tuple(
-            sorted((*response.decisions(entries), *learned.decided(review)), key=lambda one: one.at)
-        ),
+        decisions=decisions,
         alerts=alerts,
-        observables=_observables(session, actor, incident.id),
+        observables=values,
         pages=pages,
         tasks=tasks,
         runs=response.runs(session, incident.ref),
@@ -159,48 +157,6 @@ def _head(incident: Incident, names: dict[UUID, str]) -> Head:
     )
 
 
-def _times(
-    incident: Incident, known: dict[str, Milestone], findings: Sequence[Finding]
-) -> tuple[KeyTime, ...]:
-    opened = KeyTime("opened", "Opened", incident.opened_at, 0, "system", "Tocsin")
-    reached = [
-        KeyTime(kind, says, m.at, (m.at - incident.opened_at).total_seconds(), m.source, m.set_by)
-        for kind, says in _MOMENTS.items()
-        if (m := known.get(kind)) is not None
-    ]
-    if findings and "first_malicious" not in known:
-        began = findings[0]
-        after = (began.at - incident.opened_at).total_seconds()
-        reached.append(
-            KeyTime(
-                "first_malicious",
-                _MOMENTS["first_malicious"],
-                began.at,
-                after,
-                f"finding {began.number}",
-                began.added_by,
-            )
-        )
-    wanted = _ALWAYS_OF_NONE if incident.confirmation == "not_an_incident" else _ALWAYS
-    there = {time.kind for time in reached}
-    missing = [KeyTime(kind, _MOMENTS[kind], None, None, "", None) for kind in wanted if kind not in there]
-    return (*sorted([opened, *reached], key=lambda t: t.at or incident.opened_at), *missing)
-
-
-def _spans(known: dict[str, Milestone]) -> tuple[Span, ...]:
-    """How long it took, each beside what it is counted from."""
-    times = milestones.times(known)
-    return tuple(
-        Span(name, says, length.total_seconds() if length is not None else None, counted)
-        for name, says, length, counted in (
-            ("detect", "To detect", times.to_detect, "from the first malicious act that a person established to the first alert"),
-            ("acknowledge", "To acknowledge", times.to_acknowledge, "from the first alert or report to a person's answer"),
-            ("contain", "To contain", times.to_contain, "from the first alert or report to the stage after contain"),
-            ("close", "To close", times.to_close, "from the first alert or report to the closing"),
-        )
-    )  # fmt: skip
-
-
 def _alerts(session: Session, actor: Actor, incident_id: UUID) -> tuple[Alert, ...]:
     wanted = AlertFilter(incident=incident_id)
     found: Sequence[AlertRow] = queries.alerts(session, actor, wanted, limit=MOST_ALERTS).items
@@ -210,10 +166,14 @@ def _alerts(session: Session, actor: Actor, incident_id: UUID) -> tuple[Alert, .
     )
 
 
-def _observables(session: Session, actor: Actor, incident_id: UUID) -> tuple[Observable, ...]:
+def _observables(
+    session: Session, actor: Actor, incident_id: UUID, countermeasures: Sequence[Countermeasure]
+) -> tuple[Observable, ...]:
+    acted: Mapping[str, str] = {one.target: f"{one.what}: {one.state}" for one in countermeasures}
     return tuple(
-        Observable(o.type, o.value, defang(o.type, o.value), o.roles, o.first_seen, o.last_seen, o.others)
+        Observable(o.type, o.value, shown, o.roles, o.first_seen, o.last_seen, o.others, acted.get(shown, ""))
         for o in observables.of_incident(session, actor, incident_id)
+        if (shown := defang(o.type, o.value))
     )
 
 
@@ -250,52 +210,6 @@ def _tasks(session: Session, actor: Actor, incident_id: UUID, names: dict[UUID, 
     )  # fmt: skip
 
 
-def _paragraph(
-    head: Head,
-    known: dict[str, Milestone],
-    alerts: tuple[Alert, ...],
-    pages: tuple[Page, ...],
-    actions: Sequence[response.Action],
-    timeline: tuple[Line, ...],
-) -> tuple[str, ...]:
-    """Five sentences for a director, each from the record."""
-    how = (
-        f"reported by {head.source} in {len(alerts)} alert{'' if len(alerts) == 1 else 's'}"
-        if alerts
-        else "opened by hand"
-    )
-    category = f" of the category {head.category}" if head.category else ""
-    what = f"{head.key} is {_a(head.severity)} {head.kind}{category}, {how} and opened on {moment(head.opened_at)}"
-    said = [f"{what}: {clipped(head.title, 160).rstrip('.')}."]
-    if pages:
-        first = next((p for p in pages if p.acknowledged_ms is not None), None)
-        answered = (
-            f"{first.acknowledged_by} answered after {duration((first.acknowledged_ms or 0) / 1000)}"
-            if first
-            else "nobody has answered"
-        )
-        said.append(f"{len(pages)} page{'' if len(pages) == 1 else 's'} went out; {answered}.")
-    elif "acknowledged" in known:
-        waited = (known["acknowledged"].at - head.opened_at).total_seconds()
-        said.append(f"{known['acknowledged'].set_by} took it up after {duration(max(waited, 0))}.")
-    done = [a for a in actions if a.state == "succeeded" and a.effect in ("disruptive", "destructive")]
-    if done:
-        said.append(
-            f"{len(done)} containing action{'' if len(done) == 1 else 's'} succeeded, the first at {moment(done[0].at)}."
-        )
-    hands = sum(not line.automatic for line in timeline)
-    said.append(f"The record holds {len(timeline)} entries, {hands} of them by people.")
-    if head.closed_at:
-        meaning = MEANING.get(Disposition(head.disposition)) if head.disposition else None
-        took = duration((head.closed_at - head.opened_at).total_seconds())
-        said.append(
-            f"It was closed by {head.closed_by} after {took}{f': {meaning[0].lower()}{meaning[1:]}' if meaning else ''}."
-        )
-    else:
-        said.append(f"It is still open, in the stage {head.stage}.")
-    return tuple(said)
-
-
 def _open_ends(
     head: Head,
     tasks: tuple[Task, ...],
@@ -320,7 +234,3 @@ def _open_ends(
 
 def _ms(began: datetime, ended: datetime | None) -> int | None:
     return round((ended - began).total_seconds() * 1000) if ended else None
-
-
-def _a(word: str) -> str:
-    return f"an {word}" if word[:1] in "aeiou" else f"a {word}"

@@ -89,6 +89,10 @@ class Countermeasure:
     since: datetime
     until: datetime | None
     review_at: datetime | None
+    verified_at: datetime | None = None
+    removed_at: datetime | None = None
+    seen_after: datetime | None = None  # when its entity was seen at work though it was in force
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class Observable:
     first_seen: datetime
     last_seen: datetime
     elsewhere: int
+    acted: str = ""  # the countermeasure against it, and its state
 
 
 @dataclass(frozen=True)
@@ -201,12 +206,53 @@ class Comment:
 
 @dataclass(frozen=True)
 class Span:
-    """How long something took, in seconds; None when a moment it is counted from or to is not known."""
+    """How long something took, in seconds; None when a moment it is counted from or to is not known.
+
+    target: what the team means to need for this severity; within: whether it was met; usual: the median of `among`
+    declared incidents of the same severity in the year before.
+    """
 
     name: str
     says: str
     seconds: float | None
     counted: str
+    target: float | None = None
+    within: bool | None = None
+    usual: float | None = None
+    among: int = 0
+
+
+@dataclass(frozen=True)
+class Waited:
+    """How long, in seconds, and how often an incident waited for somebody else."""
+
+    whom: str
+    seconds: float
+    times: int
+
+
+@dataclass(frozen=True)
+class Obligation:
+    """Whether somebody outside must be told: the question, “applies”, “does not apply” or “not decided”, why and by whom."""
+
+    question: str
+    state: str
+    because: str
+    by: str
+    at: datetime | None
+    due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message that went to somebody else than a reporter: to whom, by which way, what came of it."""
+
+    at: datetime
+    to: str
+    channel: str
+    title: str
+    state: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -345,12 +391,20 @@ class IncidentReport:
     earlier: tuple[FollowUp, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     messages: tuple[Message, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    obligations: tuple[Obligation, ...] = ()
+    waited: tuple[Waited, ...] = ()
     external: bool = False
 
     @property
     def version(self) -> int:
         """Grows with the record: how many entries of the journal this report tells."""
         return self.proof.entries
+
+    @property
+    def reviewers(self) -> tuple[str, ...]:
+        """Who has written into the review."""
+        return tuple(dict.fromkeys(point.added_by for point in self.review))
 
     def points(self, section: str) -> tuple[Point, ...]:
         """The points of one section of the review."""

@@ -9,13 +9,26 @@ from sqlalchemy.orm import Session
 from connectors.entities import defang
 from connectors.models import IN_FORCE, ActionCall
 from connectors.models import Countermeasure as CountermeasureRow
+from core import bulk
 from core.actors import ActorKind
 from core.journal import Entry
 from core.types import Ref
+from incidents.models import ReporterMessage
+from notify import queries as notify_queries
 from playbooks.models import PlaybookRun
-from reports.model import Action, Countermeasure, Decision, Run
+from reports.model import Action, Countermeasure, Decision, Notice, Run
+from reports.telling import clipped
 
-__all__ = ["IN_FORCE", "Action", "Countermeasure", "actions", "countermeasures", "decisions", "runs"]
+__all__ = [
+    "IN_FORCE",
+    "Action",
+    "Countermeasure",
+    "actions",
+    "countermeasures",
+    "decisions",
+    "notices",
+    "runs",
+]
 
 _DECIDING = {
     "incident.confirmation_changed": "Is this a security incident?",
@@ -64,6 +77,10 @@ def countermeasures(session: Session, subject: Ref) -> tuple[Countermeasure, ...
             since=row.created_at,
             until=row.removed_at or row.expires_at,
             review_at=row.review_at,
+            verified_at=row.verified_at,
+            removed_at=row.removed_at,
+            seen_after=row.activity_at,
+            note=row.note,
         )
         for row in session.scalars(query)
     )
@@ -99,6 +116,23 @@ def decisions(entries: Sequence[Entry]) -> tuple[Decision, ...]:
             )
         )
     return tuple(found)
+
+
+def notices(session: Session, subject: Ref, names: Mapping[UUID, str]) -> tuple[Notice, ...]:
+    """Messages about the subject to people and places, oldest first; not those to reporters, nor into our own inboxes."""
+    sent = [row for row in notify_queries.messages(session, [subject], limit=500) if row.channel != "inbox"]
+    wrote = select(ReporterMessage.sent_as).where(
+        bulk.among(session, ReporterMessage.sent_as, [row.id for row in sent])
+    )
+    to_reporters = set(session.scalars(wrote))
+    return tuple(
+        Notice(
+            row.sent_at or row.created_at, names.get(row.user_id, row.shown) if row.user_id else row.shown, row.channel,
+            clipped(row.title, 200), str(row.state), row.actor_name,
+        )
+        for row in sorted(sent, key=lambda one: one.id)
+        if row.id not in to_reporters
+    )  # fmt: skip
 
 
 def runs(session: Session, subject: Ref) -> tuple[Run, ...]:

@@ -1,7 +1,15 @@
 """Durations and moments in words, for every format alike."""
 
+import re
 from datetime import UTC, datetime
 
+RSIT = {
+    "malware": "Malicious Code", "phishing": "Fraud: Phishing", "intrusion": "Intrusions", "login": "Intrusion Attempts: Login Attempts",
+    "secret": "Information Content Security: Unauthorised access to information", "availability": "Availability",
+    "web_attack": "Intrusion Attempts: Exploitation of known vulnerabilities", "policy": "Other", "other": "Other",
+}  # fmt: skip
+"""Categories in the words of the Reference Security Incident Taxonomy (github.com/enisaeu/Reference-Security-Incident-Taxonomy-Task-Force)."""
+_TRICKS = re.compile("[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -27,3 +35,8 @@ def moment(at: datetime | None) -> str:
 def listed(items: list[str]) -> str:
     """Items as “a, b and c”."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def unseen(text: str) -> str:
+    """A text in which what steers or cannot be seen stands as its code, so that nothing hides."""
+    return _TRICKS.sub(lambda found: f"[U+{ord(found.group()):04X}]", text)

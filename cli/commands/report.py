@@ -14,7 +14,7 @@ from reports import contract, incident
 
 @click.command()
 @click.argument("key")
-@click.option("--format", "name", default="pdf", show_default=True, help="pdf, json or stix.")
+@click.option("--format", "name", default="pdf", show_default=True, help="pdf, html, json or stix.")
 @click.option(
     "--print", "of", type=click.Choice(list(contract.PRINTS)), default=None,
     help="Which PDF: executive (one page), full or annex.",

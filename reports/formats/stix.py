@@ -86,7 +86,7 @@ def _observable(stix2: Any, item: Observable) -> Any:
             return stix2.DomainName(value=item.value)
         case "url":
             return stix2.URL(value=item.value)
-        case "email":
+        case "email" if "@" in item.value:
             return stix2.EmailAddress(value=item.value)
         case "user":
             return stix2.UserAccount(account_login=item.value)

@@ -40,8 +40,11 @@ def facts() -> list[tuple[str, Callable[[IncidentReport], Any], Any]]:
         ("head", lambda r: (r.head.confirmation, r.head.disposition, r.head.root_cause), ("declared", "true_positive", "A macro")),
         ("impact", lambda r: [(p.area, p.state, p.result) for p in r.points("impact")], [("money", "estimated", "9,000 EUR")]),
         ("key times", lambda r: {t.kind for t in r.times if t.at} >= {"first_malicious", "declared", "closed"}, True),
-        ("key times not known", lambda r: [t.kind for t in r.times if t.at is None], ["acknowledged", "contained", "eradicated", "recovered"]),
-        ("spans", lambda r: [s.name for s in r.spans if s.seconds is None], ["detect", "acknowledge", "contain"]),
+        ("key times not known", lambda r: [t.kind for t in r.times if t.at is None], ["acknowledged", "aware", "contained", "verified", "eradicated", "recovered"]),
+        ("spans", lambda r: [s.name for s in r.spans if s.seconds is None], ["detect", "acknowledge", "contain", "recover", "dwell"]),
+        ("first hand", lambda r: [t.set_by for t in r.times if t.kind == "looked"], ["Rita Ruiz"]),
+        ("paragraph", lambda r: [r.paragraph[n][:24] for n in (1, 3, 4)], ["It is about web01; the f", "What it meant: money: 9,", "It was closed by Rita Ru"]),
+        ("reviewers", lambda r: r.reviewers, ("Rita Ruiz",)),
         ("attack", lambda r: [(f.number, f.technique) for f in r.findings], [("A1", "T1204.002"), ("A2", None)]),
         ("attack defanged", lambda r: "203.0.113[.]9" in r.findings[0].entities, True),
         ("both lanes", lambda r: {bool(row.attacker) for row in lanes.beside(r)[0]}, {True, False}),
@@ -152,9 +155,22 @@ def test_each_section_says_what_the_record_holds(
     ):  # fmt: skip
         assert words in full, words
     assert LONG not in full.replace(" ", "")
+    page = contract.get("html").write(report).decode()
+    for words in (
+        "9,000 EUR",
+        "T1204.002",
+        "Shut the mail gateway?",
+        "invoice.docm",
+        "Block macros",
+        "Left open",
+        "203.0.113[.]7",
+        "How to verify it",
+    ):
+        assert words in page, words
+    assert not re.search(r"<(?:a|img|link|script)\b|https?://", page), "nothing can be clicked or fetched"
 
     outside = told(key, rita, external=True)
-    for name, of in [("pdf", of) for of in contract.PRINTS] + [("json", ""), ("stix", "")]:
+    for name, of in [("pdf", of) for of in contract.PRINTS] + [("json", ""), ("html", ""), ("stix", "")]:
         content = contract.get(name).written(outside, of)
         said = " ".join(pages(content)) if name == "pdf" else content.decode()
         for person in ("Rita", "Raul", "rita@example.org"):

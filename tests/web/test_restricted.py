@@ -150,7 +150,9 @@ def secret(people: People) -> dict[str, list[str]]:
         }  # fmt: skip
     with unit_of_work() as uow:
         at = uow.now
-        found = findings.add(uow, mara, case, findings.FindingDraft(occurred_at=at, says=f"They copied {WORD}"))
+        found = findings.add(
+            uow, mara, case, findings.FindingDraft(occurred_at=at, says=f"They copied {WORD}")
+        )
         later = follow_ups.add(uow, mara, case, follow_ups.FollowUpDraft(title=f"Change {WORD}"))
         point = reviewing.add(uow, mara, case, reviewing.PointDraft(section="impact", says=f"We saw {WORD}"))
         uow.flush()
@@ -178,7 +180,7 @@ def addresses(path: str, ids: dict[str, list[str]]) -> list[str]:
     found = [path]
     for name in names:
         if name == "format_name":
-            values = ["json", "pdf", "stix"]
+            values = ["html", "json", "pdf", "stix"]
         elif name == "key" and path.startswith("/playbooks/"):
             values = ["p"]
         elif name in CONFIGURED and not (name == "row_id" and path.startswith("/countermeasures")):
@@ -305,10 +307,5 @@ def test_a_recurrence_does_not_tell_of_the_closed_one(people: People) -> None:
         new = session.get_one(Incident, again.incident_id).key
     paths = [f"/incidents/{new}", f"/alerts/{again.alert_id}", f"/reports/{new}", f"/api/v1/incidents/{new}/timeline",
              f"/api/v1/incidents/{new}", f"/api/v1/alerts/{again.alert_id}", f"/reports/{new}/json"]  # fmt: skip
-    leaks = [
-        path
-        for path in paths
-        for told in [raul.fetch(path).text]
-        if WORD in told or key in told
-    ]
+    leaks = [path for path in paths for told in [raul.fetch(path).text] if WORD in told or key in told]
     assert not leaks

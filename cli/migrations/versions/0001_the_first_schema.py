@@ -568,6 +568,14 @@ def upgrade() -> None:
     sa.Column('at', Instant(), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_switches'))
     )
+    op.create_table('targets',
+    sa.Column('severity', sa.String(length=16), nullable=False),
+    sa.Column('span', sa.String(length=16), nullable=False),
+    sa.Column('seconds', sa.Integer(), nullable=False),
+    sa.Column('set_at', Instant(), nullable=False),
+    sa.Column('set_by', sa.String(length=200), nullable=False),
+    sa.PrimaryKeyConstraint('severity', 'span', name=op.f('pk_targets'))
+    )
     op.create_table('teams',
     sa.Column('slug', sa.String(length=64), nullable=False),
     sa.Column('name', sa.String(length=200), nullable=False),
