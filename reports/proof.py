@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core import bulk, merkle, sealing, witness
 from core.journal import Entry, JournalEntry, JournalLeaf
-from reports.model import Kept, Proof
+from reports.proof_model import Kept, Proof
 
 CLOCK = (
     "What we did carries the time of the database's clock, in UTC, at which it was written down. What the attacker did "

@@ -17,10 +17,10 @@ from reports.model import (
     Observable,
     Page,
     PageMoment,
-    Proof,
     Run,
     Task,
 )
+from reports.proof_model import Proof
 
 START = datetime(2026, 11, 22, 3, 12, tzinfo=UTC)
 HOSTILE = '<script>alert(1)</script> #import "x" \\u{0} $x$ @ref *_` العربية \U0001f514 ' + "A" * 300
