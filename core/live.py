@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
+from core import clock
 from core.types import Ref
 
 ENDED = Ref("", "")  # what a listener hears last
 
 _lock = threading.Lock()
 _listeners: dict[asyncio.Queue[Ref], asyncio.AbstractEventLoop] = {}
+_lately: deque[tuple[datetime, Ref]] = deque(maxlen=256)  # for pages that were made before they listen
 _relay: list[Callable[[tuple[Ref, ...]], None]] = []
 
 
@@ -25,8 +29,10 @@ def publish(refs: Iterable[Ref]) -> None:
 
 def deliver(refs: tuple[Ref, ...]) -> None:
     """Tell the open pages of this process only."""
+    at = clock.now()
     with _lock:
         listeners = list(_listeners.items())
+        _lately.extend((at, ref) for ref in refs)
     for queue, loop in listeners:
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is listening any more
             loop.call_soon_threadsafe(_offer, queue, refs)
@@ -43,10 +49,12 @@ def relay_through(send: Callable[[tuple[Ref, ...]], None] | None) -> None:
 
 
 @asynccontextmanager
-async def listening() -> AsyncIterator[asyncio.Queue[Ref]]:
-    """A queue of what changes from now on; a slow reader loses the oldest."""
+async def listening(since: datetime | None = None) -> AsyncIterator[asyncio.Queue[Ref]]:
+    """A queue of what changes from now on, and of what has changed `since`; a slow reader loses the oldest."""
     queue: asyncio.Queue[Ref] = asyncio.Queue(maxsize=256)
     with _lock:
+        if since is not None:
+            _offer(queue, tuple(ref for at, ref in _lately if at >= since and ref != ENDED))
         _listeners[queue] = asyncio.get_running_loop()
     try:
         yield queue

@@ -6,6 +6,7 @@ topics that changed; the page then fetches its own fragments again, through the 
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
@@ -14,22 +15,26 @@ from starlette.concurrency import run_in_threadpool
 from core import live
 from core.actors import Actor
 from core.db import reading
-from core.types import Ref
+from core.types import Ref, from_micros
 from incidents.visibility import visible_refs
 from web.security import Signed
 
 router = APIRouter()
 
 HEARTBEAT = 20.0  # seconds; proxies drop silent connections after 30 to 60
+LATEST = 2**52  # microseconds since 1970: a date that Python knows
 GATHER = 0.15  # seconds in which changes are told together
 
 
 @router.get("/live", include_in_schema=False)
-async def stream(actor: Signed, topics: str = "") -> StreamingResponse:
-    """Server-sent events (WHATWG HTML §9.2) for the topics a page shows; a kind alone means any of that kind."""
+async def stream(actor: Signed, topics: str = "", since: int = 0) -> StreamingResponse:
+    """Server-sent events (WHATWG HTML §9.2) for the topics a page shows; a kind alone means any of that kind.
+
+    `since` is when the page was asked for, in microseconds: what changed while it was on its way is told first.
+    """
     wanted = await run_in_threadpool(allowed_topics, actor, topics)
     return StreamingResponse(
-        events(wanted),
+        events(wanted, from_micros(since) if 0 < since < LATEST else None),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -49,9 +54,9 @@ def matching(wanted: frozenset[str], kind: str, ident: str) -> set[str]:
     return {topic for topic in (kind, f"{kind}:{ident}") if topic in wanted}
 
 
-async def events(wanted: frozenset[str]) -> AsyncIterator[str]:
+async def events(wanted: frozenset[str], since: datetime | None = None) -> AsyncIterator[str]:
     """The stream's text: a greeting, then changes gathered for a moment, and a heartbeat when quiet."""
-    async with live.listening() as changes:
+    async with live.listening(since) as changes:
         yield "retry: 2000\n\n"
         ref: Ref | None = None
         while ref != live.ENDED:  # or until the browser leaves, which cancels this

@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 # What every page may use besides its own fields.
-FRAME_NAMES = frozenset({"frame", "csrf", "request_path", "request_query", "flash"})
+FRAME_NAMES = frozenset({"frame", "csrf", "request_path", "request_query", "flash", "asked_at"})
 
 SAID_COOKIE = "tocsin_said"
 
@@ -103,6 +103,7 @@ def show(request: Request, page: Page, *, status: int = 200) -> HTMLResponse:
     context.update(
         frame=frame_of(request, page.rail),
         csrf=getattr(request.state, "csrf", ""),
+        asked_at=getattr(request.state, "asked_at", 0),
         request_path=request.url.path,
         request_query=request.url.query,
         flash=unquote(request.cookies.get(SAID_COOKIE, ""))[:300],

@@ -14,13 +14,14 @@ from fastapi import Depends, Request, Response
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import logs
+from core import clock, logs
 from core.actors import Actor
 from core.auth import permissions, second_step, sessions
 from core.auth.second_step import Shown
 from core.errors import Forbidden, Invalid, NeedsSecondFactor, Problem, TooMany, Unauthenticated
 from core.ids import secret_token
 from core.settings import settings
+from core.types import to_micros
 from web import bodies, languages
 from web.languages import gettext as _
 
@@ -79,6 +80,7 @@ def signed_in(request: Request) -> Actor:
     known: Actor | None = getattr(request.state, "actor", None)
     if known is not None:
         return known
+    request.state.asked_at = to_micros(clock.now())  # before anything is read
     token = request.cookies.get(COOKIE)
     actor = sessions.actor_for(token) if token else None
     if token is None or actor is None:

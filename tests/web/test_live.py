@@ -1,10 +1,11 @@
 """The event stream tells what changed, several changes at once, and ends when the process is about to stop."""
 
 import asyncio
+from datetime import datetime, timedelta
 
-from core import live
-from core.types import Ref
-from web.live import events
+from core import clock, live
+from core.types import Ref, from_micros
+from web.live import LATEST, events
 
 
 async def _heard(*refs: Ref) -> list[str]:
@@ -23,3 +24,19 @@ def test_changes_are_gathered_and_the_stream_ends() -> None:
 
 def test_a_quiet_stream_ends_at_once() -> None:
     assert asyncio.run(asyncio.wait_for(_heard(Ref("alert", "1")), 5)) == ["retry: 2000\n\n"]
+
+
+async def _first(since: datetime) -> str:
+    stream = events(frozenset({"page", "incident:7"}), since)
+    await anext(stream)
+    live.end()
+    return "".join([text async for text in stream])
+
+
+def test_what_changed_while_the_page_was_on_its_way_is_told_first() -> None:
+    live.publish((Ref("incident", "7"),))
+    asked = clock.now() + timedelta(microseconds=1)
+    assert asyncio.run(_first(asked)) == ""
+    live.publish((Ref("page", "1"),))
+    assert asyncio.run(_first(asked)) == "event: changed\ndata: page\n\n"
+    assert from_micros(LATEST).year > 2100

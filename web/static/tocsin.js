@@ -165,7 +165,7 @@
     const wanted = topics();
     if (!wanted.length || !window.EventSource || document.hidden) return;
     source?.close();
-    source = new EventSource("/live?topics=" + encodeURIComponent(wanted.join(",")));
+    source = new EventSource("/live?topics=" + encodeURIComponent(wanted.join(",")) + "&since=" + document.body.dataset.at);
     source.addEventListener("changed", (event) => {
       const changed = event.data.split(" ");
       parts().forEach((part) => { if (part.dataset.live.split(" ").some((t) => changed.includes(t))) refresh(part); });
