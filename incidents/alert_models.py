@@ -176,6 +176,17 @@ class GroupingRule(Identified, Dated, Versioned, Base):
     last_failure: Mapped[str | None] = mapped_column(Text)
 
 
+class HostAddress(Base):
+    """The host that an address belonged to when an alert last named both; `address` ends with the circle of readers."""
+
+    __tablename__ = "host_addresses"
+    __table_args__ = (Index("ix_host_addresses_seen_at", "seen_at"),)
+
+    address: Mapped[str] = mapped_column(String(80), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    seen_at: Mapped[datetime] = mapped_column(Instant)
+
+
 class Gust(Identified, Dated, Base):
     """How many incidents the alerts of a source that arrived in one second asked for: what a storm is known by."""
 

@@ -13,7 +13,7 @@ from core import bulk
 from core.db import UnitOfWork
 from core.ids import new_id
 from core.types import Severity
-from incidents import gathering, hiding, keys, repeats, storms
+from incidents import addresses, gathering, hiding, keys, repeats, storms
 from incidents.alert_rows import IncidentState, SourceFacts, as_judged
 from incidents.episodes import Episode
 from incidents.grouping import MAX_SPAN, Candidate, RuleSet, Verdict, chosen
@@ -93,7 +93,8 @@ def place(
     """Decide for every episode that asks for it; sets its incident, rule, key and why."""
     asking = [e for e in episodes if e.count and (e.decide or (e.reasons and e.incident_id is None))]
     undecided = hiding.hide(asking, ignored)
-    verdicts = {e.id: _verdict(uow, source, rules, e) for e in undecided}
+    homes = addresses.homes(uow, scoped(source, ""), undecided)
+    verdicts = {e.id: _verdict(uow, source, rules, e, homes.get(e.fingerprint)) for e in undecided}
     failures = {name: said for verdict in verdicts.values() for name, said in verdict.failures}
     wanted = {scoped(source, c.key) for verdict in verdicts.values() for c in verdict.candidates if c.key}
     wanted |= {scoped(source, _own_key(e)) for e in undecided if e.recurrence_of}
@@ -111,6 +112,8 @@ def place(
     _gather(uow, source, weather, about, live, by_id)
     for episode in undecided:
         _decide(uow, source, episode, verdicts[episode.id], states, by_id, live, fresh, weather)
+        if (home := homes.get(episode.fingerprint)) and episode.incident_id is not None:
+            episode.why = f"{episode.why}; {home.why()}"
     decided = {episode.id for episode in undecided}
     for episode in episodes:
         if episode.incident_id in by_id and episode.id not in decided and _tells_more(episode):
@@ -126,10 +129,12 @@ def _tells_more(episode: Episode) -> bool:
     return bool(episode.reasons or episode.new_entities or episode.became_live)
 
 
-def _verdict(uow: UnitOfWork, source: SourceFacts, rules: RuleSet, episode: Episode) -> Verdict:
+def _verdict(
+    uow: UnitOfWork, source: SourceFacts, rules: RuleSet, episode: Episode, home: addresses.Home | None
+) -> Verdict:
     row = as_judged(source, episode, episode.items)
     return rules.judge(
-        alert_facts(row, list(episode.entities)),
+        alert_facts(row, addresses.hosted(list(episode.entities), home)),
         lambda window: repeats.count_within(episode.history, episode.count, uow.now, window),
     )
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core.db import Base
 from core.types import Dated, Identified, Instant, Json, Ref, Severity, Versioned
 from incidents.acceptance_models import Acceptance
-from incidents.alert_models import Alert, AlertDelivery, GroupingRule, Gust, Observable, Sighting, Upkeep
+from incidents.alert_models import Alert, AlertDelivery, GroupingRule, Gust, HostAddress, Observable, Sighting, Upkeep
 from incidents.attachment_models import Attachment
 from incidents.reporter_models import Reporter, ReporterMessage
 from incidents.review_models import Finding, FollowUp, ReviewPoint
@@ -213,6 +213,6 @@ class Task(Identified, Dated, Versioned, Base):
 
 __all__ = [
     "Acceptance", "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "Finding", "FollowUp",
-    "GroupingRule", "Gust", "Incident", "IncidentCounter", "Milestone", "Observable", "Reporter", "ReporterMessage",
+    "GroupingRule", "Gust", "HostAddress", "Incident", "IncidentCounter", "Milestone", "Observable", "Reporter", "ReporterMessage",
     "ReviewPoint", "SavedView", "SearchWord", "Sighting", "Task", "Team", "Upkeep", "Watch",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from core.actors import Actor
 from core.db import UnitOfWork
 from core.journal import Fact
 from core.types import Ref, Severity
-from incidents import alert_rows, attaching, containment, facts, hiding, milestones, observables, rules
+from incidents import addresses, alert_rows, attaching, containment, facts, hiding, milestones, observables, rules
 from incidents.alert_rows import IncidentState, SourceFacts
 from incidents.attaching import Case
 from incidents.episodes import Episode, Habits, Item, fold
@@ -59,6 +59,7 @@ def accept(
     alert_rows.link_deliveries(uow, episodes)
     hiding.count(uow, episodes)
     observables.note(uow, _sightings(source, episodes))
+    addresses.learn(uow, attaching.scoped(source, ""), episodes)
     _record(uow, actor, source, episodes, outcome.cases)
     rules.report(uow, outcome.failures)
     containment.doubt(uow, actor, episodes)

@@ -11,7 +11,7 @@ from core.db import UnitOfWork, is_postgres, reading, unit_of_work
 from core.ids import new_id
 from core.journal import Fact
 from core.types import Ref
-from incidents import accepting, facts, indexing, reaching, storms
+from incidents import accepting, addresses, facts, indexing, reaching, storms
 from incidents.models import Alert, Upkeep
 from notify import stuck
 
@@ -25,6 +25,7 @@ EVERY = {
     "page for the unattended": timedelta(seconds=15),
     "page for stuck work": timedelta(seconds=30),
     "forget past storms": timedelta(minutes=5),
+    "forget old addresses": timedelta(hours=1),
     "measure grown tables": timedelta(seconds=15),
     "end what was ignored": timedelta(minutes=1),
     "forget what is old": timedelta(hours=1),
@@ -60,6 +61,7 @@ _CHORES = {
     "page for the unattended": reaching.page_unattended,
     "page for stuck work": stuck.page_for_parked,
     "forget past storms": storms.forget,
+    "forget old addresses": addresses.forget,
     "end what was ignored": accepting.expire,
     "measure grown tables": statistics.refresh,
 }

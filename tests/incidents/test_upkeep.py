@@ -28,6 +28,7 @@ def test_quiet_alerts_end_and_chores_come_back(database: object, clock: Any, dra
         assert sorted(row.name for row in rows) == [
             "end quiet alerts",
             "end what was ignored",
+            "forget old addresses",
             "forget past storms",
             "forget what is old",
             "index alerts",

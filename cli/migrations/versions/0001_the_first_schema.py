@@ -252,6 +252,15 @@ def upgrade() -> None:
         batch_op.create_index('ix_gusts_created_at', ['created_at'], unique=False)
         batch_op.create_index('ix_gusts_source', ['source_id', 'critical', 'at'], unique=False)
 
+    op.create_table('host_addresses',
+    sa.Column('address', sa.String(length=80), nullable=False),
+    sa.Column('host', sa.String(length=255), nullable=False),
+    sa.Column('seen_at', Instant(), nullable=False),
+    sa.PrimaryKeyConstraint('address', name=op.f('pk_host_addresses'))
+    )
+    with op.batch_alter_table('host_addresses', schema=None) as batch_op:
+        batch_op.create_index('ix_host_addresses_seen_at', ['seen_at'], unique=False)
+
     op.create_table('incident_counters',
     sa.Column('year', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('last', sa.Integer(), nullable=False),
