@@ -254,12 +254,18 @@ class Loud:
 def loudest(session: Session, actor: Actor, source_id: UUID, *, most: int = 8) -> Sequence[Loud]:
     """What of a source rang most, rule by rule and thing by thing, among its newest alerts; ignored ones left out."""
     rows = queries.alerts(session, actor, AlertFilter(source_id=source_id), limit=200).items
+    ignored = {
+        (row.rule, (row.entity_type, row.entity_value, row.entity_role))
+        for row in listed(session, actor, source_id=source_id, limit=200).items
+    }
     found: dict[tuple[str, tuple[str, str, str]], tuple[Alert, int]] = {}
     for alert in rows:
         named = entities_of(alert)
         if alert.acceptance_id is not None or not named:
             continue
         key = (hiding.rule_of(alert.rule_id, alert.rule_name, alert.title), named[0])
+        if key in ignored:
+            continue
         newest, times = found.get(key, (alert, 0))
         found[key] = (newest, times + alert.count)
     ranked = sorted(found.items(), key=lambda item: -item[1][1])

@@ -177,7 +177,8 @@ def _overdue(session: Session, actor: Actor) -> list[Need]:
 
 def _ways(session: Session, actor: Actor) -> list[Need]:
     """Whoever is on call should know that each of their ways reaches them."""
-    unsure = [one for one in paging.contact_methods(session, actor.user_id) if one.verified_at is None]
+    ways = [one for one in paging.contact_methods(session, actor.user_id) if one.channel != "inbox"]  # it needs no proof
+    unsure = [one for one in ways if one.verified_at is None]
     if not unsure or all(rota.user_id != actor.user_id for rota in paging.on_call_now(session, clock.now())):
         return []
     what = _("You are on call: confirm how you are reached")

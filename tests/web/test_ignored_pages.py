@@ -97,12 +97,12 @@ def test_a_source_says_what_rings_most(people: People) -> None:
     take(*[draft(severity=Severity.low) for _ in range(7)], source=facts)
     rita = Reader(people.rita)
     page = rita.get("/settings/sources/lab")
-    assert "7×" in page
+    assert "7× ·" in page
     found = re.search(r"/alerts/([0-9a-f-]{36})/ignore", page)
     assert found
     rita.post(f"/alerts/{found[1]}/ignore", entity=HOST, days="7", reason="lab", owner="")
     assert "1 thing of it is ignored" in rita.get("/settings/sources/lab")
-    assert "7×" not in rita.get("/settings/sources/lab")
+    assert "7× ·" not in rita.get("/settings/sources/lab")
 
 
 def test_the_api_can_do_the_same(people: People) -> None:
@@ -139,3 +139,25 @@ def test_the_api_can_do_the_same(people: People) -> None:
     assert alert(UUID(str(made["alert_id"]))).acceptance_id is not None
     with reading() as session:
         assert session.scalars(select(Incident)).all() == []
+
+
+def test_the_loudest_of_a_source_lead_to_the_form_with_rule_and_host_filled_in(people: People) -> None:
+    with unit_of_work() as uow:
+        made, _secret = sources.create(uow, SYSTEM, name="wazuh", connector="wazuh")
+    source = SourceFacts(made.id, made.name, made.connector)
+    take(*[draft(severity=Severity.low) for _ in range(3)], source=source)
+    rita = Reader(people.rita)
+    page = rita.get("/settings/sources/wazuh")
+    chip = re.search(r'href="(/alerts/[^"]+/ignore)\?([^"]+)">.*?Ignore it from web01 for 30 days, because', page, re.DOTALL)
+    assert chip is not None
+    form = rita.get(f"{chip[1]}?{chip[2].replace('&amp;', '&')}")
+    assert f'value="{HOST}" required checked' in form
+    assert 'value="30" required checked' in form
+    there = rita.post(chip[1], entity=HOST, days="30", reason="knocks all day", owner=people.rita.id, back="source")
+    assert there.headers["location"] == "/settings/sources/wazuh"
+    assert "Ignore it from web01" not in rita.get("/settings/sources/wazuh")
+    odd = rita.get(f"{chip[1]}?days=9999&entity=host|target|elsewhere&back=//evil.example")
+    assert f'value="{HOST}" required checked' in odd
+    assert 'value="30" required checked' in odd
+    assert rita.post(chip[1], entity="ipv4-addr|source|203.0.113.7", days="7", reason="x", owner=people.rita.id,
+                     back="//evil.example").headers["location"] == "/ignored"  # fmt: skip

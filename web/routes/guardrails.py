@@ -18,7 +18,8 @@ from core.db import reading, unit_of_work
 from core.errors import Invalid, NeedsSecondFactor, Problem, TocsinError
 from core.four_eyes import Change
 from core.journal import entries
-from web import four_eyes
+from web import first_steps, four_eyes
+from web.first_steps import Step
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
@@ -63,6 +64,7 @@ class FeedPage(Page, template="feed_new.html", rail="settings"):
 
     feed: BlocklistFeed
     url: str
+    next_step: Step | None
 
 
 @router.get("/settings/guardrails")
@@ -139,7 +141,9 @@ def publish(request: Request, form: Form, actor: Actor = allowed("connector.mana
             feed, url = blocklist.create_feed(uow, actor, name=form.get("name"), kind=form.get("kind"))
     except TocsinError as error:
         return _page(request, actor, problems=_problems(error), where="feeds")
-    return show(request, FeedPage(feed=feed, url=url))
+    with reading() as session:
+        following = first_steps.following(session, actor, "block")
+    return show(request, FeedPage(feed=feed, url=url, next_step=following))
 
 
 @router.post("/settings/guardrails/feeds/{feed_id}/disable")

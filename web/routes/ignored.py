@@ -24,6 +24,8 @@ from web.security import Form, allowed
 router = APIRouter(include_in_schema=False)
 
 LIST = "/ignored"
+SOURCE = "source"
+"""As `back`: the page of the alert's source, where the loudest are offered."""
 
 
 @dataclass(kw_only=True)
@@ -98,13 +100,18 @@ def extend(form: Form, acceptance_id: UUID, actor: Actor = allowed("alert.accept
 @router.get("/alerts/{alert_id}/ignore")
 def ask(request: Request, alert_id: UUID, actor: Actor = allowed("alert.accept")) -> Response:
     """The form, with the likeliest thing chosen."""
-    return _form(request, actor, alert_id, {"days": "30"}, [])
+    given = request.query_params
+    days = given.get("days", "")
+    asked = {"days": days if _number(days) in accepting.DAYS else "30", "back": given.get("back", "")[:10]}
+    if entity := given.get("entity", ""):
+        asked["entity"] = entity
+    return _form(request, actor, alert_id, asked, [])
 
 
 @router.post("/alerts/{alert_id}/ignore")
 def ignore(request: Request, form: Form, alert_id: UUID, actor: Actor = allowed("alert.accept")) -> Response:
     """Ignore what is like this alert."""
-    entered = {name: form.get(name) for name in ("entity", "days", "reason", "owner", "criticals")}
+    entered = {name: form.get(name) for name in ("entity", "days", "reason", "owner", "criticals", "back")}
     try:
         draft = AcceptanceDraft(
             entity=entity_of(entered["entity"]),
@@ -115,12 +122,13 @@ def ignore(request: Request, form: Form, alert_id: UUID, actor: Actor = allowed(
         )
         with unit_of_work() as uow:
             row = accepting.accept(uow, actor, alert_id, draft)
-            until = row.until
+            until, source = row.until, row.source
     except Invalid as error:
         return _form(request, actor, alert_id, entered, error.problems or [Problem("", error.message)])
     except TocsinError as error:
         return _form(request, actor, alert_id, entered, [Problem("", error.message)])
-    return then(LIST, _("Such alerts are ignored until %(day)s.") % {"day": f"{until:%Y-%m-%d}"})
+    on = f"/settings/sources/{source}" if entered["back"] == SOURCE and actor.may("source.read") else LIST
+    return then(on, _("Such alerts are ignored until %(day)s.") % {"day": f"{until:%Y-%m-%d}"})
 
 
 def entity_of(text: str) -> tuple[str, str, str]:
@@ -149,7 +157,7 @@ def _form(
         people = [user for user in users.everyone(session) if user.disabled_at is None]
     incident = next(iter(case.values()), None)
     named = [(as_field(entity), entity) for entity in accepting.entities_of(alert)]
-    if "entity" not in entered and named:
+    if entered.get("entity") not in dict(named) and named:
         entered = {**entered, "entity": named[0][0]}
     page = IgnorePage(
         alert=alert,
@@ -157,7 +165,7 @@ def _form(
         named=named,
         people=people,
         days=accepting.DAYS,
-        entered={"reason": "", "owner": actor.id, **entered},
+        entered={"reason": "", "owner": actor.id, "back": "", **entered},
         problems=problems,
         ask_criticals=any(problem.path == "criticals" for problem in problems),
     )

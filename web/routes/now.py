@@ -30,7 +30,8 @@ from notify.models import Page as PageSent
 from notify.queries import OnCallNow
 from playbooks.models import PlaybookRun
 from reports import doctor
-from web import needs, surroundings
+from web import first_steps, needs, surroundings
+from web.first_steps import Step
 from web.languages import gettext as _
 from web.languages import ngettext
 from web.needs import Need
@@ -78,7 +79,7 @@ class NowPage(Page, template="now.html", rail="now"):
     owners: dict[object, str]
     rotas: list[OnCallNow]
     lights: list[Light]
-    first_time: bool
+    first_steps: list[Step]
 
 
 def greeting(name: str, zone: str, at: datetime, number: int) -> str:
@@ -172,9 +173,7 @@ def now(request: Request, actor: Signed) -> Response:
             owners=dict(users.names(session).items()),
             rotas=rotas,
             lights=[*_endangered(session, actor), *_lights(session, at, sources)],
-            first_time=not sources
-            and not counted.by_severity.get("unknown")
-            and not sum(counted.by_severity.values()),
+            first_steps=first_steps.of(session, actor),
         )
     return show(request, page)
 

@@ -13,12 +13,14 @@ from core.auth import users
 from core.auth.models import User
 from core.db import reading, unit_of_work
 from core.errors import Invalid, Problem, TocsinError
-from notify import queries
+from notify import drills, queries
 from notify.models import ContactMethod, OverrideRow, ScheduleRow
 from notify.models import Page as Call
 from notify.oncall import editing
 from notify.oncall.zones import wall_time
 from notify.queries import OnCallNow
+from web import first_steps
+from web.first_steps import Step
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.rota import Rota, rota
@@ -50,6 +52,7 @@ class OnCallPage(Page, template="oncall.html", rail="oncall"):
     paged: set[UUID]
     unreachable: bool
     policies: int
+    next_step: Step | None
     may_manage: bool
     may_swap: bool
 
@@ -92,10 +95,19 @@ def overview(request: Request, actor: Actor = allowed("user.read")) -> Response:
             paged=paged,
             unreachable=session.scalar(ways.limit(1)) is None,
             policies=len(queries.all_policies(session)),
+            next_step=first_steps.following(session, actor, "drill"),
             may_manage=actor.may("oncall.manage"),
             may_swap=actor.may("page.acknowledge"),
         )
     return show(request, page)
+
+
+@router.post("/oncall/test")
+def drill(actor: Actor = allowed("oncall.manage")) -> Response:
+    """Page whoever is on call, to see that it arrives."""
+    with unit_of_work() as uow:
+        page = drills.begin(uow, actor).id
+    return then(f"/pages/{page}", _("It is on its way, as a real one would be."))
 
 
 @router.get("/oncall/schedules/{schedule_id}/override")

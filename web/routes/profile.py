@@ -15,7 +15,8 @@ from core.settings import settings
 from notify import contacts, queries, registry
 from notify.contract import Channel
 from notify.models import ContactMethod
-from web import security
+from web import first_steps, security
+from web.first_steps import Step
 from web.languages import LANGUAGES
 from web.languages import gettext as _
 from web.pages import Page, show, then
@@ -52,6 +53,7 @@ class ProfilePage(Page, template="profile.html"):
     problems: list[Problem]
     about: str
     entered: dict[str, str]
+    next_step: Step | None
 
 
 def me_of(session: Session, actor: Actor) -> User:
@@ -88,6 +90,7 @@ def _page(
             problems=problems or [],
             about=about,
             entered=entered or {},
+            next_step=first_steps.following(session, actor, "way"),
         )
     return show(request, page, status=422 if problems else 200)
 

@@ -13,7 +13,8 @@ from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, NotFound, Problem
 from core.ids import token_digest
 from core.settings import settings
-from web import security
+from web import first_steps, security
+from web.first_steps import Step
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Fields, Form, allowed
@@ -34,6 +35,8 @@ class FactorPage(Page, template="factor.html"):
     address: str
     ask_password: bool
     minutes: int
+    own_certificate: bool
+    next_step: Step | None
     problems: list[Problem]
 
 
@@ -194,6 +197,8 @@ def _page(request: Request, actor: Actor, error: Invalid | Conflict | None = Non
             address=settings().base_url,
             ask_password=not known and not factors.just_signed_in(session, _digest(request)),
             minutes=int(settings().second_factor_fresh.total_seconds() // 60),
+            own_certificate=settings().tls_generated,
+            next_step=first_steps.following(session, actor, "factor"),
             problems=[Problem("", error.message)] if error else [],
         )
     return show(request, page, status=error.status if error else 200)

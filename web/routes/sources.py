@@ -25,7 +25,8 @@ from incidents.tallying import Tally
 from incidents.visibility import alerts_visible_to
 from ingest import looking, queries, sources, subscriptions
 from ingest.models import Delivery, Source, Subscription
-from web import connecting, four_eyes
+from web import connecting, first_steps, four_eyes
+from web.first_steps import Step
 from web.languages import gettext as _
 from web.markdown import to_page
 from web.pages import Page, show, then
@@ -83,6 +84,8 @@ class SourcePage(Page, template="source.html", rail="settings"):
     tally: Tally | None
     deliveries: list[Any]
     loud: Sequence[Loud]
+    quieting: list[tuple[tallying.Loud, Loud | None]]
+    next_step: Step | None
     ignored: int
     topics: list[Subscription]
     config: str
@@ -307,6 +310,7 @@ def _one(
             tally = tallying.of_source(
                 session, actor, source.id, max(source.created_at, now() - timedelta(days=7))
             )
+        next_step = first_steps.following(session, actor, "source")
     ways = connecting.ways(source, product, secret)
     setup = product.setup.replace("{{ url }}", sources.url_of(source, secret))
     setup = setup.replace("{{ token }}", secret or connecting.HIDDEN)
@@ -323,6 +327,8 @@ def _one(
         tally=tally if tally is not None and tally.alerts else None,
         deliveries=list(rows),
         loud=loud,
+        quieting=_quieting(tally, loud),
+        next_step=next_step,
         ignored=ignored,
         topics=topics,
         trusts=sources.possible_trusts(source),
@@ -332,6 +338,16 @@ def _one(
         problems=problems or [],
     )
     return show(request, page, status=422 if problems else 200)
+
+
+def _quieting(tally: Tally | None, loud: Sequence[Loud]) -> list[tuple[tallying.Loud, Loud | None]]:
+    """The rules that ring most, each with the thing about which it rings most, unless that is ignored already."""
+    if tally is None:
+        return []
+    first: dict[str | None, Loud] = {}
+    for one in loud:
+        first.setdefault(one.alert.rule_id, one)
+    return [(rule, first.get(rule.rule_id)) for rule in tally.loudest]
 
 
 def _seen(session: Session, actor: Actor, source: Source, product: Connector) -> Seen | None:

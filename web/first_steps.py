@@ -1,0 +1,70 @@
+"""The first steps of a new installation: what they are, which are done, and which comes next."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from connectors import instances
+from connectors.models import ProtectedEntity
+from core import clock
+from core.actors import Actor
+from core.auth import factors
+from core.auth.models import User
+from ingest.models import Source
+from notify import drills
+from notify.models import ContactMethod
+from web.languages import gettext as _
+
+NEW = timedelta(days=7)
+"""For so long they are shown; afterwards the doctor alone says what is left."""
+BLOCKING = "network.block_ip"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what to do, what it is good for, where, and whether it is done."""
+
+    name: str
+    word: str
+    hint: str
+    href: str
+    done: bool
+
+
+def of(session: Session, actor: Actor) -> list[Step]:
+    """The steps in their order, for those who can take them in an installation's first week; none once all are done."""
+    if actor.user_id is None or not actor.may("source.manage"):
+        return []
+    began = session.scalar(select(func.min(User.created_at)))
+    if began is None or clock.now() - began > NEW:
+        return []
+    ways = select(ContactMethod.id).where(
+        ContactMethod.user_id == actor.user_id, ContactMethod.disabled_at.is_(None),
+        ContactMethod.channel != "inbox", ContactMethod.verified_at.is_not(None),
+    )  # fmt: skip
+    heard = select(Source.id).where(Source.last_seen_at.is_not(None))
+    steps = [
+        Step("yours", _("Say what is yours"), _("Networks, servers and people that Tocsin will never act against."),
+             "/settings/yours", session.scalar(select(ProtectedEntity.id).limit(1)) is not None),
+        Step("factor", _("Add a second factor"), _("Without it you cannot agree to what disrupts."),
+             "/profile/factor", factors.enrolled(session, actor.user_id)),
+        Step("source", _("Connect a tool"), _("It gets an address and a secret; its first alert appears by itself."),
+             "/settings/sources#connect", session.scalar(heard.limit(1)) is not None),
+        Step("way", _("Say how you are reached"), _("Your phone, confirmed by the code that a test brings."),
+             "/profile#contacts", session.scalar(ways.limit(1)) is not None),
+        Step("drill", _("Send yourself a test page"), _("It takes the way that a real one takes, and is timed."),
+             "/oncall", drills.answered(session)),
+        Step("block", _("Let your firewall fetch what is blocked"), _("A list at an address of its own; Tocsin needs no credentials."),
+             "/settings/guardrails#feeds", bool(instances.resolve(session, BLOCKING)[1])),
+    ]  # fmt: skip
+    return [] if all(step.done for step in steps) else steps
+
+
+def following(session: Session, actor: Actor, name: str) -> Step | None:
+    """The step to go on with from the page of the step `name`, once that is done."""
+    steps = of(session, actor)
+    if not any(step.done for step in steps if step.name == name):
+        return None
+    return next((step for step in steps if not step.done), None)
