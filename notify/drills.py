@@ -22,11 +22,14 @@ def begin(uow: UnitOfWork, actor: Actor) -> Page:
     """
     permissions.require(actor, MANAGE.name)
     delivery.close(uow, actor, SUBJECT)
-    return delivery.page(
+    page = delivery.page(
         uow, actor, policy=POLICY, subject=SUBJECT, title=f"Test page from {actor.name}",
         message="Acknowledge it, as you would at night. Nothing else has to be done.",
         severity=Severity.high, path="/oncall",
     )  # fmt: skip
+    page.plan = {**page.plan, "ack_timeout": 0}  # once acknowledged it is over: there is nothing to be done about it
+    uow.flush()
+    return page
 
 
 def answered(session: Session) -> bool:

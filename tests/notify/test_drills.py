@@ -27,5 +27,6 @@ def test_a_test_page_reaches_whoever_is_on_call_and_ends_the_one_before(database
     with unit_of_work() as uow:
         delivery.acknowledge(uow, people.rita, second, "web")
         assert drills.answered(uow)
+        assert queries.page_by_id(uow, second).due_at is None, "it does not ring again because nobody worked on it"
         with pytest.raises(Forbidden):
             drills.begin(uow, people.rita)
