@@ -7,6 +7,7 @@ Prints what a look would not show (an error in the console, a page wider than it
 """
 
 import argparse
+import base64
 import re
 import sys
 import tempfile
@@ -77,6 +78,17 @@ PAGES = {
 # What README shows: a picture's name, what the demo prints before its address (or where a link to it is), its screen.
 DOCS = ROOT / "docs" / "pictures"
 DESK, PHONE = (1280, 800, 1), (390, 844, 2)
+MOST_BYTES = 150_000
+# A browser writes WebP itself: a third of a PNG's size for a page.
+AS_WEBP = """async (png) => {
+  const picture = new Image();
+  picture.src = 'data:image/png;base64,' + png;
+  await picture.decode();
+  const canvas = document.createElement('canvas');
+  canvas.width = picture.width; canvas.height = picture.height;
+  canvas.getContext('2d').drawImage(picture, 0, 0);
+  return canvas.toDataURL('image/webp', 0.88).split(',')[1];
+}"""
 SHOWN = {
     "now": ("/", None, DESK),
     "incident": (r"contain\s+\S+?(/incidents/INC-[\d-]+)", None, DESK),
@@ -232,16 +244,24 @@ def for_docs(browser: Browser, folder: Path) -> list[str]:
         time.sleep(3)  # until pages and runs have come as far as they go without anybody
         state = signed_in(browser, shoot)
         for name, (where, follow, (width, height, scale)) in SHOWN.items():
-            context = browser.new_context(
-                storage_state=state,  # type: ignore[arg-type]  # as storage_state() gave it
-                viewport={"width": width, "height": height}, device_scale_factor=scale, color_scheme="light",
-            )  # fmt: skip
             path = where if where.startswith("/") else re.findall(where, said)[0]
-            page = context.new_page()
-            if follow:
-                path = first_link(page, shoot.url + path, follow) or path
-            photograph(page, shoot, path, DOCS / f"{name}.png", whole=False)
-            context.close()
+            for theme in THEMES:
+                context = browser.new_context(
+                    storage_state=state,  # type: ignore[arg-type]  # as storage_state() gave it
+                    viewport={"width": width, "height": height}, device_scale_factor=scale,
+                    color_scheme=theme,  # type: ignore[arg-type]  # "light" or "dark"
+                )  # fmt: skip
+                page = context.new_page()
+                if follow and path == where:
+                    path = first_link(page, shoot.url + path, follow) or path
+                png = folder / f"{name}-{theme}.png"
+                photograph(page, shoot, path, png, whole=False)
+                page.goto("about:blank")
+                packed = base64.b64decode(page.evaluate(AS_WEBP, base64.b64encode(png.read_bytes()).decode()))
+                if len(packed) > MOST_BYTES:
+                    shoot.problems.append(f"{name}-{theme}: {len(packed):,} bytes are too many for README")
+                (DOCS / f"{name}-{theme}.webp").write_bytes(packed)
+                context.close()
         return shoot.problems
 
 
