@@ -1,5 +1,6 @@
 """Load and store alert episodes in bulk, with Core SQL: one statement for many rows."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,6 +41,19 @@ class SourceFacts:
     team_id: UUID | None = None
     restricted_to: tuple[str, ...] | None = None
     learning: bool = False
+
+
+def scoped(source: SourceFacts, key: str) -> str:
+    """A group's key within what the source belongs to: alerts of different circles of readers never mix."""
+    circle = (
+        source.constituency_id,
+        source.team_id,
+        sorted(source.restricted_to or ()),
+        source.restricted_to is None,
+    )
+    if circle == (None, None, [], True):
+        return key
+    return f"{key} @{hashlib.sha256(repr(circle).encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Turn the rules' verdicts into incidents: open new ones, attach alerts to live ones, in bulk."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from core.db import UnitOfWork
 from core.ids import new_id
 from core.types import Severity
 from incidents import addresses, gathering, hiding, keys, repeats, storms
-from incidents.alert_rows import IncidentState, SourceFacts, as_judged
+from incidents.alert_rows import IncidentState, SourceFacts, as_judged, scoped
 from incidents.episodes import Episode
 from incidents.grouping import MAX_SPAN, Candidate, RuleSet, Verdict, chosen
 from incidents.hiding import Ignored
@@ -67,19 +66,6 @@ class Outcome:
 
     cases: list[Case]
     failures: dict[str, str]
-
-
-def scoped(source: SourceFacts, key: str) -> str:
-    """A group's key within what the source belongs to: alerts of different circles of readers never mix."""
-    circle = (
-        source.constituency_id,
-        source.team_id,
-        sorted(source.restricted_to or ()),
-        source.restricted_to is None,
-    )
-    if circle == (None, None, [], True):
-        return key
-    return f"{key} @{hashlib.sha256(repr(circle).encode()).hexdigest()[:12]}"
 
 
 def place(
