@@ -249,7 +249,7 @@ def for_docs(browser: Browser, folder: Path) -> list[str]:
                 context = browser.new_context(
                     storage_state=state,  # type: ignore[arg-type]  # as storage_state() gave it
                     viewport={"width": width, "height": height}, device_scale_factor=scale,
-                    color_scheme=theme,  # type: ignore[arg-type]  # "light" or "dark"
+                    color_scheme=theme,  # type: ignore[arg-type]  # one of THEMES
                 )  # fmt: skip
                 page = context.new_page()
                 if follow and path == where:
