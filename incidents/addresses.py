@@ -116,7 +116,7 @@ def _place(role: str) -> int:
 
 
 def _is_news(row: Any, host: str, at: datetime) -> bool:
-    return at > row.seen_at and (row.host != host or at - row.seen_at > AGAIN)
+    return bool(at > row.seen_at and (row.host != host or at - row.seen_at > AGAIN))
 
 
 def _key(circle: str, address: str) -> str:
