@@ -200,7 +200,8 @@ def remove(uow: UnitOfWork, actor: Actor, row: Countermeasure) -> None:
 
 
 def tell(uow: UnitOfWork, actor: Actor, row: Countermeasure, verb: Verb, **more: object) -> None:
-    """Record what became of a countermeasure, on it, on its subject and on its call."""
+    """Record what became of a countermeasure, on it, on its subject and on its call; `note` instead of its own."""
+    said = more.pop("note", row.note)
     body = {
         "action": row.action,
         "instance": row.instance,
@@ -209,5 +210,5 @@ def tell(uow: UnitOfWork, actor: Actor, row: Countermeasure, verb: Verb, **more:
         **more,
     }
     refs = (Ref("countermeasure", str(row.id)), row.subject, Ref("call", str(row.call_id)))
-    data = {"entity": row.entity_value, "note": row.note}
+    data = {"entity": row.entity_value, "note": said}
     record(uow, actor, Fact(verb, refs, body, data))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from connectors import blocklist, calls, execute, facts, instances, limits, outcomes, rails, registry
+from connectors import blocklist, calls, execute, facts, holds, instances, limits, outcomes, rails, registry
 from connectors.contract import Action, ActionFailed
 from connectors.execute import Answer, Product
 from connectors.outcomes import Job, Outcome
@@ -22,13 +22,16 @@ from connectors.models import (
     UNKNOWN,
     ActionCall,
     ConnectorInstance,
+    SubjectHold,
     Switch,
 )
 from core import bulk, callbacks, crashpoints, lanes, logs, metrics, side_by_side, telemetry, work
+from core.actors import ActorKind
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import Conflict, NotFound, TocsinError, Unavailable
 from core.net import patience
 from core.secrets import Unsealable
+from core.types import Ref
 from core.work import Claim, LostLease, WorkKind
 
 log = logs.get(__name__)
@@ -149,11 +152,13 @@ def _prepare(claims: Sequence[Claim]) -> list[Job]:
     ready = {row.id: _read(row, by_id.get(row.instance_id)) for row in rows}
     jobs = []
     with unit_of_work() as uow:
-        switch = rails.held(uow)
+        switch, mine = rails.held(uow), outcomes.owned(uow, claims)
         resting = limits.resting(uow, [one.id for one in by_id.values()])
-        for claim, row in outcomes.owned(uow, claims):
+        stopped = holds.among(uow, {row.subject for _, row in mine})
+        for claim, row in mine:
             with logs.tied(claim.correlation):
-                job = _intend(uow, claim, row, ready.get(row.id) or _Ready(why=_GONE), switch, resting)
+                held = _held(row, switch, stopped)
+                job = _intend(uow, claim, row, ready.get(row.id) or _Ready(why=_GONE), held, resting)
             if job is not None:
                 jobs.append(job)
     return jobs
@@ -172,8 +177,23 @@ def _read(call: ActionCall, instance: ConnectorInstance | None) -> _Ready:
         return _Ready(why=error.message)
 
 
+def _held(row: ActionCall, switch: Switch | None, stopped: Mapping[Ref, SubjectHold]) -> tuple[str, str] | None:
+    """The rail that holds a call that has not begun, and why; None when it may begin."""
+    if row.effect == "read" or row.undoes is not None:
+        return None
+    if switch is not None:
+        return rails.HOLD_ALL, f"All automation is held ({switch.reason}); this waits until somebody lets it go on."
+    hold = stopped.get(row.subject) if row.actor_kind != ActorKind.person else None
+    return (holds.RAIL, holds.said(hold)) if hold is not None else None
+
+
 def _intend(
-    uow: UnitOfWork, claim: Claim, row: ActionCall, ready: _Ready, switch: Switch | None, resting: set[UUID]
+    uow: UnitOfWork,
+    claim: Claim,
+    row: ActionCall,
+    ready: _Ready,
+    held: tuple[str, str] | None,
+    resting: set[UUID],
 ) -> Job | None:
     """Write that a call is about to be made, unless it is held, cannot be made, or has ended."""
     action, product, instance = ready.action, ready.product, ready.instance
@@ -185,8 +205,8 @@ def _intend(
         return None
     began = row.state == CALLING and row.polling_until is None
     settled = row.error is not None or _settled(row, action, uow.now)
-    if row.state == INTENDED and switch is not None and row.effect != "read" and row.undoes is None:
-        _hold(uow, row, switch)
+    if row.state == INTENDED and held is not None:
+        _hold(uow, row, *held)
         return None
     if (instance.id in resting or limits.known(instance)) and _wait_for_turn(uow, row, claim, instance):
         return None
@@ -220,10 +240,9 @@ def _wait_for_turn(uow: UnitOfWork, row: ActionCall, claim: Claim, instance: Con
     return True
 
 
-def _hold(uow: UnitOfWork, row: ActionCall, switch: Switch) -> None:
-    """Hold the call back: the switch was thrown after it was asked for."""
-    row.state = HELD
-    row.note = f"All automation is held ({switch.reason}); this waits until somebody lets it go on."
+def _hold(uow: UnitOfWork, row: ActionCall, rail: str, why: str) -> None:
+    """Hold the call back: automation was stopped after it was asked for."""
+    row.state, row.rail, row.note = HELD, rail, why
     work.finished(row)
     calls.tell(uow, outcomes.actor_of(row), row, facts.ACTION_HELD)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors import applied, execute, facts, guards, instances, rails, registry, standing
+from connectors import applied, execute, facts, guards, holds, instances, registry, standing
 from connectors.contract import Action, ActionFailed, Effect
 from connectors.guards import Asked
 from connectors.instances import Target
@@ -26,11 +26,11 @@ from connectors.models import (
     UNKNOWN,
     ActionCall,
 )
-from connectors.permissions import RELEASE_AUTOMATION, RUN_ACTIONS, SETTLE_ACTIONS
+from connectors.permissions import RUN_ACTIONS
 from core.actors import Actor, ActorKind
 from core.auth import factors, permissions
 from core.db import UnitOfWork
-from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from core.errors import Forbidden, Invalid, NotFound, Problem
 from core.expressions import TemplateError, render
 from core.ids import new_id
 from core.journal import Fact, Verb, record
@@ -87,13 +87,15 @@ def request(
     mode, targets = standing.resolved(uow, action, instance)
     model = targets[0].action if targets else instances.known(action)[0]
     if model.effect.rank >= Effect.disruptive.rank and undoes is None and not ctx.dry_run:
-        _answered_for(uow, ctx.actor)
+        answered_for(uow, ctx.actor)
     outside = registry.get(model.connector).kind == "intel"
     named = guards.read_inputs(model, inputs, outside=outside)
     pairs = [(entity.type, entity.value) for entity in named.entities]
     _check_undo(model, pairs, undo_after)
     stand = standing.rails_for(uow, model)
-    verdict = guards.judge(model, named.entities, _asked(ctx, undoes=undoes, outside=outside), stand)
+    verdict = guards.judge(model, named.entities, asked_by(ctx, undoes=undoes, outside=outside), stand)
+    if undoes is None:
+        verdict = holds.judge(uow, ctx.actor, ctx.subject, model, verdict)
     if undo_after is None and applied.contains(model):
         undo_after = applied.default_time(uow, pairs)
     row = ActionCall(
@@ -104,23 +106,23 @@ def request(
         inputs=named.inputs, entities=[list(pair) for pair in pairs],
         tries=0, most_tries=max(1, min(attempts, 20)), undoes=undoes,
         undo_after_seconds=_seconds(undo_after), review_after_seconds=_seconds(review_after),
-        state=INTENDED, note=verdict.why or None,
+        state=INTENDED, note=verdict.why or None, rail=verdict.rail or None,
     )  # fmt: skip
     if verdict.state == "refused":
-        _end(uow, ctx.actor, row, REFUSED, facts.ACTION_REFUSED, rail=verdict.rail)
+        end(uow, ctx.actor, row, REFUSED, facts.ACTION_REFUSED, rail=verdict.rail)
     elif not targets:
         row.note, row.output = _unbound(action, model, named.inputs)
-        _end(uow, ctx.actor, row, UNBOUND, facts.ACTION_UNBOUND)
+        end(uow, ctx.actor, row, UNBOUND, facts.ACTION_UNBOUND)
     elif verdict.state == "dry_run":
         _rehearse(row, targets[0], named.inputs)
-        _end(uow, ctx.actor, row, DRY_RUN, facts.ACTION_REHEARSED)
+        end(uow, ctx.actor, row, DRY_RUN, facts.ACTION_REHEARSED)
     elif verdict.state == "held":
         _aim(row, targets, mode)
         row.state = HELD
         tell(uow, ctx.actor, row, facts.ACTION_HELD)
     else:
         tell(uow, ctx.actor, row, facts.ACTION_INTENDED)
-        _start(uow, row, targets, mode)
+        start(uow, row, targets, mode)
     uow.add(row)
     if row.state in (INTENDED, CALLING, HELD) and undoes is None and ctx.actor.kind is not ActorKind.person:
         standing.known(uow)[model.full_name] = replace(stand, used=stand.used + 1)
@@ -149,7 +151,8 @@ def rehearse(
 # ------------------------------------------------------------------------------------------------ asking
 
 
-def _asked(ctx: CallContext, *, undoes: UUID | None, outside: bool) -> Asked:
+def asked_by(ctx: CallContext, *, undoes: UUID | None, outside: bool) -> Asked:
+    """What the guard rails are told of who asks and why."""
     return Asked(
         by_person=ctx.actor.kind in (ActorKind.person, ActorKind.token),
         approved_by=ctx.approved_by,
@@ -162,7 +165,7 @@ def _asked(ctx: CallContext, *, undoes: UUID | None, outside: bool) -> Asked:
     )
 
 
-def _answered_for(uow: UnitOfWork, actor: Actor) -> None:
+def answered_for(uow: UnitOfWork, actor: Actor) -> None:
     """Whoever disrupts by hand is a person at a session that showed a second factor lately. Raises Forbidden."""
     if actor.kind is ActorKind.token:
         raise Forbidden(
@@ -214,7 +217,7 @@ def _aim(row: ActionCall, targets: Sequence[Target], mode: str) -> None:
     row.alternatives = [target.instance.name for target in targets[1:]] if mode == "first" else None
 
 
-def _start(uow: UnitOfWork, row: ActionCall, targets: Sequence[Target], mode: str) -> None:
+def start(uow: UnitOfWork, row: ActionCall, targets: Sequence[Target], mode: str) -> None:
     """Make the call due; a call to all products of a verb becomes one call each."""
     if mode == "all" and len(targets) > 1:
         row.state = CALLING
@@ -239,7 +242,8 @@ _SHARED = (
 )  # fmt: skip
 
 
-def _end(uow: UnitOfWork, actor: Actor, row: ActionCall, state: str, verb: Verb, **more: Any) -> None:
+def end(uow: UnitOfWork, actor: Actor, row: ActionCall, state: str, verb: Verb, **more: Any) -> None:
+    """A call ends before it was made; tells why."""
     row.state, row.finished_at = state, uow.now
     tell(uow, actor, row, verb, **more)
 
@@ -257,71 +261,7 @@ def tell(uow: UnitOfWork, actor: Actor, row: ActionCall, verb: Verb, **more: Any
     record(uow, actor, Fact(verb, tuple(refs), body, data))
 
 
-# ------------------------------------------------------------------------------------------------ people decide
-
-
-def resume(uow: UnitOfWork, actor: Actor, call_id: UUID) -> ActionCall:
-    """Let a held call go on, judged anew: what has become protected meanwhile is refused. Raises Conflict, NotFound."""
-    permissions.require(actor, RELEASE_AUTOMATION.name)
-    row = get(uow, call_id)
-    if row.state != HELD:
-        raise Conflict(f"This call is not held any more: it is {row.state}.")
-    if rails.held(uow) is not None:
-        raise Conflict("All automation is held: release that first.")
-    if Effect(row.effect).rank >= Effect.disruptive.rank:
-        _answered_for(uow, actor)
-    mode, targets = instances.resolve(uow, row.asked)
-    if row.instance is not None and mode == "first":
-        targets = sorted(targets, key=lambda target: target.instance.name != row.instance)
-    if not targets:
-        raise Conflict(f"No configured product can do {row.asked} any more.")
-    model = targets[0].action
-    named = guards.read_inputs(model, row.inputs)
-    asked = Asked(by_person=True, approved_by=tuple(row.approved_by), trust=row.trust, tlp=row.tlp)
-    verdict = guards.judge(model, named.entities, asked, rails.standing(uow, model))
-    if verdict.state == "refused":
-        row.note = verdict.why
-        _end(uow, actor, row, REFUSED, facts.ACTION_REFUSED, rail=verdict.rail)
-        return row
-    row.note = None
-    tell(uow, actor, row, facts.ACTION_RESUMED)
-    _start(uow, row, targets, mode)
-    return row
-
-
-def drop(uow: UnitOfWork, actor: Actor, call_id: UUID, note: str) -> ActionCall:
-    """Give a call up that is held, or that is stuck and has not begun. Raises Conflict, NotFound."""
-    permissions.require(actor, RELEASE_AUTOMATION.name)
-    row = get(uow, call_id)
-    if row.state == INTENDED and row.parked_at is not None:
-        row.note, row.parked_at, row.error = (
-            note.strip()[:1000] or f"Given up: {row.error}"[:1000],
-            None,
-            None,
-        )
-        row.state, row.finished_at = FAILED, uow.now
-        finished(uow, actor, row)
-        return row
-    if row.state != HELD:
-        raise Conflict(f"This call is not held any more: it is {row.state}.")
-    row.note = note.strip()[:1000] or "It was held, and then given up."
-    _end(uow, actor, row, REFUSED, facts.ACTION_REFUSED, rail="hold_all")
-    return row
-
-
-def settle(uow: UnitOfWork, actor: Actor, call_id: UUID, happened: bool, note: str) -> ActionCall:
-    """Say what became of an unknown call, having looked in the product. Raises Conflict, NotFound, Invalid."""
-    permissions.require(actor, SETTLE_ACTIONS.name)
-    row = get(uow, call_id)
-    if row.state != UNKNOWN:
-        raise Conflict(f"This call is not unknown any more: it is {row.state}.")
-    if not note.strip():
-        raise Invalid("Say how you know.", [Problem("note", "empty")])
-    row.note, row.parked_at, row.error = note.strip()[:1000], None, None
-    row.state, row.finished_at = SUCCEEDED if happened else FAILED, uow.now
-    tell(uow, actor, row, facts.ACTION_SETTLED, happened=happened)
-    finished(uow, actor, row)
-    return row
+# ------------------------------------------------------------------------------------------------ the end
 
 
 def finished(uow: UnitOfWork, actor: Actor, row: ActionCall) -> None:
@@ -373,14 +313,16 @@ def get(session: Session, call_id: UUID) -> ActionCall:
     return row
 
 
-def of_subject(session: Session, subject: Ref, limit: int = 200) -> Sequence[ActionCall]:
-    """What was asked for a subject, newest first."""
-    return session.scalars(
-        select(ActionCall)
-        .where(ActionCall.subject_kind == subject.kind, ActionCall.subject_id == subject.id)
-        .order_by(ActionCall.id.desc())
-        .limit(limit)
-    ).all()
+def of_subject(
+    session: Session, subject: Ref, limit: int = 200, *, before: UUID | None = None
+) -> Sequence[ActionCall]:
+    """What was asked for a subject, newest first; `before`: what was asked earlier than this call."""
+    query = select(ActionCall).where(
+        ActionCall.subject_kind == subject.kind, ActionCall.subject_id == subject.id
+    )
+    if before is not None:
+        query = query.where(ActionCall.id < before)
+    return session.scalars(query.order_by(ActionCall.id.desc()).limit(limit)).all()
 
 
 def aside(session: Session) -> Sequence[ActionCall]:

@@ -31,7 +31,7 @@ from core.actors import SYSTEM, Actor
 from core.backoff import Backoff
 from core.auth import permissions
 from core.db import UnitOfWork, reading, unit_of_work
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, Invalid, NotFound, Problem
 from core.secrets import Unsealable
 from core.types import Ref
 from core.work import Claim, LostLease, WorkKind
@@ -216,6 +216,22 @@ def review(uow: UnitOfWork, actor: Actor, countermeasure_id: UUID, again_in: tim
     return row
 
 
+def reassure(uow: UnitOfWork, actor: Actor, countermeasure_id: UUID, note: str) -> Countermeasure:
+    """Say that it holds although its entity was seen at work, and how one knows; the next sign raises the alarm again.
+
+    Raises NotFound, Conflict, Invalid.
+    """
+    permissions.require(actor, REMOVE_COUNTERMEASURES.name)
+    row = get(uow, countermeasure_id)
+    if not note.strip():
+        raise Invalid("Say what you saw.", [Problem("note", "empty")])
+    if row.removed_at is not None or row.activity_at is None:
+        raise Conflict("Nobody doubts this countermeasure any more.")
+    row.activity_at = None
+    applied.tell(uow, actor, row, facts.COUNTERMEASURE_REASSURED, note=note.strip()[:1000])
+    return row
+
+
 # ------------------------------------------------------------------------------------------------ questions
 
 
@@ -247,6 +263,17 @@ def standing(session: Session, states: Iterable[str] = IN_FORCE) -> Sequence[Cou
         select(Countermeasure)
         .where(Countermeasure.removed_at.is_(None), Countermeasure.state.in_(list(states)))
         .order_by(Countermeasure.id.desc())
+    ).all()
+
+
+def doubted(session: Session, limit: int = 50) -> Sequence[Countermeasure]:
+    """What is in force although its entity was seen at work, and nobody has said that it holds; the latest first."""
+    return session.scalars(
+        select(Countermeasure)
+        .where(Countermeasure.removed_at.is_(None), Countermeasure.state.in_(IN_FORCE))
+        .where(Countermeasure.activity_at.is_not(None))
+        .order_by(Countermeasure.activity_at.desc())
+        .limit(limit)
     ).all()
 
 

@@ -16,6 +16,9 @@ ACTION_SETTLED = declare("action.settled", "told what became of an action")
 COUNTERMEASURE_APPLIED = declare("countermeasure.applied", "took a countermeasure")
 COUNTERMEASURE_VERIFIED = declare("countermeasure.verified", "saw that the countermeasure holds")
 COUNTERMEASURE_DOUBTED = declare("countermeasure.failed", "could not see that the countermeasure holds")
+COUNTERMEASURE_REASSURED = declare(
+    "countermeasure.reassured", "looked, and says that the countermeasure holds"
+)
 COUNTERMEASURE_EXTENDED = declare(
     "countermeasure.extended", "extended the countermeasure: the activity goes on"
 )
@@ -29,6 +32,8 @@ VERB_BOUND = declare("connector.verb_bound", "chose the product for a verb")
 
 GUARD_CHANGED = declare("guard.changed", "changed a guard rail")
 AUTOMATION_HELD = declare("automation.held", "held all automation")
+SUBJECT_STOPPED = declare("automation.stopped", "stopped the automation of the incident")
+SUBJECT_LET_GO = declare("automation.let_go", "let the automation of the incident go on")
 AUTOMATION_RELEASED = declare("automation.released", "let automation go on")
 
 FEED_CHANGED = declare("blocklist.feed_changed", "changed a block-list feed")

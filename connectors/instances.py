@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -217,6 +217,21 @@ def resolve(session: Session, asked: str, instance: str | None = None) -> tuple[
     if mode == "one":
         rows = rows[:1]
     return mode, [Target(able[row.connector], row) for row in rows]
+
+
+def bound(session: Session) -> Callable[[str], bool]:
+    """Whether an enabled product stands behind an action or verb: read once, for many names."""
+    rows = session.scalars(select(ConnectorInstance).where(ConnectorInstance.enabled))
+    enabled = {row.name: row.connector for row in rows}
+    chosen = {row.verb: row.instances for row in session.scalars(select(VerbBinding))}
+
+    def is_bound(asked: str) -> bool:
+        action = registry.actions().get(asked)
+        behind = {action.connector} if action else {one.connector for one in registry.verbs().get(asked, ())}
+        names = chosen[asked] if action is None and asked in chosen else enabled
+        return any(enabled.get(name) in behind for name in names)
+
+    return is_bound
 
 
 def known(asked: str) -> tuple[Action, ...]:

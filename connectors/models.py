@@ -93,6 +93,7 @@ class ActionCall(Identified, Dated, Work, Base):
     state: Mapped[str] = mapped_column(String(16), default=INTENDED)
     reason: Mapped[str | None] = mapped_column(Text)  # why it was asked for
     note: Mapped[str | None] = mapped_column(Text)  # why it is in its state, as a sentence
+    rail: Mapped[str | None] = mapped_column(String(16))  # the guard rail that refused it or holds it
 
     subject_kind: Mapped[str] = mapped_column(String(32))
     subject_id: Mapped[str] = mapped_column(String(64))
@@ -200,6 +201,23 @@ class Switch(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     by: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(Instant)
+
+
+class SubjectHold(Base):
+    """What is done for one subject by automation is held: who stopped it, when and why."""
+
+    __tablename__ = "subject_holds"
+
+    subject_kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    subject_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    by: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(Instant)
+
+    @property
+    def subject(self) -> Ref:
+        """What is held."""
+        return Ref(self.subject_kind, self.subject_id)
 
 
 class BlocklistFeed(Identified, Dated, Work, Base):

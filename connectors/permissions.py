@@ -11,4 +11,5 @@ SETTLE_ACTIONS = declare("action.settle", "Say what became of an unknown action"
 REMOVE_COUNTERMEASURES = declare("countermeasure.remove", "Take countermeasures back", ("responder",))
 CHANGE_GUARDS = declare("guard.change", "Change guard rails: protected things and budgets", ("manager",))
 HOLD_AUTOMATION = declare("automation.hold", "Hold all automation", ("responder", "manager"))
+LET_GO = declare("automation.let_go", "Let the automation of one incident go on", ("responder", "manager"))
 RELEASE_AUTOMATION = declare("automation.release", "Let held automation go on", ("manager",))

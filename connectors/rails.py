@@ -204,7 +204,7 @@ def hold_all(uow: UnitOfWork, actor: Actor, reason: str) -> None:
 
 
 def release_all(uow: UnitOfWork, actor: Actor, reason: str = "") -> None:
-    """Let automation act again; what was held stays held until somebody lets it go on (`calls.resume`).
+    """Let automation act again; what was held stays held until somebody lets it go on (`settling.resume`).
 
     Raises NeedsSecondFactor.
     """

@@ -1,6 +1,7 @@
 """Notice alerts about something that is under a countermeasure in force: containment may have failed."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from connectors import countermeasures
 from connectors.models import IN_FORCE, Countermeasure
 from core import journal
 from core.actors import SYSTEM, Actor
@@ -18,8 +20,10 @@ from core.types import Ref, Severity
 from incidents import facts, reaching
 from incidents.closing import register_close_check
 from incidents.episodes import Episode
-from incidents.models import Alert, Incident
+from incidents.models import Alert, Incident, Sighting
+from incidents.observables import observable_id
 from incidents.stages import Priority
+from incidents.visibility import visible_to
 
 ON_ITS_WAY = timedelta(minutes=2)
 """What arrives so soon after a countermeasure, without saying when it occurred, may have been under way before it."""
@@ -51,11 +55,13 @@ def doubt(uow: UnitOfWork, actor: Actor, episodes: Sequence[Episode]) -> None:
             continue
         episode, at = seen
         refs = [Ref("alert", str(episode.id)), Ref("countermeasure", str(found.id))]
-        if found.subject_kind == "incident":
-            refs.append(Ref("incident", found.subject_id))
+        theirs = found.subject_id if found.subject_kind == "incident" else None
+        now = str(episode.incident_id) if episode.incident_id is not None else None
+        if theirs is not None:
+            refs.append(Ref("incident", theirs))
         body = {
-            "action": found.action, "countermeasure": str(found.id), "seen_at": at.isoformat(),
-            "incident": found.subject_id if found.subject_kind == "incident" else None,
+            "action": found.action, "countermeasure": str(found.id), "seen_at": at.isoformat(), "incident": theirs,
+            "alert_incident": now,
         }  # fmt: skip
         told = {"type": found.entity_type, "value": found.entity_value}
         journal.record(uow, actor, Fact(facts.CONTAINMENT_DOUBTED, tuple(refs), body, told))
@@ -119,26 +125,26 @@ register_close_check("countermeasures", unreviewed)
 
 @subscriber("incidents.containment", verbs=["alert.containment_doubted"])
 def _alarm(uow: UnitOfWork, entry: Entry) -> None:
-    """Containment that may have failed goes to the front of the queue, and wakes somebody."""
-    incident_id = entry.body.get("incident")
-    incident = uow.get(Incident, UUID(incident_id), with_for_update=True) if incident_id else None
-    if incident is None:
+    """Containment that may have failed goes to the front of the queue, and wakes the lead.
+
+    It is told for the incident that the countermeasure was taken for; when that is closed, for the one that the alert
+    belongs to. That one goes to the front as well.
+    """
+    taken_for = _locked(uow, entry.body.get("incident"))
+    joined = _locked(uow, entry.body.get("alert_incident"))
+    open_ones = [one for one in (taken_for, joined) if one is not None and one.closed_at is None]
+    for one in dict.fromkeys(open_ones):
+        _to_the_front(uow, one)
+    about = next(iter(open_ones), taken_for)
+    if about is None:
         return
-    if incident.priority != Priority.p1:
-        was, incident.priority = incident.priority, Priority.p1.value
-        body = {"priority": {"from": was, "to": incident.priority}}
-        journal.record(
-            uow,
-            SYSTEM,
-            Fact(facts.INCIDENT_CHANGED, (incident.ref,), body, {"reason": "containment may have failed"}),
-        )
     what = (entry.data or {}).get("value") or "an entity"
     reaching.wake(
         uow,
-        incident,
+        about,
         title=f"containment of {what} may have failed",
-        message=f"An alert names {what} although {entry.body['action']} is in force. Look at {incident.key}.",
-        severity=max(Severity(incident.severity), Severity.high, key=lambda severity: severity.rank),
+        message=f"An alert names {what} although {entry.body['action']} is in force. Look at {about.key}.",
+        severity=max(Severity(about.severity), Severity.high, key=lambda severity: severity.rank),
         key=f"containment:{entry.body['countermeasure']}",
         cause=_cause(uow, entry),
     )
@@ -149,3 +155,43 @@ def _cause(uow: UnitOfWork, entry: Entry) -> reaching.Cause:
     alert = uow.get(Alert, UUID(number)) if (number := entry.ref("alert")) else None
     kind = f"containment:{entry.body['countermeasure']}"
     return reaching.Cause(kind, alert.last_seen if alert is not None else None)
+
+
+def _locked(uow: UnitOfWork, incident_id: str | None) -> Incident | None:
+    return uow.get(Incident, UUID(incident_id), with_for_update=True) if incident_id else None
+
+
+def _to_the_front(uow: UnitOfWork, incident: Incident) -> None:
+    if incident.priority == Priority.p1:
+        return
+    was, incident.priority = incident.priority, Priority.p1.value
+    body = {"priority": {"from": was, "to": incident.priority}}
+    told = {"reason": "containment may have failed"}
+    journal.record(uow, SYSTEM, Fact(facts.INCIDENT_CHANGED, (incident.ref,), body, told))
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A countermeasure in force whose entity was seen at work again; `incident` is the one it was taken for."""
+
+    measure: Countermeasure
+    incident: Incident
+
+
+def doubts(session: Session, actor: Actor, *, about: Incident | None = None) -> list[Doubt]:
+    """What may have failed, of what the actor may see, the latest first; `about`: what an incident's values are under."""
+    found = [row for row in countermeasures.doubted(session) if row.subject_kind == "incident"]
+    wanted = {UUID(row.subject_id) for row in found}
+    query = select(Incident).where(Incident.id.in_(wanted), visible_to(actor)) if wanted else None
+    seen = {incident.id: incident for incident in session.scalars(query)} if query is not None else {}
+    told = [Doubt(row, seen[UUID(row.subject_id)]) for row in found if UUID(row.subject_id) in seen]
+    if about is None or not told:
+        return told
+    values = [_observable(one.measure) for one in told]
+    inside = (Sighting.incident_id == about.id, Sighting.alert_id.is_(None), Sighting.observable_id.in_(values))
+    mine = set(session.scalars(select(Sighting.observable_id).where(*inside)))
+    return [one for one in told if one.incident.id == about.id or _observable(one.measure) in mine]
+
+
+def _observable(row: Countermeasure) -> UUID:
+    return observable_id(row.entity_type, row.entity_value)

@@ -21,7 +21,7 @@ from incidents.watch_models import Watch
 
 _TOLD = {
     "incident.stage_changed": "{who} moved it to {to}",
-    "incident.owner_changed": "{who} changed its owner",
+    "incident.owner_changed": "{who} changed its lead",
     "incident.severity_raised": "its severity is {to} now",
     "incident.confirmation_changed": "{who} says: {to}",
     "incident.waiting_changed": "{who} changed whom it waits for",

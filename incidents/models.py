@@ -99,7 +99,9 @@ class Incident(Identified, Dated, Versioned, Base):
     stage: Mapped[str] = mapped_column(String(16), default="new")
     status: Mapped[str | None] = mapped_column(String(64))  # the team's own label on top of the stage
     waiting_on: Mapped[str | None] = mapped_column(String(16))
-    owner_id: Mapped[UUID | None] = mapped_column(Uuid)
+    owner_id: Mapped[UUID | None] = mapped_column(Uuid)  # the lead
+    scribe_id: Mapped[UUID | None] = mapped_column(Uuid)
+    communications_id: Mapped[UUID | None] = mapped_column(Uuid)
     category: Mapped[str | None] = mapped_column(String(32))
 
     constituency_id: Mapped[UUID | None] = mapped_column(ForeignKey("constituencies.id"))

@@ -144,14 +144,18 @@ class Listed:
 
 
 def of_incident(
-    session: Session, actor: Actor, incident_id: UUID, *, limit: int | None = None
+    session: Session, actor: Actor, incident_id: UUID, *, limit: int | None = None, only: UUID | None = None
 ) -> list[Listed]:
-    """The observables of an incident by type and value, each once; of the first `limit` sightings, when that is given."""
+    """The observables of an incident by type and value, each once; of the first `limit` sightings, when that is given.
+
+    `only`: this observable alone.
+    """
+    one = [Observable.id == only] if only is not None else []
     rows = session.execute(
         select(Observable, Sighting)
         .join(Sighting, Sighting.observable_id == Observable.id)
         .join(Incident, Incident.id == Sighting.incident_id)
-        .where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None), visible_to(actor))
+        .where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None), visible_to(actor), *one)
         .order_by(Observable.type, Observable.value)
         .limit(limit)
     ).all()

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core import logs
-from core.actors import SYSTEM
+from core.actors import SYSTEM, Actor
 from core.db import UnitOfWork
 from core.errors import NotFound, TocsinError
 from core.journal import Entry
@@ -55,30 +55,33 @@ def _first_alert(session: Session, incident: Incident) -> Alert | None:
 
 def wake(
     uow: UnitOfWork, incident: Incident, *, title: str, message: str, severity: Severity, key: str,
-    cause: Cause | None = None,
+    cause: Cause | None = None, actor: Actor = SYSTEM,
 ) -> bool:  # fmt: skip
-    """Page whoever is on call, and tell the owner in their inbox; False when there is no escalation policy to page by.
+    """Page the lead, then whoever is on call; False: there is no policy to page by.
 
-    A restricted incident is named by its key alone: whoever is on call may not be one of its readers.
+    A restricted incident is named by its key alone: whoever is on call may not be one of its readers. The lead is told in
+    the inbox what the page does not say, or when nobody can be paged.
     """
     cause = cause or cause_of(uow, incident)
     restricted = incident.restricted_to is not None
     said = NO_TITLE if restricted else title
     told = NO_MESSAGE if restricted else message
     path = f"/incidents/{incident.key}"
+    lead = incident.owner_id if incident.owner_id != actor.user_id else None  # whoever calls is not called
     try:
         delivery.page(
-            uow, SYSTEM, policy=POLICY, subject=incident.ref, title=f"{incident.key}: {said}", message=told,
-            severity=severity, path=path, key=key, kind=cause.kind, received_at=cause.received_at,
+            uow, actor, policy=POLICY, subject=incident.ref, title=f"{incident.key}: {said}", message=told,
+            severity=severity, path=path, key=key, kind=cause.kind, received_at=cause.received_at, lead=lead,
         )  # fmt: skip
         reached = True
     except NotFound as error:
         reached = False
         log.warning("nobody can be paged", extra={"incident": incident.key, "reason": error.message})
-    if incident.owner_id is not None:
+    readable = str(lead) in (incident.restricted_to or (str(lead),))
+    if lead is not None and readable and (restricted or not reached):
         try:
             delivery.message(
-                uow, SYSTEM, channel="inbox", to=f"user:{incident.owner_id}", title=f"{incident.key}: {title}",
+                uow, SYSTEM, channel="inbox", to=f"user:{lead}", title=f"{incident.key}: {title}",
                 text=message, subject=incident.ref, path=path, severity=severity,
             )  # fmt: skip
         except TocsinError as error:  # an owner without an inbox is still paged by the policy
@@ -116,8 +119,8 @@ def page_unattended(uow: UnitOfWork) -> int:
         )
     found = [incident for incident in waiting if str(incident.id) not in paged][:BATCH]
     for count, incident in enumerate(found):
-        where = _where(uow, incident)
-        message = f"{incident.severity}, and nobody has been reached for it yet." + (f"\n{where}" if where else "")
+        where, again = _where(uow, incident), _came_back(uow, incident)
+        message = f"{incident.severity}, and nobody has been reached for it yet.{again}" + (f"\n{where}" if where else "")
         severity, key = Severity(incident.severity), f"unattended:{incident.id}"
         if not wake(uow, incident, title=incident.title, message=message, severity=severity, key=key):
             return count  # nobody can be paged for the others either
@@ -131,6 +134,15 @@ def _where(session: Session, incident: Incident) -> str:
         return ""
     hit = [one["value"] for one in first.entities if one["role"] in ("target", "victim")][:MOST_NAMED]
     return f"On {', '.join(hit)}; told by {first.source}" if hit else f"Told by {first.source}"
+
+
+def _came_back(uow: UnitOfWork, incident: Incident) -> str:
+    """That it is a recurrence, and of what; a restricted one is not named."""
+    before = uow.get(Incident, incident.recurrence_of) if incident.recurrence_of is not None else None
+    if before is None:
+        return ""
+    named = before.key if before.restricted_to is None else "an earlier one"
+    return f" It is a recurrence of {named}, which was closed."
 
 
 @subscriber("incidents.pages", verbs=["incident.closed"])

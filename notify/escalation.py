@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Target(NamedTuple):
-    """Whom a step reaches: kind is user, schedule or contact (a shared place); id is the row's."""
+    """Whom a step reaches: kind is user, schedule, contact (a shared place) or lead (the user who is called first); id is the row's."""
 
     kind: str
     id: str

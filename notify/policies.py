@@ -1,6 +1,7 @@
 """Reads an escalation policy into the plan that a page keeps."""
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -28,6 +29,13 @@ def plan(session: Session, name: str) -> dict[str, Any]:
             f'There is no escalation policy "{name}" and no default one. Policies: {names}. Add one under On-call.'
         )
     return as_plan(session, found)
+
+
+def led(plan: dict[str, Any], lead: UUID) -> dict[str, Any]:
+    """The plan with a step before its first: this person is reached alone, for as long as the first step is given."""
+    delay = plan["steps"][0]["delay"] if plan["steps"] else plan["catch_all"]["delay"]
+    first = {"delay": delay, "targets": [{"kind": "lead", "id": str(lead)}]}
+    return {**plan, "steps": [first, *plan["steps"]]}
 
 
 def as_plan(session: Session, policy: Policy) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def behind(
         number = UUID(target.id)
         if target.kind == "contact":
             wanted.setdefault((None, number), Wanted(None, number, "named in the policy"))
+        elif target.kind == "lead":
+            wanted.setdefault((number, None), Wanted(number, None, "leads what this is about"))
         elif target.kind == "user":
             wanted.setdefault((number, None), Wanted(number, None, "named in the policy"))
         elif number not in rotas:

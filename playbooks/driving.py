@@ -36,6 +36,7 @@ class _Driven:
     run: Run
     work: Work
     asked: Asked | None
+    stopped: bool = False  # it was worked out as a run for which nothing new begins
 
 
 def actor_of(run_id: UUID, name: str) -> Actor:
@@ -80,6 +81,7 @@ def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
         now = database_now(session)
         found = storing.load(session, [claim.id for claim in claims])
         is_bound = given.bound(session)
+        stopped = given.stopped(session, {one.subject for one in found.values()})
         facts: dict[Ref, dict[str, Any]] = {}
         for one in found.values():
             if one.subject not in facts:
@@ -90,21 +92,30 @@ def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
         if loaded is None:
             continue
         run = Run(loaded.plan, loaded.state, dict(facts[loaded.subject]), now, is_bound)
-        work_left = _everything(run, loaded)
-        driven.append(_Driven(claim, loaded, run, work_left, next(work_left, None)))
+        held = loaded.subject in stopped
+        if held:  # what products were asked to do ends; nothing else is heard or begun
+            loaded.answers = [one for one in loaded.answers if one[2]["event"] == "call"]
+        work_left = _everything(run, loaded, held=held)
+        driven.append(_Driven(claim, loaded, run, work_left, next(work_left, None), held))
     return driven
 
 
-def _everything(run: Run, loaded: Loaded) -> Work:
+def _everything(run: Run, loaded: Loaded, *, held: bool = False) -> Work:
     """Hear the answers, then go on."""
     for _wait, attempt, answer in loaded.answers:
         yield from run.deliver(attempt, Event(answer["event"], answer.get("data") or {}))
-    yield from run.advance()
+    if not held:
+        yield from run.advance()
 
 
 def _write(uow: UnitOfWork, driven: list[_Driven]) -> None:
     """Ask the ports what is left to ask, then write the runs and give their leases back."""
     storing.lock(uow, [one.claim for one in driven])
+    stopped = ports.current().stopped(uow, {one.loaded.subject for one in driven})
+    again = [one for one in driven if (one.loaded.subject in stopped) is not one.stopped]
+    if again:  # stopped or let go since they were worked out: nothing of it is kept, and they are worked out anew
+        driven = [one for one in driven if one not in again]
+        storing.put_off(uow, [one.claim.id for one in again], uow.now)
     for one in driven:
         with telemetry.doing("run", one.claim.correlation, run=one.claim.id, playbook=one.loaded.plan.key):
             _ask_ports(uow, one)
@@ -112,9 +123,11 @@ def _write(uow: UnitOfWork, driven: list[_Driven]) -> None:
     storing.write_attempts(uow, *states)
     dropped = storing.write_waits(uow, *states)
     storing.take_answers(uow, [wait for one in driven for wait, _attempt, _answer in one.loaded.answers])
-    waiting = [state.id for state in states if state.state not in RUN_ENDED]
+    held = {one.loaded.state.id for one in driven if one.stopped}  # whoever lets them go on wakes them
+    waiting = [state.id for state in states if state.state not in RUN_ENDED and state.id not in held]
     answered = storing.unheard(uow, waiting) if waiting else set()
     due = {state.id: uow.now if state.id in answered else state.wake_at for state in states}
+    due |= dict.fromkeys(held)
     over = [state.id for state in states if state.state in RUN_ENDED]
     storing.write_runs(uow, *states, due=due | dict.fromkeys(over))
     for one in driven:

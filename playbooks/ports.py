@@ -1,6 +1,6 @@
 """What a run asks of the rest of Tocsin: calls, tasks, pages, messages, changes of the incident, facts, who may answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -39,7 +39,8 @@ class Ports:
     names those that write nothing when they raise. `may_answer` says whether a person is among those asked. `withdraw` takes back a task or a call that nobody waits for.
     `task_answer(session, id)` reads a finished task as {state, form, checklist, by, reason}; `call_answer(session, id,
     entry)` a call as {state, output, error, reviewed}, or None while it is on its way; `reviewed`: what it has put in
-    place asks for its own review.
+    place asks for its own review. `stopped(session, subjects)` gives those
+    whose automation somebody has stopped: nothing new begins for them.
     """
 
     facts: Callable[[Session, Ref], dict[str, Any]]
@@ -55,6 +56,7 @@ class Ports:
         entry.body
     )
     visible: Callable[[Session, Actor, Ref], bool] = lambda _session, _actor, _subject: True
+    stopped: Callable[[Session, Iterable[Ref]], set[Ref]] = lambda _session, _subjects: set()
 
 
 _current: list[Ports] = []

@@ -215,6 +215,12 @@ def write_runs(
         bulk.update(uow, _RUN, rows, only="ended_at IS NULL")
 
 
+def put_off(uow: UnitOfWork, runs: Sequence[UUID], until: datetime) -> None:
+    """Give the leases of these runs back with nothing else written; they are looked at again then."""
+    values = {"due_at": until, "lease_until": None, "attempts": 0}
+    uow.execute(update(_RUN).where(bulk.among(uow, _RUN.c.id, runs)).values(**values))
+
+
 def take_answers(uow: UnitOfWork, waits: Sequence[UUID]) -> None:
     """Note that the runs have heard these answers."""
     if waits:

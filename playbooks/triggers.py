@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core.actors import SYSTEM
 from core.db import UnitOfWork
@@ -95,6 +95,22 @@ def hear_of_calls(uow: UnitOfWork, entries: Sequence[Entry]) -> None:
 def hear_of_call(uow: UnitOfWork, entry: Entry) -> None:
     """As hear_of_calls(), for one that comes by the outbox."""
     hear_of_calls(uow, [entry])
+
+
+@subscriber("playbooks.let_go", verbs=("automation.let_go",))
+def go_on(uow: UnitOfWork, entry: Entry) -> None:
+    """The automation of an incident may go on: its runs look at once what has become of what they waited for."""
+    incident = entry.ref("incident")
+    if incident is None:
+        return
+    uow.execute(
+        update(PlaybookRun)
+        .where(PlaybookRun.subject_kind == "incident", PlaybookRun.subject_id == incident)
+        .where(PlaybookRun.state.in_(RUN_LIVE), PlaybookRun.parked_at.is_(None))
+        .values(due_at=uow.now)
+        .execution_options(synchronize_session=False)
+    )
+    uow.wake("playbooks.runs")
 
 
 @subscriber("playbooks.closing", verbs=("incident.closed",))

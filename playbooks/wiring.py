@@ -1,6 +1,7 @@
 """The real ports: how runs reach the record, the products and the people."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from connectors import applied, calls, instances, registry
+from connectors import applied, calls, holds, instances, registry, settling
 from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall, Countermeasure
 from core import logs
 from core.actors import SYSTEM, Actor, ActorKind
@@ -28,6 +29,9 @@ from playbooks.ports import Ports, Request
 
 
 log = logs.get(__name__)
+
+LEAD = "lead"
+"""A page by this name reaches the incident's lead first, and then follows the policy of that name, or the default one."""
 
 
 def _facts(session: Session, subject: Ref) -> dict[str, Any]:
@@ -54,18 +58,20 @@ def _bound(session: Session) -> Callable[[str], bool]:
     return is_bound
 
 
+def context_of(actor: Actor, subject: Ref, incident: Mapping[str, Any]) -> calls.CallContext:
+    """What the door judges a call for an incident by; `incident` are its facts."""
+    return calls.CallContext(
+        actor=actor, subject=subject, tlp=incident["tlp"], trust=incident["trust"], pap=incident["pap"]
+    )
+
+
 def _call(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     given = request.arguments
-    incident = request.facts
-    context = calls.CallContext(
-        actor=request.actor,
-        subject=request.subject,
-        tlp=incident["tlp"],
-        trust=incident["trust"],
+    context = replace(
+        context_of(request.actor, request.subject, request.facts),
         approved_by=tuple(given["approved_by"]),
         reason=given["reason"],
         run=str(request.run_id),
-        pap=incident["pap"],
     )
     row = calls.request(
         uow,
@@ -116,16 +122,8 @@ def _comes_up(session: Session, call_id: UUID) -> bool:
 def _task(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     given = request.arguments
     purpose = given.get("purpose")
-    draft = tasks.TaskDraft(
-        title=str(given["title"]),
-        instructions=str(given.get("instructions") or ""),
-        assign=_named(uow, given.get("assign")),
-        due_at=uow.now + timedelta(seconds=given["due"]) if given.get("due") else None,
-        checklist=[str(one) for one in given.get("checklist") or ()][: tasks.MAX_ITEMS],
-        form=given.get("form"),
-        origin=Ref("step", f"{request.step_id}:{purpose}" if purpose else str(request.step_id)),
-        urgent=bool(given.get("urgent")),
-    )
+    origin = Ref("step", f"{request.step_id}:{purpose}" if purpose else str(request.step_id))
+    draft = task_draft(uow, given, origin)
     task = tasks.create(uow, request.actor, UUID(request.subject.id), draft)
     if given.get("urgent"):
         try:
@@ -140,6 +138,20 @@ def _task(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
         except NotFound as error:  # nobody is on call yet; the task stands all the same
             log.warning("an urgent task pages nobody", extra={"task": str(task.id), "reason": error.message})
     return {"ref": f"task:{task.id}"}
+
+
+def task_draft(uow: UnitOfWork, given: Mapping[str, Any], origin: Ref) -> tasks.TaskDraft:
+    """A task as steps (and `playbooks.manual`) ask for it."""
+    return tasks.TaskDraft(
+        title=str(given["title"]),
+        instructions=str(given.get("instructions") or ""),
+        assign=_named(uow, given.get("assign")),
+        due_at=uow.now + timedelta(seconds=given["due"]) if given.get("due") else None,
+        checklist=[str(one) for one in given.get("checklist") or ()][: tasks.MAX_ITEMS],
+        form=given.get("form"),
+        origin=origin,
+        urgent=bool(given.get("urgent")),
+    )
 
 
 def _named(session: Session, assign: str | None) -> str | None:
@@ -174,9 +186,13 @@ def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: st
     told = reaching.NO_MESSAGE if restricted else message
     incident = uow.get_one(Incident, UUID(request.subject.id))
     cause = reaching.cause_of(uow, incident)
-    page = delivery.join(
-        uow, request.actor, policy=policy, subject=request.subject, message=told, severity=severity
-    ) or delivery.page(
+    lead = incident.owner_id if policy == LEAD else None
+    joined = (
+        delivery.join(uow, request.actor, policy=policy, subject=request.subject, message=told, severity=severity)
+        if lead is None
+        else None
+    )
+    page = joined or delivery.page(
         uow,
         request.actor,
         policy=policy,
@@ -190,6 +206,7 @@ def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: st
         key=key,
         kind=cause.kind,
         received_at=cause.received_at,
+        lead=lead,
     )
     return page.id
 
@@ -290,7 +307,11 @@ def _withdraw(uow: UnitOfWork, actor: Actor, ref: str, reason: str) -> None:
     if kind == "call":
         call = uow.get(ActionCall, UUID(ident), populate_existing=True)
         if call is not None and call.state == HELD:
-            calls.drop(uow, SYSTEM, call.id, reason)
+            settling.drop(uow, SYSTEM, call.id, reason)
+
+
+def _stopped(session: Session, subjects: Iterable[Ref]) -> set[Ref]:
+    return set(holds.among(session, subjects))
 
 
 PORTS = Ports(
@@ -303,4 +324,5 @@ PORTS = Ports(
     task_answer=_task_answer,
     call_answer=_call_answer,
     visible=_visible,
+    stopped=_stopped,
 )

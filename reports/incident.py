@@ -138,6 +138,8 @@ def _head(incident: Incident, names: dict[UUID, str]) -> Head:
         confirmed_because=incident.confirmed_because,
         category=incident.category,
         owner=names.get(incident.owner_id) if incident.owner_id else None,
+        scribe=names.get(incident.scribe_id) if incident.scribe_id else None,
+        communications=names.get(incident.communications_id) if incident.communications_id else None,
         source=incident.source,
         trust=incident.trust,
         tlp=incident.tlp,

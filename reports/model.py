@@ -23,6 +23,8 @@ class Head:
     confirmed_because: str | None
     category: str | None
     owner: str | None
+    scribe: str | None
+    communications: str | None
     source: str | None
     trust: str
     tlp: str

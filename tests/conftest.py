@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tables_ready", "held_time", "people_here", "real_servers", "running_tocsin"]
+pytest_plugins = ["tables_ready", "held_time", "people_here", "real_servers", "running_tocsin", "at_the_door"]
 
 SERVERS = {
     "database", "sqlite_database", "postgresql_database", "new_postgres", "redis_server", "smtp_server", "ldap_server", "imap_server",

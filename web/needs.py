@@ -11,13 +11,14 @@ from core import clock, four_eyes
 from core.actors import Actor
 from core.auth import users
 from core.types import Severity
-from incidents import follow_ups
+from incidents import containment, follow_ups
 from incidents import queries as record
 from incidents.models import Incident
 from notify import queries as paging
 from playbooks import ports
 from playbooks.models import PlaybookRun, Wait
 from web.languages import gettext as _
+from web.wording import defanged
 
 MOST = 50
 
@@ -26,7 +27,7 @@ MOST = 50
 class Need:
     """One thing somebody has to do: what, about what, until when, and where."""
 
-    kind: str  # approval task page incident change follow_up way
+    kind: str  # doubt page approval task change incident follow_up way
     severity: str
     key: str
     what: str
@@ -39,7 +40,7 @@ class Need:
     @property
     def order(self) -> tuple[int, int, float]:
         """Worst first, then what ends soonest."""
-        kinds = {"page": 0, "approval": 1, "task": 2, "change": 3, "incident": 4, "follow_up": 5, "way": 6}
+        kinds = {"doubt": -1, "page": 0, "approval": 1, "task": 2, "change": 3, "incident": 4, "follow_up": 5, "way": 6}
         at = self.until or self.since
         return (-Severity(self.severity).rank, kinds[self.kind], at.timestamp() if at else 0.0)
 
@@ -49,10 +50,31 @@ def of(session: Session, actor: Actor) -> list[Need]:
     if actor.user_id is None:
         return []
     found = [
-        *_pages(session, actor), *_approvals(session, actor), *_tasks(session, actor), *_changes(session, actor),
+        *_doubts(session, actor), *_pages(session, actor), *_approvals(session, actor), *_tasks(session, actor), *_changes(session, actor),
         *_overdue(session, actor), *_ways(session, actor),
     ]  # fmt: skip
     return sorted(found, key=lambda need: need.order)
+
+
+def _doubts(session: Session, actor: Actor) -> list[Need]:
+    """Containment that may have failed: for the lead, or for everybody who works on incidents where there is none."""
+    if not actor.may("incident.edit"):
+        return []
+    return [
+        Need(
+            "doubt",
+            max(Severity(one.incident.severity), Severity.high, key=lambda severity: severity.rank).value,
+            one.incident.key,
+            _("Containment of %(what)s may have failed")
+            % {"what": defanged(one.measure.entity_value, one.measure.entity_type)},
+            one.incident.title,
+            f"/incidents/{one.incident.key}",
+            _("Look"),
+            since=one.measure.activity_at,
+        )
+        for one in containment.doubts(session, actor)
+        if one.incident.owner_id in (None, actor.user_id)
+    ]
 
 
 def _pages(session: Session, actor: Actor) -> list[Need]:

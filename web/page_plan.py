@@ -57,7 +57,10 @@ def targets_in_words(session: Session, at: datetime) -> dict[tuple[str, str], Re
 def in_words(known: Mapping[tuple[str, str], Reached], targets: list[dict[str, Any]]) -> tuple[Reached, ...]:
     """The targets of a step; one that is gone says so."""
     gone = Reached(kind="gone", name=_("somebody who is gone"))
-    return tuple(known.get((target["kind"], str(UUID(target["id"]))), gone) for target in targets)
+    kinds = {"lead": "user"}  # whoever leads what the page is about is called by name
+    return tuple(
+        known.get((kinds.get(target["kind"], target["kind"]), str(UUID(target["id"]))), gone) for target in targets
+    )
 
 
 def plan_of(session: Session, page: Page, at: datetime) -> list[PlanStep]:

@@ -1,8 +1,9 @@
 """What playbooks and products are doing about something, in the shape pages show it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -14,6 +15,9 @@ from core.types import Ref
 from playbooks import storing
 from playbooks.models import Playbook, PlaybookRun, StepAttempt, Wait
 from web import flow
+
+MOST_FOUND = 4
+"""Of what a product answered, so many values stand on the line of what it was asked about."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class ActionTold:
     inputs: list[tuple[str, str]]
     why: str
     instance: str
+    who: str
+    about: tuple[tuple[str, str], ...]  # (type, value)
+    found: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,31 @@ def action_told(call: ActionCall) -> ActionTold:
         inputs=flow.values(call.inputs),
         why=call.note or call.reason or "",
         instance=call.instance or "",
+        who=call.actor_name,
+        about=tuple((kind, value) for kind, value in call.entities),
+        found=_short(call.output),
     )
+
+
+def by_value(calls: Sequence[ActionTold], most: int = 3) -> dict[tuple[str, str], list[ActionTold]]:
+    """The latest of these calls by the value that they were about: (type, value)."""
+    found: dict[tuple[str, str], list[ActionTold]] = {}
+    for call in calls:
+        for value in call.about:
+            if len(known := found.setdefault(value, [])) < most:
+                known.append(call)
+    return found
+
+
+def _short(output: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What a product answered, as far as it fits a line: numbers and words, of a list how many."""
+    told = []
+    for name, value in (output or {}).items():
+        if isinstance(value, (list, tuple)):
+            told.append((name, str(len(value))))
+        elif isinstance(value, (str, int, float)) and str(value) and len(str(value)) <= 60:
+            told.append((name, str(value)))
+    return told[:MOST_FOUND]
 
 
 def measures_of(session: Session, subject: Ref) -> list[Measure]:

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Response
+from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
 from core.actors import Actor
-from core.auth import passkeys, users
+from core.auth import factors, passkeys, users
 from core.db import reading
 from core.errors import NeedsSecondFactor
 from core.settings import settings
+from playbooks.asking import DISRUPTIVE
 from web.pages import Page, show
 
 _NOT_CARRIED = frozenset({"factor.code", "factor.ticket", "factor.answer", "password", "present", "again"})
@@ -61,6 +63,17 @@ def ask(request: Request, error: NeedsSecondFactor) -> Response:
         minutes=int(settings().second_factor_fresh.total_seconds() // 60),
     )
     return show(request, page, status=error.status)
+
+
+def asked_for(session: Session, actor: Actor, effect: str) -> str:
+    """What doing something of this effect asks of the person: "" nothing, "shown" lately, "ask" again, "missing", "waived" here."""
+    if effect not in DISRUPTIVE or actor.user_id is None:
+        return ""
+    if factors.is_fresh(session, actor):
+        return "shown"
+    if factors.enrolled(session, actor.user_id):
+        return "ask"
+    return "missing" if settings().second_factor_required else "waived"
 
 
 def asked_of(actor: Actor) -> Asked:

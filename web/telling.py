@@ -47,6 +47,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "page.exhausted": ("bad", "phone-off"),
     "task.completed": ("good", "check"),
     "action.refused": ("bad", "ban"),
+    "automation.let_go": ("good", "player-play"),
 }
 
 # What the page that shows an entry has in its heading: an incident its title, a run its playbook.

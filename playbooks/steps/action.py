@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from core.expressions import render
+from playbooks import manual
 from playbooks.answers import blank_answers
 from playbooks.asking import agreed, ask, ask_again, left_out, may_wake, must_ask, nobody_answered, refusal
 from playbooks.contract import (
@@ -24,7 +24,6 @@ from playbooks.contract import (
 )
 
 _NETWORK_VERBS = ("network.", "firewall.", "dns.", "proxy.", "blocklist.", "mail.")
-_URGENT = frozenset({"disruptive", "destructive"})
 
 
 def parse(body: Body) -> dict[str, Any]:
@@ -97,32 +96,13 @@ def _unbound(view: View, inputs: Any) -> Outcome:
     spec = view.step.spec
     if spec["unbound"] == "skip":
         return Skipped(f"no connected product can do {spec['action']}")
-    urgent = spec["effect"] in _URGENT
-    if spec.get("instructions"):
-        lines = [str(view.render(spec["instructions"]))]
-    elif isinstance(inputs, Mapping) and spec["by_hand"]:
-        lines = [str(render(spec["by_hand"], {"inputs": inputs}))]
-    else:
-        lines = [f"Do by hand: {spec['action']}, for each line of the list."]
-    return Perform(
-        "task",
-        {
-            "title": _title(view),
-            "instructions": "\n\n".join([*lines, "No connected product can do this, so it is yours."]),
-            "assign": "owner" if urgent else "role:responder",
-            "checklist": [_one_line(one) for one in inputs] if isinstance(inputs, list) else [],
-            "form": spec.get("asked") if isinstance(inputs, Mapping) else None,
-            "due": 1800.0 if urgent else None,
-            "urgent": urgent and may_wake(view),
-        },
-        detail={"stage": "manual", "inputs": inputs},
+    written = str(view.render(spec["instructions"])) if spec.get("instructions") else None
+    told = manual.words(spec["action"], spec["by_hand"], inputs, written)
+    wakes = may_wake(view)
+    draft = manual.task(
+        _title(view), told, inputs, effect=spec["effect"], form=spec.get("asked"), wakes=wakes
     )
-
-
-def _one_line(inputs: Any) -> str:
-    if not isinstance(inputs, Mapping):
-        return str(inputs)
-    return ", ".join(f"{key}: {value}" for key, value in inputs.items())
+    return Perform("task", draft, detail={"stage": "manual", "inputs": inputs})
 
 
 def _asked(view: View, why: str, what: list[dict[str, Any]], detail: dict[str, Any]) -> Blocked:

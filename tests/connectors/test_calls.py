@@ -7,7 +7,7 @@ import httpx
 import pytest
 import respx
 
-from connectors import calling, calls, execute, facts, instances, rails
+from connectors import calling, calls, execute, facts, instances, rails, settling
 from connectors.calls import CallContext
 from connectors.models import ActionCall
 from core import journal
@@ -173,11 +173,11 @@ def test_a_product_that_never_answers_the_question_leaves_it_to_a_person(okta, v
     with reading() as session:
         assert [row.id for row in calls.aside(session)] == [call.id]
     with unit_of_work() as uow:
-        calls.settle(uow, SYSTEM, call.id, True, "I saw it in the console.")
+        settling.settle(uow, SYSTEM, call.id, True, "I saw it in the console.")
     assert now(call).state == "succeeded"
     assert "action.settled" in verbs(Ref("call", str(call.id)))
     with pytest.raises(Conflict), unit_of_work() as uow:
-        calls.settle(uow, SYSTEM, call.id, False, "no")
+        settling.settle(uow, SYSTEM, call.id, False, "no")
 
 
 def test_the_next_product_is_asked_with_defaults_of_its_own(okta, vendor, drain):
@@ -375,10 +375,10 @@ def test_refused_held_and_rehearsed_calls_never_reach_the_product(okta, vendor, 
     drain("connectors.calls")
     assert not sent.called
     with pytest.raises(Conflict, match="release that first"), unit_of_work() as uow:
-        calls.resume(uow, SYSTEM, held.id)
+        settling.resume(uow, SYSTEM, held.id)
     with unit_of_work() as uow:
         rails.release_all(uow, SYSTEM)
-        calls.resume(uow, SYSTEM, held.id)
+        settling.resume(uow, SYSTEM, held.id)
     drain("connectors.calls")
     assert (now(held).state, sent.call_count) == ("succeeded", 1)
 

@@ -57,5 +57,5 @@ def test_a_page_says_the_same_less_what_its_heading_says() -> None:
     )
     assert told(opened) == "opened the incident: Write, “by rule”"
     assert on_page.tell(opened).details == (("why", "by rule"),)
-    moved = entry("incident.owner_changed", "changed the owner", {"from": None, "to": str(ANA)})
+    moved = entry("incident.owner_changed", "changed the lead", {"from": None, "to": str(ANA)})
     assert on_page.tell(moved, NAMES).details == tell(moved, NAMES).details == (("", "none → Ana"),)

@@ -37,8 +37,11 @@ from incidents import (
     indexing,
     lifecycle,
     observables,
+    parts,
+    reaching,
     reporting,
     reviewing,
+    stopping,
     tasks,
 )
 from incidents.accepting import AcceptanceDraft
@@ -46,6 +49,7 @@ from incidents.attachments import Upload
 from incidents.models import Alert, Attachment, Incident, Reporter, Task
 from notify import delivery
 from notify.escalation import Target
+from notify.models import Page
 from notify.oncall import policy_editing
 from playbooks import runs
 from web import live
@@ -133,7 +137,7 @@ def secret(people: People) -> dict[str, list[str]]:
         call.state, call.due_at = "succeeded", None
         measure = Countermeasure(
             created_at=uow.now, call_id=call.id, subject_kind="incident", subject_id=str(case), action="okta.suspend_user",
-            entity_type="user", entity_value=f"user-{WORD}", state="active", probes=0, fence=0, attempts=0,
+            entity_type="user", entity_value=f"user-{WORD}", state="active", probes=0, fence=0, attempts=0, activity_at=uow.now,
         )  # fmt: skip
         uow.add(measure)
         accepted = accepting.accept(
@@ -153,6 +157,8 @@ def secret(people: People) -> dict[str, list[str]]:
         found = findings.add(
             uow, mara, case, findings.FindingDraft(occurred_at=at, says=f"They copied {WORD}")
         )
+        parts.give(uow, mara, case, "scribe", people.mara.user_id)
+        stopping.stop(uow, mara, case, f"the {WORD} account")
         later = follow_ups.add(uow, mara, case, follow_ups.FollowUpDraft(title=f"Change {WORD}"))
         point = reviewing.add(uow, mara, case, reviewing.PointDraft(section="impact", says=f"We saw {WORD}"))
         uow.flush()
@@ -291,7 +297,21 @@ def test_the_stream_says_nothing_of_it(people: People) -> None:
     assert asyncio.iscoroutinefunction(live.stream)
 
 
-def test_a_recurrence_does_not_tell_of_the_closed_one(people: People) -> None:
+def test_a_doubt_or_a_hold_of_it_is_told_to_its_readers_only(people: People) -> None:
+    ids = secret(people)
+    (joined,) = take(draft(title="Odd", entities=(Entity("user", f"user-{WORD}", "target"),), fingerprint=(("n", "1"),)))
+    assert joined.incident_id is not None
+    raul, mara = Reader(people.raul), Reader(people.mara)
+    assert "may have failed" in mara.get("/")
+    assert "may have failed" in mara.get(f"/incidents/{joined.incident_id}"), "the account is under a countermeasure"
+    assert "Stopped by" in mara.get(f"/incidents/{ids['key'][0]}")
+    for page in ("/", f"/incidents/{joined.incident_id}", f"/alerts/{joined.alert_id}"):
+        told = raul.get(page)
+        assert "may have failed" not in told
+        assert ids["key"][0] not in told
+
+
+def test_a_recurrence_does_not_tell_of_the_closed_one(people: People, clock: Any) -> None:
     ids = secret(people)
     key, case = ids["key"]
     with unit_of_work() as uow:
@@ -309,3 +329,10 @@ def test_a_recurrence_does_not_tell_of_the_closed_one(people: People) -> None:
              f"/api/v1/incidents/{new}", f"/api/v1/alerts/{again.alert_id}", f"/reports/{new}/json"]  # fmt: skip
     leaks = [path for path in paths for told in [raul.fetch(path).text] if WORD in told or key in told]
     assert not leaks
+    clock.advance(minutes=2)
+    with unit_of_work() as uow:
+        reaching.page_unattended(uow)
+    with reading() as session:
+        page = session.scalars(select(Page).where(Page.subject_id == str(again.incident_id))).one()
+    assert "It is a recurrence of an earlier one" in page.message
+    assert key not in page.message

@@ -45,6 +45,8 @@ class IncidentOut(Shape):
     confirmed_by: str | None
     waiting_on: str | None
     owner_id: UUID | None
+    scribe_id: UUID | None
+    communications_id: UUID | None
     category: str | None
     constituency_id: UUID | None
     team_id: UUID | None

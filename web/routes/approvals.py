@@ -8,14 +8,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from connectors.registry import actions, verbs
 from core.actors import Actor
-from core.auth import factors, users
+from core.auth import users
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem
-from core.settings import settings
 from incidents import observables
 from incidents import queries as record
 from incidents.alert_models import Alert
@@ -26,6 +24,7 @@ from playbooks import ports, runs, storing
 from playbooks.asking import DISRUPTIVE
 from playbooks.models import PlaybookRun, StepAttempt, Vote, Wait
 from playbooks.plan import Step
+from web import stepping_up
 from web.flow import effect_of, values
 from web.foretelling import Ahead, Foretold
 from web.languages import gettext as _
@@ -69,7 +68,7 @@ class ApprovalPage(Page, template="approval.html"):
     may_answer: bool
     voted: bool
     decided: bool
-    factor: str  # what agreeing asks for: "" nothing, "shown" lately, "ask" again, "missing", "waived" here
+    factor: str  # what agreeing asks for, as stepping_up.asked_for says
 
 
 def act(what: dict[str, Any], ahead: Ahead | None = None, step: Step | None = None) -> Act:
@@ -184,19 +183,9 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             and ports.current().may_answer(session, actor, list(detail.get("from", [])), run.subject),
             voted=any(vote.user_id == actor.user_id for vote in votes),
             decided=decided,
-            factor=_factor(session, actor, worst(acts)),
+            factor=stepping_up.asked_for(session, actor, worst(acts)),
         )
     return show(request, page)
-
-
-def _factor(session: Session, actor: Actor, effect: str) -> str:
-    if effect not in DISRUPTIVE or actor.user_id is None:
-        return ""
-    if factors.is_fresh(session, actor):
-        return "shown"
-    if factors.enrolled(session, actor.user_id):
-        return "ask"
-    return "missing" if settings().second_factor_required else "waived"
 
 
 @router.post("/approvals/{wait_id}")

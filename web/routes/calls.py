@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors import calls, rails, registry
+from connectors import calls, rails, registry, settling
 from connectors.models import HELD, INTENDED, UNKNOWN, ActionCall, Countermeasure
 from core.actors import Actor
 from core.db import reading, unit_of_work
@@ -108,7 +108,7 @@ def settle(request: Request, form: Form, call_id: UUID, actor: Actor = allowed("
                 raise Invalid(
                     _("Say whether it happened."), [Problem("happened", _("Say whether it happened."))]
                 )
-            calls.settle(uow, actor, call_id, form.get("happened") == "yes", form.get("note"))
+            settling.settle(uow, actor, call_id, form.get("happened") == "yes", form.get("note"))
     except Invalid as error:
         return _page(request, actor, call_id, [Problem("", error.message)])
     return then(f"/calls/{call_id}", _("Settled; the playbook goes on with it."))
@@ -119,7 +119,7 @@ def resume(call_id: UUID, actor: Actor = allowed("automation.release")) -> Respo
     """Let a held call go on, judged anew."""
     with unit_of_work() as uow:
         _one(uow, actor, call_id)
-        row = calls.resume(uow, actor, call_id)
+        row = settling.resume(uow, actor, call_id)
         refused = row.state == "refused"
     return then(f"/calls/{call_id}", _("A guard rail refuses it now.") if refused else _("It goes on."))
 
@@ -129,7 +129,7 @@ def drop(form: Form, call_id: UUID, actor: Actor = allowed("automation.release")
     """Give a held call up."""
     with unit_of_work() as uow:
         _one(uow, actor, call_id)
-        calls.drop(uow, actor, call_id, form.get("note"))
+        settling.drop(uow, actor, call_id, form.get("note"))
     return then(f"/calls/{call_id}", _("Given up: nothing was sent."))
 
 

@@ -150,6 +150,16 @@ def keep(form: Form, row_id: UUID, actor: Actor = allowed("countermeasure.remove
     return then(HERE, _("It stays; the date has moved."))
 
 
+@router.post("/countermeasures/{row_id}/holds")
+def holds(form: Form, row_id: UUID, actor: Actor = allowed("countermeasure.remove")) -> Response:
+    """Say that it holds, although its entity was seen at work."""
+    with unit_of_work() as uow:
+        row = _one(uow, actor, row_id)
+        countermeasures.reassure(uow, actor, row_id, form.get("note"))
+        key = keys_of(uow, [row.subject]).get(row.subject)
+    return then(f"/incidents/{key}" if key else HERE, _("Noted. The next sign raises the alarm again."))
+
+
 def _one(session: Session, actor: Actor, row_id: UUID) -> Countermeasure:
     row = countermeasures.get(session, row_id)
     if not seen(session, actor, [row]):

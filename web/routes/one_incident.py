@@ -9,36 +9,39 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from connectors import holds
 from connectors.contract import CATEGORIES
+from connectors.models import SubjectHold
 from core import journal
 from core.actors import Actor
 from core.auth import users
 from core.auth.models import User
 from core.db import reading, unit_of_work
-from core.errors import Invalid, NotFound, Problem
+from core.errors import Invalid, NotFound
 from core.types import Severity
 from incidents import (
     attachments,
-    closing,
     comments,
+    containment,
     findings,
-    follow_ups,
     following,
     keys,
     lifecycle,
     milestones,
     observables,
+    parts,
     reporting,
     storms,
 )
 from incidents.alert_models import Alert
-from incidents.closing import Closing
-from incidents.follow_ups import Earlier
+from incidents.containment import Doubt
 from incidents.milestones import Times
 from incidents.models import Attachment, Finding, Incident, Reporter, ReporterMessage, Task
 from incidents.observables import Listed
-from incidents.stages import MEANING, Confirmation, Stage, Tlp, WaitingOn
+from incidents.stages import Confirmation, Stage, Tlp, WaitingOn
 from incidents.visibility import alerts_visible_to, as_id, visible_to
+from playbooks import by_hand
+from playbooks.by_hand import Offer
 from web import response, uploads, woken
 from web.forms import Asked, asked
 from web.languages import gettext as _
@@ -53,6 +56,7 @@ router = APIRouter(include_in_schema=False)
 
 STORY = 60
 MOST_VALUES = 100
+MOST_CALLS, MOST_CALLS_SHOWN = 200, 30
 MOST_FILES_SHOWN = 200
 MOST_FINDINGS = 12
 
@@ -72,7 +76,9 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     """One incident."""
 
     incident: Incident
-    owner: str | None
+    parts: list[tuple[str, str, UUID | None]]
+    hold: SubjectHold | None
+    doubts: list[Doubt]
     watching: bool
     people: list[User]
     before: Incident | None
@@ -90,6 +96,8 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     startable: list[tuple[str, str]]
     observables: list[Listed]
     values_total: int
+    offers: dict[str, list[Offer]]
+    asked_about: dict[tuple[str, str], list[ActionTold]]
     files: Sequence[Attachment]
     reporters: Sequence[Reporter]
     talked: Sequence[ReporterMessage]
@@ -106,19 +114,6 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     tlps: list[str]
     categories: tuple[str, ...]
     description: str
-
-
-@dataclass(kw_only=True)
-class ClosePage(Page, template="incident_close.html", rail="incidents"):
-    """What is asked when an incident is closed."""
-
-    incident: Incident
-    dispositions: list[tuple[str, str]]
-    entered: dict[str, str]
-    problems: list[Problem]
-    demanding: bool
-    earlier: list[Earlier]
-    follow_ups: int
 
 
 def find(session: Session, actor: Actor, key: str) -> Incident:
@@ -140,7 +135,7 @@ def after(stage: str) -> str | None:
 
 LENSES = {
     "people": ("comment.", "attachment.", "reporter.", "task.", "incident.", "finding.", "review.", "follow_up."),
-    "automation": ("run.", "step.", "action.", "approval.", "playbook.", "countermeasure."),
+    "automation": ("run.", "step.", "action.", "approval.", "playbook.", "countermeasure.", "automation."),
     "pages": ("page.", "message."),
     "alerts": ("alert.", "incident.opened", "incident.alert_attached"),
 }
@@ -181,6 +176,15 @@ def _tasks(
     return shown, [task for task in rows if task.status != "open"]
 
 
+def _offers(
+    session: Session, actor: Actor, incident: Incident, seen: Sequence[Listed]
+) -> dict[str, list[Offer]]:
+    """What this person may have done with values of each type that the incident holds."""
+    if incident.closed_at is not None or not actor.may("action.run"):
+        return {}
+    return by_hand.offers(session, {one.type for one in seen})
+
+
 @router.get("/incidents/{key}")
 def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> Response:
     """One incident."""
@@ -195,9 +199,13 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
         names = users.names(session)
         story, older = _story(session, incident, lens, place, names)
         tasks, done = _tasks(session, incident, names)
+        seen = observables.of_incident(session, actor, incident.id, limit=MOST_VALUES)
+        calls = response.actions_of(session, incident.ref, limit=MOST_CALLS)
         page = IncidentPage(
             incident=incident,
-            owner=names.get(incident.owner_id) if incident.owner_id else None,
+            parts=[(part.value, names.get(who, "") if who else "", who) for part, who in parts.held_by(incident).items()],
+            hold=holds.of(session, incident.ref),
+            doubts=containment.doubts(session, actor, about=incident),
             watching=following.watching(session, actor, incident.id),
             people=[user for user in users.everyone(session) if user.disabled_at is None],
             before=session.scalar(
@@ -214,10 +222,12 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             tasks=tasks,
             done_tasks=done,
             runs=response.runs_of(session, incident.ref),
-            actions=response.actions_of(session, incident.ref),
+            actions=calls[:MOST_CALLS_SHOWN],
             measures=response.measures_of(session, incident.ref),
             startable=response.startable(session) if incident.closed_at is None else [],
-            observables=observables.of_incident(session, actor, incident.id, limit=MOST_VALUES),
+            observables=seen,
+            offers=_offers(session, actor, incident, seen),
+            asked_about=response.by_value(calls),
             values_total=observables.number_in(session, actor, incident.id),
             files=attachments.of_incident(session, actor, incident.id, limit=MOST_FILES_SHOWN),
             reporters=reporting.reporters(session, actor, incident.id),
@@ -348,50 +358,3 @@ def observe(form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Re
         for value in form.need("value", _("Write an address, a host, a user or a hash.")).split()[:50]:
             observables.attach(uow, actor, incident_id, form.get("type", "auto") or "auto", value)
     return then(f"/incidents/{key}")
-
-
-@router.get("/incidents/{key}/close")
-def closing_form(request: Request, key: str, actor: Actor = allowed("incident.close")) -> Response:
-    """What is asked when it is closed."""
-    return _closing(request, actor, key, {"disposition": request.query_params.get("disposition", "")}, [])
-
-
-def _closing(
-    request: Request, actor: Actor, key: str, entered: dict[str, str], problems: list[Problem]
-) -> Response:
-    with reading() as session:
-        incident = find(session, actor, key)
-        earlier = follow_ups.earlier(session, actor, incident)
-        number = len(follow_ups.of_incident(session, actor, incident.id))
-    serious = Severity(incident.severity).rank >= Severity.high.rank
-    page = ClosePage(
-        incident=incident,
-        dispositions=[(disposition.value, says) for disposition, says in MEANING.items()],
-        entered=entered,
-        problems=problems,
-        demanding=serious and incident.confirmation == Confirmation.declared,
-        earlier=earlier,
-        follow_ups=number,
-    )
-    return show(request, page, status=422 if problems else 200)
-
-
-@router.post("/incidents/{key}/close")
-def close(request: Request, form: Form, key: str, actor: Actor = allowed("incident.close")) -> Response:
-    """Close it."""
-    entered = {name: form.get(name) for name in ("disposition", "summary", "root_cause")}
-    said = Closing(entered["disposition"], entered["summary"] or None, entered["root_cause"] or None)
-    try:
-        with unit_of_work() as uow:
-            closing.close(uow, actor, _id(actor, key), said)
-    except Invalid as error:
-        return _closing(request, actor, key, entered, error.problems or [Problem("", error.message)])
-    return then(f"/incidents/{key}", _("%(key)s is closed.") % {"key": key})
-
-
-@router.post("/incidents/{key}/reopen")
-def reopen(form: Form, key: str, actor: Actor = allowed("incident.close")) -> Response:
-    """Open it again."""
-    with unit_of_work() as uow:
-        closing.reopen(uow, actor, _id(actor, key), reason=form.get("reason"))
-    return then(f"/incidents/{key}", _("%(key)s is open again.") % {"key": key})

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors.models import ActionCall
+from connectors import holds
+from connectors.models import ActionCall, SubjectHold
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import NotFound
@@ -34,6 +35,7 @@ class RunPage(Page, template="run.html", rail="playbooks"):
 
     run: PlaybookRun
     incident: Incident | None
+    hold: SubjectHold | None
     nodes: list[Node]
     step: Step | None
     tries: list[StepAttempt]
@@ -84,6 +86,7 @@ def one(request: Request, run_id: UUID, actor: Actor = allowed("playbook.read"))
         page = RunPage(
             run=run,
             incident=incident,
+            hold=holds.of(session, run.subject) if run.ended_at is None else None,
             nodes=flow.tree(plan, flow.latest(attempts)),
             step=plan.steps.get(chosen),
             tries=tries[-20:],

@@ -569,6 +569,14 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sources')),
     sa.UniqueConstraint('name', name=op.f('uq_sources_name'))
     )
+    op.create_table('subject_holds',
+    sa.Column('subject_kind', sa.String(length=32), nullable=False),
+    sa.Column('subject_id', sa.String(length=64), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('by', sa.Text(), nullable=False),
+    sa.Column('at', Instant(), nullable=False),
+    sa.PrimaryKeyConstraint('subject_kind', 'subject_id', name=op.f('pk_subject_holds'))
+    )
     op.create_table('switches',
     sa.Column('name', sa.String(length=32), nullable=False),
     sa.Column('on', sa.Boolean(), nullable=False),
@@ -637,6 +645,7 @@ def upgrade() -> None:
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('note', sa.Text(), nullable=True),
+    sa.Column('rail', sa.String(length=16), nullable=True),
     sa.Column('subject_kind', sa.String(length=32), nullable=False),
     sa.Column('subject_id', sa.String(length=64), nullable=False),
     sa.Column('run', sa.String(length=64), nullable=True),
@@ -768,6 +777,8 @@ def upgrade() -> None:
     sa.Column('status', sa.String(length=64), nullable=True),
     sa.Column('waiting_on', sa.String(length=16), nullable=True),
     sa.Column('owner_id', sa.Uuid(), nullable=True),
+    sa.Column('scribe_id', sa.Uuid(), nullable=True),
+    sa.Column('communications_id', sa.Uuid(), nullable=True),
     sa.Column('category', sa.String(length=32), nullable=True),
     sa.Column('constituency_id', sa.Uuid(), nullable=True),
     sa.Column('team_id', sa.Uuid(), nullable=True),

@@ -1,0 +1,89 @@
+"""What a call would do if it were asked for now: at which products, to what, what the guard rails say; nothing is written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from connectors import applied, calls, execute, guards, instances, rails, registry
+from connectors.calls import CallContext
+from connectors.contract import Action, ActionFailed, Entity
+from connectors.guards import Verdict
+from connectors.instances import Target
+from connectors.models import Countermeasure
+from core.secrets import Unsealable
+
+
+@dataclass(frozen=True)
+class AtProduct:
+    """One product that would be called: the request with its secrets masked, or why it cannot be told beforehand."""
+
+    instance: str
+    action: Action
+    request: dict[str, Any] | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a call would do. Without a product (`at` is empty) `action` is one that the catalogue knows.
+
+    `lasts`: it ends by itself after this time; `reviewed`: somebody is asked after this time; `standing`: what is in force
+    against the same things already.
+    """
+
+    action: Action
+    mode: str
+    at: list[AtProduct]
+    inputs: dict[str, Any]
+    entities: tuple[Entity, ...]
+    verdict: Verdict
+    budget: int | None
+    used: int
+    standing: Sequence[Countermeasure]
+    lasts: timedelta | None
+    reviewed: timedelta | None
+
+
+def foresee(
+    session: Session,
+    ctx: CallContext,
+    action: str,
+    inputs: Mapping[str, Any],
+    *,
+    instance: str | None = None,
+) -> Foreseen:
+    """What `calls.request` would do with the same words now. Raises Invalid for inputs that cannot be, NotFound."""
+    mode, targets = instances.resolve(session, action, instance)
+    model = targets[0].action if targets else instances.known(action)[0]
+    outside = registry.get(model.connector).kind == "intel"
+    named = guards.read_inputs(model, inputs, outside=outside)
+    pairs = [(entity.type, entity.value) for entity in named.entities]
+    stand = rails.standing(session, model)
+    asked = calls.asked_by(ctx, undoes=None, outside=outside)
+    stays = applied.contains(model)
+    ends = applied.default_time(session, pairs) if stays else None
+    return Foreseen(
+        action=model,
+        mode=mode,
+        at=[_at(one, named.inputs) for one in (targets if mode == "all" else targets[:1])],
+        inputs=named.inputs,
+        entities=named.entities,
+        verdict=guards.judge(model, named.entities, asked, stand),
+        budget=stand.budget,
+        used=stand.used,
+        standing=applied.active_for(session, pairs),
+        lasts=ends,
+        reviewed=applied.REVIEW_AFTER if stays and ends is None else None,
+    )
+
+
+def _at(target: Target, inputs: Mapping[str, Any]) -> AtProduct:
+    name = target.instance.name
+    try:
+        shown = execute.show(target.action, instances.product_of(target.instance), inputs, "…")
+    except (ActionFailed, Unsealable) as error:
+        return AtProduct(name, target.action, None, error.message)
+    return AtProduct(name, target.action, shown, "")
