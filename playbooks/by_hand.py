@@ -32,7 +32,7 @@ from playbooks.vocabulary import VERBS
 _KEY = re.compile(r"[\w.-]{8,64}", re.ASCII)
 _TAKES_BACK = ("enable", "release", "restore", "unblock", "unsuspend", "put_back")
 _ADDRESSES = ("ipv4-addr", "ipv6-addr")
-# What a neutral verb's input holds, where no product of the catalogue says it.
+# What a neutral verb's input may hold, where no product of the catalogue says it.
 _HOLDS: Mapping[str, tuple[str, ...]] = {
     "ip": _ADDRESSES, "domain": ("domain",), "url": ("url",), "hash": ("file-hash",), "host": ("host",), "user": ("user",),
     "sender": ("email",), "cve": ("cve",), "value": (*_ADDRESSES, "domain"), "query": ("email",),
@@ -121,7 +121,7 @@ def _input_for(name: str, kind: str) -> str | None:
             fits = item.entity == kind or (item.entity == "ip" and kind in _ADDRESSES)
             if fits and (action is not None or name not in VERBS or item.name in VERBS[name].inputs):
                 return item.name
-    if name in VERBS and not behind(name):
+    if name in VERBS:
         takes = next(iter(VERBS[name].inputs), "")
         kinds = _WHICH.get(name) or _HOLDS.get(takes, ())
         return takes if kind in kinds else None

@@ -29,6 +29,7 @@ Drain = Callable[..., int]
 assemble.load()
 
 IP = observable_id("ipv4-addr", "203.0.113.7")
+USER = observable_id("user", "m.ortiz")
 HOST = observable_id("host", "web01")
 VT = "https://www.virustotal.com/api/v3/ip_addresses/203.0.113.7"
 
@@ -39,12 +40,12 @@ def text_of(page: str) -> str:
 
 @pytest.fixture
 def key(people: People) -> str:
-    """The key of an incident with a host and an address; VirusTotal, the block list and a Wazuh are configured."""
+    """The key of an incident with a host and an address; VirusTotal, the block list and Okta are configured."""
     with unit_of_work() as uow:
         given: list[tuple[str, dict[str, Any], dict[str, str]]] = [
             ("virustotal", {"base_url": "https://www.virustotal.com"}, {"api_key": "00-secret"}),
             ("blocklist", {}, {}),
-            ("wazuh", {"base_url": "https://wazuh.example.org"}, {"user": "u", "password": "p"}),
+            ("okta", {"base_url": "https://acme.okta.com"}, {"token": "t"}),
         ]
         for name, settings, secrets in given:
             instances.create(uow, SYSTEM, name=name, connector=name, settings=settings, secrets=secrets)
@@ -100,13 +101,13 @@ def test_a_block_says_what_it_touches_and_is_typed(people: People, key: str, dra
 
 def test_what_more_must_be_told_is_asked_for_first(people: People, key: str) -> None:
     rita = Reader(people.rita)
-    path = f"/incidents/{key}/act?do=firewall.block_ip&of={IP}"
+    path = f"/incidents/{key}/act?do=identity.remove_factor&of={USER}"
     page = rita.get(path)
-    assert 'name="input.agent_id"' in page
+    assert 'name="input.factor"' in page
     assert "type APPROVE" not in page
-    told = rita.get(f"{path}&input.agent_id=007")
+    told = rita.get(f"{path}&input.factor=opf3hkfocI4JTLAju0g4")
     assert "type APPROVE" in told
-    assert '<input type="hidden" name="input.agent_id" value="007">' in told
+    assert '<input type="hidden" name="input.factor" value="opf3hkfocI4JTLAju0g4">' in told
 
 
 def test_a_protected_value_has_no_button_and_an_unbound_verb_becomes_a_task(people: People, key: str) -> None:
