@@ -62,7 +62,9 @@ def _whom(
         return f"{about}."
     if began is None:
         return f"{about}; when it began is not known."
-    return f"{about}; the first malicious act that is known was on {moment(began)}."
+    malicious = findings or {"first_malicious", "compromise"} & known.keys()
+    what = "the first malicious act that is known was" if malicious else "as far as is known it began"
+    return f"{about}; {what} on {moment(began)}."
 
 
 def _done(head: Head, known: dict[str, Milestone], pages: Sequence[Page], actions: Sequence[Action]) -> str:
@@ -98,7 +100,7 @@ def _meant(head: Head, review: Sequence[Point]) -> str:
             return "It did no harm that anybody has written down."
         return "What it meant for services, people, data and money is not written down yet."
     told = [
-        f"{one.area}: {clipped(' '.join(filter(None, (one.result, one.says))), 110).rstrip('.')}{'' if one.state == 'known' else ' (estimated)'}"
+        f"{one.area}: {clipped(', '.join(filter(None, (one.result, one.says))), 110).rstrip('.')}{'' if one.state == 'known' else ' (estimated)'}"
         for one in points[:3]
     ]
     more = f"; {len(points) - 3} more are below" if len(points) > 3 else ""
