@@ -257,7 +257,7 @@ def rings(scene: Scene) -> None:
     expect(scene.phone.page.get_by_text("You have it")).to_be_visible()
     ledger = page.locator(".ledger")
     for word in ("Sent", "Receipt", "Acknowledged"):
-        expect(ledger.locator("tr", has_text=word).locator("td").first).to_have_text(re.compile(r"\d (ms|s)$"))
+        expect(ledger.locator("tr", has_text=word).locator("td").first).to_have_text(re.compile(r"^\d+(\.\d+)? (ms|s)"))
     assert marked(page), "the page was loaded again"
 
 
