@@ -12,6 +12,8 @@ from notify.models import ContactMethod, Page, PageState, PageTarget, TargetStat
 
 BRAKE = 5
 """At most so many pages a person (or shared place) in `WINDOW`; the rest go into bundles."""
+MOST_FIRST = 8
+"""The first of a kind rings past `BRAKE`, until so many that are not critical have rung: somebody in a storm reads a list."""
 WINDOW = timedelta(minutes=10)
 KNOWN_FOR = timedelta(hours=24)
 """A kind of page that reached the person within this time is no longer the first of its kind."""
@@ -30,7 +32,7 @@ def lock(uow: UnitOfWork, target: PageTarget) -> None:
 
 
 def too_many(uow: UnitOfWork, page: Page, target: PageTarget) -> bool:
-    """Whether this one waits for the bundle: never a critical one, and never the first of a kind that the person hears of."""
+    """Whether this one waits for the bundle: never a critical one; the first of a kind only after MOST_FIRST others."""
     if page.severity == Severity.critical:
         return False
     recent = select(func.count()).where(
@@ -38,8 +40,10 @@ def too_many(uow: UnitOfWork, page: Page, target: PageTarget) -> bool:
         PageTarget.page_id.is_not(None),
         PageTarget.state != TargetState.bundled,
         PageTarget.created_at > uow.now - WINDOW,
+        PageTarget.page_id.in_(select(Page.id).where(Page.severity != Severity.critical)),
     )
-    return (uow.scalar(recent) or 0) >= BRAKE and _heard_of(uow, page, target)
+    rung = uow.scalar(recent) or 0
+    return rung >= MOST_FIRST or (rung >= BRAKE and _heard_of(uow, page, target))
 
 
 def _heard_of(uow: UnitOfWork, page: Page, target: PageTarget) -> bool:
