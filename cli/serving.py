@@ -71,6 +71,14 @@ def working() -> Iterator[queue.Dispatcher]:
         dispatcher.stop()
 
 
+def ready_for_mail(given: Settings) -> None:
+    """Have what taking mail in by SMTP needs, where it is wanted. Raises Invalid where it would not be safe."""
+    if given.mail_listen is not None:
+        from ingest import mail_listen  # its server is only loaded where it is wanted
+
+        mail_listen.ready_to(given)
+
+
 @contextmanager
 def taking_mail(given: Settings) -> Iterator[None]:
     """Take mail in by SMTP for the length of the block, where TOCSIN_MAIL_LISTEN says so."""

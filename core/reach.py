@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,6 +77,27 @@ def proxies(env: Mapping[str, str]) -> tuple[str, ...]:
             raise Invalid(f"TOCSIN_TRUSTED_PROXIES must not hold {word}: anybody could then say who they are")
         found.append(str(network))
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something listens: a name or an address, and a port."""
+
+    host: str
+    port: int
+
+    @property
+    def beyond(self) -> bool:
+        """Whether other machines may reach it."""
+        return not machine.is_loopback(self.host)
+
+
+def mail_place(text: str) -> Place:
+    """TOCSIN_MAIL_LISTEN: host:port, [::1]:2525 or a port alone, which is on loopback. Raises Invalid."""
+    host, _colon, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise Invalid(f"TOCSIN_MAIL_LISTEN must be host:port such as 127.0.0.1:2525, not {text[:60]!r}")
+    return Place(host.strip("[]") or "127.0.0.1", int(port))
 
 
 def own_names(host: str, url: str) -> list[str]:

@@ -5,14 +5,13 @@ import io
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from core import blobs, logs
+from core import blobs, certificates, logs, reach
 from core.errors import Invalid, TocsinError, TooLarge
 from core.settings import Settings
 from ingest import mail_door
@@ -26,22 +25,6 @@ MOST_RECIPIENTS = 50
 IDLE = 60.0
 """Seconds of silence after which a connection is closed."""
 _AGAIN = "451 4.3.0 Not stored: try again later"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where to listen."""
-
-    host: str
-    port: int
-
-
-def place(text: str) -> Place:
-    """host:port, [::1]:2525 or a port alone. Raises Invalid."""
-    host, _colon, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise Invalid(f"TOCSIN_MAIL_LISTEN must be host:port such as 127.0.0.1:2525, not {text[:60]!r}")
-    return Place(host.strip("[]") or "127.0.0.1", int(port))
 
 
 def accepts(wanted: Sequence[str], recipient: str) -> bool:
@@ -123,19 +106,45 @@ class _Listener(Controller):
         return _Bounded(self.handler, **self.SMTP_kwargs)
 
 
+def ready_to(given: Settings) -> None:
+    """Have what listening needs. Raises Invalid, saying how to mend it, where other machines would send in the clear."""
+    if not given.mail_listen:
+        return
+    where = reach.mail_place(given.mail_listen)
+    if given.tls_certificate is None:
+        if where.beyond and not given.allow_plain_http:
+            raise Invalid(
+                f"TOCSIN_MAIL_LISTEN={given.mail_listen} lets other machines in, and without TLS they would send mails in "
+                "the clear. Choose one:\n"
+                "  TLS of Tocsin's own   TOCSIN_TLS=generate, or TOCSIN_TLS_CERTIFICATE and TOCSIN_TLS_KEY with your files\n"
+                "  this machine alone    TOCSIN_MAIL_LISTEN=127.0.0.1:2525, with your mail server beside it\n"
+                "  in the clear          TOCSIN_ALLOW_PLAIN_HTTP=1, where nobody else is on the network, as in a container"
+            )
+        return
+    if given.tls_generated and given.tls_key and not given.tls_certificate.exists():
+        certificates.ensure(
+            given.tls_certificate, given.tls_key, reach.own_names(where.host, given.base_url)
+        )
+    _tls(given)
+
+
 @contextmanager
 def listening(given: Settings) -> Iterator[None]:
-    """Take mail in for the length of the block, where TOCSIN_MAIL_LISTEN says so. Raises Invalid when it cannot."""
+    """Take mail in for the length of the block, where TOCSIN_MAIL_LISTEN says so. Raises Invalid when it cannot.
+
+    Where other machines reach it, nothing but STARTTLS is answered before TLS, unless TOCSIN_ALLOW_PLAIN_HTTP allows more.
+    """
     if not given.mail_listen:
         yield
         return
-    where = place(given.mail_listen)
+    ready_to(given)
+    where, context = reach.mail_place(given.mail_listen), _tls(given)
     listener = _Listener(
         Handler(given.max_upload, given.mail_to), hostname=where.host, port=where.port,
         server_hostname=urlsplit(given.base_url).hostname or "tocsin.invalid",
         server_kwargs={
             "data_size_limit": given.max_upload, "enable_SMTPUTF8": True, "ident": "Tocsin", "timeout": IDLE,
-            "tls_context": _tls(given),
+            "tls_context": context, "require_starttls": where.beyond and not given.allow_plain_http,
         },
     )  # fmt: skip
     try:
@@ -144,7 +153,10 @@ def listening(given: Settings) -> Iterator[None]:
         raise Invalid(
             f"TOCSIN_MAIL_LISTEN={given.mail_listen}: cannot listen there: {error.strerror or error}"
         ) from error
-    log.info("mail is taken in", extra={"at": f"{where.host}:{where.port}"})
+    at = {"at": f"{where.host}:{where.port}"}
+    log.info("mail is taken in", extra=at)
+    if where.beyond and given.allow_plain_http:
+        log.warning("mail is also taken in the clear, as TOCSIN_ALLOW_PLAIN_HTTP says", extra=at)
     try:
         yield
     finally:
@@ -152,9 +164,15 @@ def listening(given: Settings) -> Iterator[None]:
 
 
 def _tls(given: Settings) -> ssl.SSLContext | None:
-    """Our own certificate, offered by STARTTLS, when there is one."""
-    if given.tls_certificate is None or given.tls_key is None:
+    """Our own certificate, for STARTTLS, when there is one. Raises Invalid when its files cannot be used."""
+    if given.tls_certificate is None:
         return None
     made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    made.load_cert_chain(given.tls_certificate, given.tls_key)
+    try:
+        made.load_cert_chain(given.tls_certificate, given.tls_key, password="")
+    except (OSError, ValueError) as error:  # SSLError is an OSError; a key under a password is a ValueError
+        raise Invalid(
+            f"The certificate {given.tls_certificate} and its key cannot be used for mail: they are missing, do not belong "
+            "together, or are no PEM without a password."
+        ) from error
     return made

@@ -36,6 +36,7 @@ def command() -> None:
             "TOCSIN_REDIS_URL is set: start `tocsin web`, `tocsin worker` and `tocsin beat` instead."
         )
     listening.ready_to(given)
+    serving.ready_for_mail(given)
     waiting.for_database()
     serving.set_up(given)
     serving.first_start(given)

@@ -22,6 +22,7 @@ def command(log_level: str) -> None:
         raise Invalid(
             "TOCSIN_REDIS_URL is not set: `tocsin worker` belongs to the scaled shape; use `tocsin serve`."
         )
+    serving.ready_for_mail(given)
     waiting.for_database()
     migrate.require_current()
     app = queue.celery_app(given.redis_url)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from core import certificates, host
+from core import certificates, host, reach
 from core.errors import Invalid
 from reports.doctor import Finding, Light, Look, State
 
@@ -11,6 +11,31 @@ SOON = timedelta(days=14)
 
 
 def look(at: Look) -> Finding:
+    """How people, tools and mail servers reach us: the worse of the two ways in."""
+    web, mail = _web(at), _mail(at)
+    return web if mail is None or web.state is State.red else mail
+
+
+def _mail(at: Look) -> Finding | None:
+    """Mail servers elsewhere that hand mails over in the clear, if they may."""
+    given = at.settings
+    if not given.mail_listen or given.tls_certificate is not None:
+        return None
+    try:
+        beyond = reach.mail_place(given.mail_listen).beyond
+    except Invalid as error:
+        return Finding(State.red, error.message, "Write where mail is to be taken in, or leave it out.")
+    if not beyond:
+        return None
+    return Finding(
+        State.red,
+        f"Mail travels in the clear: other machines reach {given.mail_listen}, and there is no certificate.",
+        "Speak TLS, or listen on this machine only, beside your mail server.",
+        command="TOCSIN_MAIL_LISTEN=127.0.0.1:2525",
+    )
+
+
+def _web(at: Look) -> Finding:
     """The certificate that is served, the proxy that ends TLS, or nobody."""
     given = at.settings
     if given.tls_certificate is not None:

@@ -2,8 +2,11 @@
 
 import contextlib
 import smtplib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from free_ports import free_port, wait_until
@@ -12,9 +15,10 @@ from running_tocsin import Tocsin
 from sample_mails import forward, plain
 from sqlalchemy import select
 
+from core import certificates, reach
 from core.db import reading
 from core.errors import Invalid, Unavailable
-from core.settings import configure, settings
+from core.settings import Settings, configure, settings
 from ingest import mail_door, mail_listen
 from ingest.mail_models import MailIn
 
@@ -84,7 +88,54 @@ def test_a_crowd_is_told_to_come_back(port: int, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("text", ["2525x", "127.0.0.1", "127.0.0.1:0", "a:99999"])
 def test_a_place_to_listen_is_checked(text: str) -> None:
     with pytest.raises(Invalid):
-        mail_listen.place(text)
+        reach.mail_place(text)
+
+
+@pytest.mark.parametrize("place", ["0.0.0.0:2525", "[::]:2525", "10.0.0.5:25", "mail.example:25"])
+def test_other_machines_do_not_hand_mail_over_in_the_clear(tmp_path: Path, place: str) -> None:
+    given = Settings.load({"TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_MAIL_LISTEN": place})
+    with pytest.raises(Invalid) as refused, mail_listen.listening(given):
+        pass
+    for way in ("TOCSIN_TLS=generate", "TOCSIN_MAIL_LISTEN=127.0.0.1:2525", "TOCSIN_ALLOW_PLAIN_HTTP=1"):
+        assert way in refused.value.message
+    with pytest.raises(Invalid):  # a proxy in front of the pages hears no mail
+        mail_listen.ready_to(given.with_(trusted_proxies=("10.0.0.1/32",)))
+    mail_listen.ready_to(given.with_(allow_plain_http=True))
+    mail_listen.ready_to(given.with_(mail_listen="127.0.0.1:2525"))
+
+
+def test_beyond_this_machine_tls_comes_before_everything_else(database: object, tmp_path: Path) -> None:
+    where = free_port()
+    files: dict[str, Any] = {"tls_certificate": tmp_path / "c.pem", "tls_key": tmp_path / "k.pem", "tls_generated": True}
+    before = settings()
+    given = configure(before.with_(mail_listen=f"0.0.0.0:{where}", mail_to=(SOC,), **files))
+    with mail_listen.listening(given), smtplib.SMTP("127.0.0.1", where, timeout=10) as client:
+        client.ehlo()
+        assert client.docmd("MAIL", f"FROM:<{EVA}>")[0] == 530
+        client.starttls(context=ssl.create_default_context(cafile=str(files["tls_certificate"])))
+        client.send_message(forward(), EVA, [SOC])
+    assert [row.envelope_from for row in stored()] == [EVA]
+    with (
+        mail_listen.listening(given.with_(allow_plain_http=True)),
+        smtplib.SMTP("127.0.0.1", where, timeout=10) as client,
+    ):
+        client.ehlo()
+        assert client.has_extn("starttls")
+        assert client.docmd("MAIL", f"FROM:<{EVA}>")[0] == 250
+    configure(before)
+
+
+def test_files_that_do_not_work_are_named(tmp_path: Path) -> None:
+    given = Settings.load({
+        "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_MAIL_LISTEN": "0.0.0.0:2525",
+        "TOCSIN_TLS_CERTIFICATE": str(tmp_path / "none.pem"),
+    })  # fmt: skip
+    with pytest.raises(Invalid, match=r"none\.pem"):
+        mail_listen.ready_to(given)
+    certificates.ensure(tmp_path / "c.pem", tmp_path / "k.pem", ["soc.example"])
+    joined = tmp_path / "none.pem"
+    joined.write_bytes((tmp_path / "c.pem").read_bytes() + (tmp_path / "k.pem").read_bytes())
+    mail_listen.ready_to(given)  # the key may stand in the certificate's file
 
 
 @pytest.mark.slow

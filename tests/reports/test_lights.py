@@ -64,11 +64,17 @@ def test_tls(seen: Seen, tmp_path: Path, clock: HeldClock) -> None:
     assert seen("tls", host="0.0.0.0", base_url="http://192.0.2.7:8000").state is State.red
     assert "all people seem to come from it" in seen("tls", base_url="https://soc.example").says
     assert seen("tls", base_url="https://soc.example", trusted_proxies=("127.0.0.1/32",)).state is State.green
+    proxied: dict[str, Any] = {"base_url": "https://soc.example", "trusted_proxies": ("127.0.0.1/32",)}
+    assert seen("tls", **proxied, mail_listen="127.0.0.1:2525").state is State.green
+    mail = seen("tls", **proxied, mail_listen="0.0.0.0:2525", allow_plain_http=True)
+    assert (mail.state, "Mail travels in the clear" in mail.says) == (State.red, True)
+    assert seen("tls", **proxied, mail_listen="nowhere").state is State.red
     files = tmp_path / "c.pem", tmp_path / "k.pem"
     own = {"tls_certificate": files[0], "tls_key": files[1], "tls_generated": True}
     assert seen("tls", **own).state is State.red  # it is not there
     certificates.ensure(*files, ["soc.example"])
     assert certificates.read(files[0]).fingerprint in seen("tls", **own).says
+    assert seen("tls", **own, mail_listen="0.0.0.0:2525").state is State.green
     clock.advance(certificates.LIFE - timedelta(days=5))
     assert seen("tls", **own).state is State.yellow
     clock.advance(days=6)
