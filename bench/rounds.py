@@ -35,13 +35,14 @@ def ours(
     seconds: float,
     *,
     duplicates: int = 0,
+    rate: float = 0.0,
     engine: Engine | None = None,
 ) -> Round:
-    """Load our first process; with an engine, wait until every alert has become part of an incident's record."""
-    address = processes[0].url + source.path
+    """Load our first process, as fast as it goes or at a rate; with an engine, wait until every alert is in the record."""
     load = Load(
-        address, source.token, body_for("tocsin"), seconds=seconds, duplicates=duplicates, seed=next(_numbers)
-    )
+        processes[0].url + source.path, source.token, body_for("tocsin"), rate=rate, seconds=seconds,
+        duplicates=duplicates, seed=next(_numbers),
+    )  # fmt: skip
     return _round(processes, load, engine)
 
 
