@@ -286,7 +286,7 @@ def _told(fact: Fact, tied: str | None) -> None:
     with logs.tied(tied):
         # What alerts do, thousands a second, is told by the batch.
         level = logging.DEBUG if fact.verb.name.startswith("alert.") else logging.INFO
-        log.log(level, fact.verb.name, extra={ref.kind: str(ref.id) for ref in fact.refs})
+        log.log(level, fact.verb.name, extra={logs.field(ref.kind): str(ref.id) for ref in fact.refs})
 
 
 def entries(

@@ -38,6 +38,12 @@ _STANDARD = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | 
 }
 
 
+def field(name: str) -> str:
+    """A name for `extra`: a line's own parts (message, name, module…) may not be named again."""
+    return f"{name}_id" if name in _STANDARD else name
+
+
+
 class JsonLines(logging.Formatter):
     """Formats a record as one JSON object; `extra=` fields become keys."""
 

@@ -151,10 +151,10 @@ def _alarm(uow: UnitOfWork, entry: Entry) -> None:
 
 
 def _cause(uow: UnitOfWork, entry: Entry) -> reaching.Cause:
-    """The alert that told of it, and the countermeasure: each is a kind of its own, so that none waits in a bundle."""
+    """The alert that told of it, and the countermeasure; it never waits in a bundle."""
     alert = uow.get(Alert, UUID(number)) if (number := entry.ref("alert")) else None
     kind = f"containment:{entry.body['countermeasure']}"
-    return reaching.Cause(kind, alert.last_seen if alert is not None else None)
+    return reaching.Cause(kind, alert.last_seen if alert is not None else None, at_once=True)
 
 
 def _locked(uow: UnitOfWork, incident_id: str | None) -> Incident | None:

@@ -33,10 +33,14 @@ NO_MESSAGE = "Ask one of its readers."
 
 @dataclass(frozen=True)
 class Cause:
-    """What a page is about, beside its words: the sort of thing, and when Tocsin first heard of it (None: from a person)."""
+    """What a page is about, beside its words: the sort of thing, and when Tocsin first heard of it (None: from a person).
+
+    `at_once`: it never waits in a bundle, whatever else rings.
+    """
 
     kind: str
     received_at: datetime | None
+    at_once: bool = False
 
 
 def cause_of(session: Session, incident: Incident) -> Cause:
@@ -71,7 +75,8 @@ def wake(
     try:
         delivery.page(
             uow, actor, policy=POLICY, subject=incident.ref, title=f"{incident.key}: {said}", message=told,
-            severity=severity, path=path, key=key, kind=cause.kind, received_at=cause.received_at, lead=lead,
+            severity=severity, path=path, key=key, kind=cause.kind, received_at=cause.received_at,
+            at_once=cause.at_once, lead=lead,
         )  # fmt: skip
         reached = True
     except NotFound as error:

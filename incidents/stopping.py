@@ -37,7 +37,7 @@ def stop(uow: UnitOfWork, actor: Actor, incident_id: UUID, reason: str) -> Stopp
         message=f"{actor.name} stopped its automation: {hold.reason}",
         severity=max(Severity(incident.severity), Severity.high, key=lambda severity: severity.rank),
         key=f"stopped:{incident.id}:{hold.at.isoformat()}",
-        cause=reaching.Cause(f"stopped:{incident.id}", None),  # it never waits in a bundle
+        cause=reaching.Cause(f"stopped:{incident.id}", None, at_once=True),
         actor=actor,
     )
     return Stopped(hold, reached)

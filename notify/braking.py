@@ -32,8 +32,8 @@ def lock(uow: UnitOfWork, target: PageTarget) -> None:
 
 
 def too_many(uow: UnitOfWork, page: Page, target: PageTarget) -> bool:
-    """Whether this one waits for the bundle: never a critical one; the first of a kind only after MOST_FIRST others."""
-    if page.severity == Severity.critical:
+    """Whether this one waits for the bundle: never a critical one or a call; the first of a kind after MOST_FIRST others."""
+    if page.severity == Severity.critical or page.at_once:
         return False
     recent = select(func.count()).where(
         *_same_person(target),

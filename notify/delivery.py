@@ -39,12 +39,14 @@ def page(
     key: str | None = None,
     kind: str | None = None,
     received_at: datetime | None = None,
+    at_once: bool = False,
     lead: UUID | None = None,
 ) -> Page:
     """Reach somebody by the escalation policy called `policy`, and keep on until it is acknowledged.
 
     The same `key` while its page is open is the same page; if that one had run out of people, it starts again.
     `kind` is the sort of thing it is about, by default its subject: the first of a kind is held back in a bundle last.
+    `at_once`: this one never is.
     `lead` is reached first and alone; unless they answer in the time of a step, the policy's people follow.
     `path` leads to what it is about in our pages; `received_at` is when the first word of it reached Tocsin.
     An unknown policy falls back to the default one, so that a page is never lost; raises NotFound without one.
@@ -58,6 +60,7 @@ def page(
         created_at=uow.now,
         key=key,
         kind=kind or f"{subject.kind}:{subject.id}",
+        at_once=at_once,
         policy=chosen["name"],
         plan=chosen,
         subject_kind=subject.kind,

@@ -166,6 +166,7 @@ class Page(Identified, Dated, Versioned, Work, Base):
 
     key: Mapped[str | None] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(Text)
+    at_once: Mapped[bool] = mapped_column(default=False)  # never waits in a bundle
     policy: Mapped[str] = mapped_column(Text)
     plan: Mapped[dict[str, Any]] = mapped_column(Json)
     subject_kind: Mapped[str] = mapped_column(Text)

@@ -110,13 +110,14 @@ def _hostile(tocsin: Tocsin) -> list[str]:
 
 
 def _bring_files(reader: Reader, key: str) -> None:
-    """A text and a program with names that somebody hostile has chosen, one of them as a note's."""
+    """A text, a program and a mail with names that somebody hostile has chosen, one of them as a note's."""
     page = reader.open(f"/incidents/{key}")
     data = {"csrf": page.form("attachments").fields["csrf"], "note": MARKUP, "body": "See the file"}
-    names = (MARKUP + "long" * 50 + ".txt", "in\u202evoice.exe")
+    mail = f"From: {MARKUP} <a@evil.example>\r\nTo: b@example.org\r\nSubject: {'long' * 90}\r\nDate: Sun, 22 Nov 2026 03:12:00 +0000\r\n\r\n{MARKUP * 9}"
     for way, name, content in (
-        ("attachments", names[0], MARKUP.encode()),
-        ("comment", names[1], b"MZ\0\0"),
+        ("attachments", MARKUP + "long" * 50 + ".txt", MARKUP.encode()),
+        ("attachments", "long" * 50 + ".eml", mail.encode()),
+        ("comment", "in\u202evoice.exe", b"MZ\0\0"),
     ):
         sent = reader.client.post(f"/incidents/{key}/{way}", data=data, files={"files": (name, content)})
         assert sent.status_code == 200, sent.text

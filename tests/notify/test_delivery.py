@@ -86,13 +86,14 @@ def policy(*steps: list[Target], last: list[Target] | None = None, repeat: int =
 
 
 def ring(
-    key: str | None = None, severity: Severity = Severity.high, title: str = "Malware on WS-7", kind: str | None = None
+    key: str | None = None, severity: Severity = Severity.high, title: str = "Malware on WS-7", kind: str | None = None,
+    *, at_once: bool = False,
 ) -> UUID:  # fmt: skip
     with unit_of_work() as uow:
         page = delivery.page(
             uow, SYSTEM, policy="critical", subject=SUBJECT, title=title,
             message="Isolate it?\nSee http://evil.example/x\nthird line", severity=severity, path="/incidents/1", key=key,
-            kind=kind,
+            kind=kind, at_once=at_once,
         )  # fmt: skip
         return page.id
 
@@ -298,23 +299,25 @@ def test_the_brake_bundles_what_is_too_much(far_end: FarEnd, drain: Drain, clock
     pages += [ring(title=f"Domain admin {n} logged in", severity=Severity.critical) for n in range(12)]
     pages += [ring(title=f"Something new {n}", kind="new") for n in range(3)]
     pages += [ring(title=f"New kind {n}", kind=f"kind {n}") for n in range(4)]
+    pages.append(ring(title="Stopped, and you are called", at_once=True))
     drain()
     shown = [outgoing.title for outgoing in far_end.to("ana")]
     passing = [f"Domain admin {n} logged in" for n in range(12)] + ["Something new 0", "New kind 0", "New kind 1"]
+    passing.append("Stopped, and you are called")
     assert shown == [f"Alert {n}" for n in range(5)] + passing
     clock.advance(seconds=20)
     drain()
-    assert len(far_end.to("ana")) == 21
+    assert len(far_end.to("ana")) == 22
     bundle = far_end.to("ana")[-1]
     assert bundle.kind == "bundle"
     assert bundle.title == "11 more pages wait for you"
     assert "high: Something new 1" in bundle.items
     assert "high: New kind 2" in bundle.items, "eight first ones have rung"
     with reading() as session:
-        assert len(queries.waiting(session, user_id=ana)) == 31
+        assert len(queries.waiting(session, user_id=ana)) == 32
         held = ledger.of_page(session, queries.page_by_id(session, pages[11]))
         assert [line.what for line in held if line.channel != "inbox"] == ["decided", "bundled", "sent", "receipt"]
-        assert inbox.unread(session, ana) == 32
+        assert inbox.unread(session, ana) == 33
     with unit_of_work() as uow:
         delivery.acknowledge(uow, acting(ana), pages[7], "web")
     assert look(pages[7]).state == PageState.acknowledged
@@ -323,7 +326,7 @@ def test_the_brake_bundles_what_is_too_much(far_end: FarEnd, drain: Drain, clock
     drain()
     clock.advance(minutes=1)
     drain()
-    assert len(far_end.to("ana")) == 21, "a second bundle keeps its distance"
+    assert len(far_end.to("ana")) == 22, "a second bundle keeps its distance"
     clock.advance(minutes=4)
     drain()
     assert far_end.to("ana")[-1].title == "1 more page waits for you"

@@ -43,7 +43,8 @@ def follow_links(browser: Browser, *more: str) -> dict[str, str]:
         fetched += 1
         assert answer.status_code == 200, f"{address} → {answer.status_code}"
         found[route] = address
-        if answer.headers.get("Content-Type", "").startswith("text/html"):
+        kept = answer.headers.get("Content-Disposition", "").startswith("attachment")
+        if answer.headers.get("Content-Type", "").startswith("text/html") and not kept:
             waiting += browser.own_links(Shown(answer))
         else:
             found[route] = ""  # a file, not a page

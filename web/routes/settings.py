@@ -66,7 +66,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         Place(href="/connectors", icon="bolt", title=_("Connectors"), number=counts["products"], says=_("Products Tocsin may ask or tell to do something")),
         Place(href="/settings/rules", icon="stack", title=_("Grouping"), number=counts["rules"], says=_("Which alerts become incidents, and which belong together")),
         Place(href="/settings/guardrails", icon="shield-check", title=_("Protected"), number=counts["protected"], says=_("What nothing may ever act against, and how often things may be done")),
-        Place(href="/settings/targets", icon="clock", title=_("Targets"), number=None, says=_("How quickly you mean to answer, contain, recover and close")),
+        Place(href="/settings/targets", icon="hourglass", title=_("Targets"), number=None, says=_("How quickly you mean to answer, contain, recover and close")),
         *([yours] if actor.may("guard.change") else []),
         Place(href="/settings/guardrails", icon="hand-stop", title=_("Automation"), number=None, says=_("Hold everything that acts, or let it go on")),
         Place(href="/settings/changes", icon="checks", title=_("Guarded changes"), number=counts["changes"], says=_("What is proposed to be loosened, and waits for a second person")),

@@ -401,6 +401,7 @@ def upgrade() -> None:
     op.create_table('pages',
     sa.Column('key', sa.Text(), nullable=True),
     sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('at_once', sa.Boolean(), nullable=False),
     sa.Column('policy', sa.Text(), nullable=False),
     sa.Column('plan', Json, nullable=False),
     sa.Column('subject_kind', sa.Text(), nullable=False),
