@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import serving
+from cli import serving, turning_away
 from core import certificates, host, logs, reach, supervisor
 from core.certificates import Shown
 from core.errors import Invalid
@@ -57,6 +57,10 @@ def announce(given: Settings) -> None:
         click.echo(
             "  In the clear, as TOCSIN_ALLOW_PLAIN_HTTP says: whoever is on the network can read along."
         )
+    elif given.only_proxies:
+        click.echo(
+            f"  In the clear, for the proxy that ends TLS: only {', '.join(given.trusted_proxies)} and this machine are let in."
+        )
     sys.stdout.flush()
 
 
@@ -81,9 +85,9 @@ def serve(given: Settings, app: "ASGIApp", *, quiet: bool = False) -> None:
     sys.setswitchinterval(0.0005)
     fresh = Fresh(given) if given.tls_certificate else None
     config = uvicorn.Config(
-        app, host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
+        turning_away.front(given, app), host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=2, limit_concurrency=2000, backlog=2048,
-        proxy_headers=bool(given.trusted_proxies), forwarded_allow_ips=list(given.trusted_proxies),
+        proxy_headers=False,  # ours is in front of the application already
         timeout_keep_alive=75,  # longer than proxies keep their side: theirs must be the first to end
         ssl_context_factory=(lambda *_: fresh.context) if fresh else None,
         callback_notify=fresh.look if fresh else None, timeout_notify=LOOK_EVERY,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
+from core import host as machine
 from core import reach
 from core.errors import Invalid
 
@@ -64,6 +65,15 @@ class Settings:
     def embedded(self) -> bool:
         """True when this installation is one process: no Redis."""
         return self.redis_url is None
+
+    @property
+    def only_proxies(self) -> bool:
+        """True when nobody but this machine and the named proxies may speak to us.
+
+        They are then the only reason to listen in the clear beyond this machine; nobody said that all may.
+        """
+        beyond = self.tls_certificate is None and not machine.is_loopback(self.host)
+        return beyond and bool(self.trusted_proxies) and not self.allow_plain_http
 
     @classmethod
     def load(cls, env: Mapping[str, str]) -> Self:

@@ -48,7 +48,7 @@ def _web(at: Look) -> Finding:
                 "Name the proxy, so that its word on who is calling is believed.",
                 command="TOCSIN_TRUSTED_PROXIES=127.0.0.1",
             )
-        return Finding(State.green, f"A proxy ends TLS for {given.base_url}.")
+        return Finding(State.green, f"A proxy ends TLS for {given.base_url}{_round_it(at)}.")
     if host.is_loopback(given.host) or host.is_loopback(urlsplit(given.base_url).hostname or ""):
         return Finding(
             State.yellow,
@@ -62,6 +62,15 @@ def _web(at: Look) -> Finding:
         "Speak TLS, or put a proxy in front and set TOCSIN_BASE_URL to its https address.",
         command="TOCSIN_TLS=generate",
     )
+
+
+def _round_it(at: Look) -> str:
+    """What becomes of those who come to us directly, where they can."""
+    if at.settings.only_proxies:
+        return "; whoever comes round it is turned away"
+    if host.is_loopback(at.settings.host):
+        return ""
+    return "; whoever comes round it speaks in the clear, as TOCSIN_ALLOW_PLAIN_HTTP says"
 
 
 def _certificate(at: Look) -> Finding:

@@ -65,6 +65,9 @@ def test_tls(seen: Seen, tmp_path: Path, clock: HeldClock) -> None:
     assert "all people seem to come from it" in seen("tls", base_url="https://soc.example").says
     assert seen("tls", base_url="https://soc.example", trusted_proxies=("127.0.0.1/32",)).state is State.green
     proxied: dict[str, Any] = {"base_url": "https://soc.example", "trusted_proxies": ("127.0.0.1/32",)}
+    assert seen("tls", **proxied, host="0.0.0.0").says.endswith("whoever comes round it is turned away.")
+    assert "speaks in the clear" in seen("tls", **proxied, host="0.0.0.0", allow_plain_http=True).says
+    assert seen("tls", **proxied | {"base_url": "http://192.0.2.7:8000"}, host="0.0.0.0").state is State.red
     assert seen("tls", **proxied, mail_listen="127.0.0.1:2525").state is State.green
     mail = seen("tls", **proxied, mail_listen="0.0.0.0:2525", allow_plain_http=True)
     assert (mail.state, "Mail travels in the clear" in mail.says) == (State.red, True)
