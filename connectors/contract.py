@@ -171,6 +171,7 @@ class Find:
     It is a request, whose answer is read, or a read action of the same connector, whose output is; `inputs` are then as
     for a probe. `many`: a list of at most `most`; else exactly one value. `missing` is the sentence for when there is
     none (a template over `inputs`); where it is empty a list may be empty. More than may be is never acted on.
+    `equals`: a template over `inputs` and `found`; only values that are this text count.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Find:
     many: bool = False
     most: int = 500
     missing: str = ""
+    equals: str = ""
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def action_of(connector: str, name: str, at: At, runs: Mapping[str, Run]) -> Act
 
 
 def _find(name: str, at: At) -> Find:
-    members = dict(at.members(("request", "action", "with", "one", "all", "most", "missing")))
+    members = dict(at.members(("request", "action", "with", "one", "all", "most", "missing", "equals")))
     if ("request" in members) == ("action" in members):
         at.complain("needs exactly one of request and action (a read action of this file)")
     if ("one" in members) == ("all" in members):
@@ -170,6 +170,7 @@ def _find(name: str, at: At) -> Find:
         many=many,
         most=int(members["most"].number(500)) if "most" in members else 500,
         missing=text_of(members, "missing"),
+        equals=text_of(members, "equals"),
     )
 
 

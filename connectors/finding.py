@@ -84,6 +84,12 @@ def _values(
     else:
         return []
     values: Sequence[Any] = picked if isinstance(picked, list) else [] if picked is None else [picked]
+    if asked.equals:
+        try:
+            wanted = str(render(asked.equals, {"inputs": dict(inputs), "found": dict(found)}))
+        except TemplateError as error:
+            raise ActionFailed(f"What was found cannot be compared: {error}", done=False) from error
+        values = [value for value in values if str(value) == wanted]
     once: list[Any] = []
     for value in values[: asked.most + 1]:
         if value not in once:

@@ -180,12 +180,37 @@ def test_what_failed_is_known(talk: Talk, bad: httpx.Response | Exception) -> No
         assert came.fields.get("retry_after") == (30.0 if status == 429 else None)
 
 
+@pytest.mark.parametrize("name", ["remove_factor", "revoke_grant"])
+@pytest.mark.parametrize("product", ["microsoft365", "okta"])
+def test_what_is_not_there_is_not_called_removed(product: str, name: str) -> None:
+    """A mistyped id removes nothing, and says so; what goes away between the look and the removal is gone."""
+    (talk,) = [one for one in ALL if (one.product, one.action) == (product, name)]
+    absent, last = httpx.Response(404), len(talk.exchanges) - 1
+    vendor = Vendor(talk, last - 1, absent)
+    came = outcome(talk, vendor)
+    assert isinstance(came, ActionFailed)
+    assert (came.code, came.done, "list them again" in came.message) == ("not_there", False, True)
+    assert "DELETE" not in {request.method for request in vendor.asked}
+    assert isinstance(outcome(talk, Vendor(talk, last, absent)), execute.Answer)
+
+
+@pytest.mark.parametrize("owner", ["7d54cb03", None], ids=["somebody else", "everybody"])
+def test_only_a_consent_of_the_named_user_is_revoked(owner: str | None) -> None:
+    (talk,) = [one for one in ALL if one.name == "microsoft365.revoke_grant"]
+    vendor = Vendor(talk, 1, httpx.Response(200, json={"id": "E3NHhUPqfUy4pFT", "principalId": owner}))
+    came = outcome(talk, vendor)
+    assert isinstance(came, ActionFailed)
+    assert "jo@acme.example has given no consent" in came.message
+    assert [request.method for request in vendor.asked] == ["GET", "GET"]
+
+
 @pytest.mark.parametrize("holds", [True, False], ids=["holds", "does not hold"])
 @pytest.mark.parametrize("talk", [talk for talk in ALL if talk.probe], ids=lambda talk: talk.name)
 def test_whether_it_holds_is_asked_and_understood(talk: Talk, holds: bool) -> None:
     product = product_of(talk)
     action = product.connector.actions[talk.action]
-    exchanges = [{"answer": told} for told in talk.probe["holds" if holds else "fails"]]
+    told = talk.probe["holds" if holds else "fails"]
+    exchanges = [{"status": 404} if one == {"status": 404} else {"answer": one} for one in told]
     vendor = Vendor(replace(talk, exchanges=exchanges), checking=False)
     with respx.mock(assert_all_called=False) as router:
         router.route().mock(side_effect=vendor)
