@@ -23,6 +23,7 @@ TITLES = {
     "hanging": "With a Redis that hangs",
     "filled": "With a filled database",
     "soak": "At the limit for long",
+    "verified": "The journal proved and sealed",
 }
 _QUIET = 0.15
 
