@@ -73,6 +73,23 @@ def read(path: Path) -> Shown:
     )
 
 
+def to_trust(path: Path | None) -> str | None:
+    """The certificate as PEM, never what else stands in its file, where nobody else signed it: who trusts us needs it.
+
+    None without one, where somebody else signed it, and where the file cannot be used.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        if path is None or not read(path).self_signed:
+            return None
+        found = x509.load_pem_x509_certificate(path.read_bytes())
+    except (Invalid, OSError, ValueError):
+        return None
+    return found.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
 def ensure(certificate: Path, key: Path, names: Sequence[str]) -> bool:
     """Have a certificate of our own for these names and addresses there; True when a new one was made.
 

@@ -13,7 +13,7 @@ import msgspec
 from connectors import blocklist, bodies, registry
 from connectors.contract import Unreadable
 from connectors.mapping import AlertMapping
-from core import logs
+from core import certificates, logs
 from core.errors import Forbidden, Invalid, NotFound, TocsinError, TooLarge, Unauthenticated, Unavailable
 from core.settings import settings
 from ingest import challenges, enqueue, envelopes, inbox, known, sns, storing
@@ -139,6 +139,20 @@ def _tail(heard: Heard) -> Answer:
         "X-Content-Type-Options": "nosniff",
     }
     return Answer(200, b"" if heard.method == "HEAD" else assembled.text().encode(), _TEXT, headers)
+
+
+def _certificate(heard: Heard) -> Answer | None:
+    """GET /certificate.pem: the certificate that nobody else signed, for tools to trust; None where there is no such."""
+    text = certificates.to_trust(settings().tls_certificate)
+    if text is None:
+        return None
+    headers = {
+        "Cache-Control": "no-cache",
+        "Content-Disposition": "attachment; filename=tocsin.pem",
+        "X-Content-Type-Options": "nosniff",
+    }
+    body = b"" if heard.method == "HEAD" else text.encode()
+    return Answer(200, body, "application/x-pem-file", headers)
 
 
 _TEXT = "text/plain; charset=utf-8"
@@ -334,6 +348,8 @@ async def _answer(heard: Heard) -> Answer:
             return await receive_event(heard) if heard.method == "POST" else _wrong_method(heard)
         case ["tail.py"] if heard.method in ("GET", "HEAD"):
             return _tail(heard)
+        case ["certificate.pem"] if heard.method in ("GET", "HEAD") and (answer := _certificate(heard)):
+            return answer
         case ["feeds", name] if name.endswith(".txt") and heard.method in ("GET", "HEAD"):
             return await blocked_values(heard, name.removesuffix(".txt"))
     nothing = NotFound("There is no door here; deliveries go to /ingest/<source> or /v2/enqueue.")

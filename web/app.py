@@ -70,7 +70,7 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if self.ingest is not None and path.startswith(("/ingest/", "/v2/enqueue", "/feeds/", "/tail.py")):
+        if self.ingest is not None and path.startswith(("/ingest/", "/v2/enqueue", "/feeds/", "/tail.py", "/certificate.pem")):
             await self.ingest(scope, receive, send)
         else:
             await self.pages(scope, receive, send)

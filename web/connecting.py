@@ -16,6 +16,8 @@ from web.languages import gettext as _
 
 HIDDEN = "SECRET"
 """Stands for the secret wherever it is shown no more."""
+CA_FILE = "/etc/tocsin.pem"
+"""Where a sender's machine keeps our certificate, in everything that is shown to be pasted."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class Way:
     says: str
     texts: tuple[tuple[str, str], ...]
     warning: str = ""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The certificate that nobody else signed: the file that senders keep it in, how it comes there, its fingerprint."""
+
+    file: str
+    fetch: str
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,19 @@ def unreachable() -> str | None:
         "Only this machine reaches this address. Set TOCSIN_BASE_URL to the one that others reach, TOCSIN_HOST=0.0.0.0 and "
         "TOCSIN_TLS=generate, and start Tocsin again; this page then shows it."
     )
+
+
+def trust() -> Trust | None:
+    """What senders need in order to trust us; None where somebody else signed our certificate, or a proxy has its own."""
+    shown = _own_certificate()
+    if shown is None:
+        return None
+    return Trust(CA_FILE, snippets.certificate(settings().base_url, shown.key, CA_FILE), shown.fingerprint)
+
+
+def _own_certificate() -> certificates.Shown | None:
+    file = settings().tls_certificate
+    return certificates.read(file) if file and certificates.to_trust(file) else None
 
 
 def fields(source: Source, secret: str | None) -> list[Field]:
@@ -80,6 +104,7 @@ def ways(source: Source, product: Connector, secret: str | None) -> list[Way]:
         path=product.writes,
         name=re.sub(r"\W", "_", source.name),
         filter=product.writes_only,
+        ca=CA_FILE if _own_certificate() else "",
     )
     found = [_tail(source, given)]
     if product.name == "wazuh":
@@ -88,9 +113,8 @@ def ways(source: Source, product: Connector, secret: str | None) -> list[Way]:
 
 
 def _tail(source: Source, given: snippets.Given) -> Way:
-    certificate = settings().tls_certificate
-    shown = certificates.read(certificate) if certificate else None
-    pin = shown.key if shown is not None and shown.self_signed else None
+    shown = _own_certificate()
+    pin = shown.key if shown else None
     fetch, install = snippets.tail(given, settings().base_url, assembled.digest(), pin)
     return Way(
         "tail",
@@ -117,7 +141,7 @@ def _integration(given: snippets.Given) -> Way:
         _("Wazuh's integrator, with a script"),
         _("The manager runs the script for each alert, one after the other; it tries again for a minute."),
         (
-            ("/var/ossec/integrations/custom-tocsin", snippets.WAZUH_SCRIPT),
+            ("/var/ossec/integrations/custom-tocsin", snippets.wazuh_script(given)),
             (_("Its owner and rights"), snippets.WAZUH_RIGHTS),
             ("/var/ossec/etc/ossec.conf", snippets.wazuh_integration(given)),
         ),
@@ -129,6 +153,14 @@ def _integration(given: snippets.Given) -> Way:
 
 def _shuffle(source: Source, given: snippets.Given) -> Way:
     fits = source.proof == ProofKind.URL_TOKEN
+    if fits and given.ca:
+        return Way(
+            "shuffle",
+            _("The “shuffle” trick: no script, and it skips 14 rules"),
+            _("Not with this certificate: that script trusts public authorities only and cannot be told of ours. Take another way, "
+              "or give Tocsin a certificate that the manager trusts."),
+            (),
+        )  # fmt: skip
     return Way(
         "shuffle",
         _("The “shuffle” trick: no script, and it skips 14 rules"),

@@ -6,6 +6,7 @@ import hmac
 import json
 
 import pytest
+from at_certificates import self_signed
 from sqlalchemy import select
 
 from connectors import blocklist
@@ -13,6 +14,7 @@ from connectors.models import BlocklistEntry
 from core.actors import SYSTEM
 from core.db import reading, unit_of_work
 from core.errors import Unavailable
+from core.settings import configure, settings
 from ingest import inbox, known, sources
 from ingest.models import Delivery
 from ingest.tail import assembled
@@ -101,6 +103,18 @@ def test_the_tail_is_handed_out_to_anybody(door):
     assert answer.headers["etag"] == f'"{assembled.digest()}"'
     assert "tocsin_tail.py" in answer.headers["content-disposition"]
     assert door.request("POST", "/tail.py").status_code == 404
+
+
+def test_a_certificate_of_our_own_is_handed_out_to_anybody_without_its_key(door, tmp_path):
+    assert door.request("GET", "/certificate.pem").status_code == 404
+    certificate, _fingerprint = self_signed(tmp_path, "10.0.0.5")
+    assert "PRIVATE KEY" in certificate.read_text()
+    configure(settings().with_(tls_certificate=certificate))
+    answer = door.request("GET", "/certificate.pem")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-pem-file")
+    assert "PRIVATE" not in answer.text
+    assert answer.text in certificate.read_text()
+    assert door.request("POST", "/certificate.pem").status_code == 404
 
 
 def test_the_same_body_at_two_sources_is_two_deliveries(door, sender):

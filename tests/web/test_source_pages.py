@@ -134,6 +134,42 @@ def test_an_address_that_others_reach_is_shown_without_a_warning(ana: Reader, tm
     assert "https://10.0.0.5:8443/ingest/ids" in install
 
 
+def test_a_certificate_that_nobody_else_signed_is_trusted_by_every_configuration(
+    ana: Reader, tmp_path: Path
+) -> None:
+    certificate, _fingerprint = self_signed(tmp_path, "10.0.0.5")
+    shown = certificates.read(certificate)
+    for_curl = base64.b64encode(bytes.fromhex(shown.key)).decode()
+    configure(settings().with_(base_url="https://10.0.0.5:8443", tls_certificate=certificate))
+    page = add(ana, "siem", "wazuh")
+    assert 'href="/certificate.pem"' in page
+    assert shown.fingerprint in page
+    texts = texts_of(page)
+    fetch = f"sudo curl -fsS -k --pinnedpubkey 'sha256//{for_curl}' -o /etc/tocsin.pem https://10.0.0.5:8443/certificate.pem"
+    assert any(text.startswith(fetch) for text in texts)
+    script = next(text for text in texts if text.startswith("#!/usr/bin/env python3"))
+    ast.parse(script, feature_version=(3, 6))
+    assert 'ssl.create_default_context(cafile="/etc/tocsin.pem")' in script
+    rsyslog = next(text for text in texts if "omhttp" in text)
+    assert 'useHttps="on" tls.cacert="/etc/tocsin.pem"' in rsyslog
+    vector = yaml.safe_load(next(text for text in texts if "sinks:" in text))
+    assert vector["sinks"]["tocsin_siem"]["tls"] == {"ca_file": "/etc/tocsin.pem"}
+    bit = next(text for text in texts if "[OUTPUT]" in text)
+    assert "    tls.verify     On\n    tls.ca_file    /etc/tocsin.pem\n" in bit
+    assert "curl --cacert /etc/tocsin.pem -X POST https://10.0.0.5:8443/ingest/siem" in html.unescape(page)
+    trick = add(ana, "siem-trick", "wazuh", proof="url_token")
+    assert "cannot be told of ours" in text_of(trick)
+    assert not any("<name>shuffle</name>" in text for text in texts_of(trick))
+    assert 'href="/certificate.pem"' in add(ana, "boards", "grafana"), "also for what posts by itself"
+
+
+def test_a_certificate_that_somebody_signed_needs_no_file(ana: Reader) -> None:
+    configure(settings().with_(base_url="https://soc.example"))
+    page = add(ana, "siem", "wazuh")
+    for word in ("certificate.pem", "tocsin.pem", "tls.cacert", "ca_file", "--cacert"):
+        assert word not in page, word
+
+
 def test_wazuhs_shuffle_trick_is_shown_with_its_price(ana: Reader) -> None:
     page = text_of(add(ana, "wazuh", "wazuh"))
     assert "14 rule ids, among them 5710" in page

@@ -76,6 +76,7 @@ class SourcePage(Page, template="source.html", rail="settings"):
     product: Connector
     learning: bool
     unreachable: str | None
+    trust: connecting.Trust | None
     secret: str | None
     fields: list[connecting.Field]
     ways: list[connecting.Way]
@@ -319,6 +320,7 @@ def _one(
         product=product,
         learning=source.learning(now()),
         unreachable=connecting.unreachable(),
+        trust=connecting.trust(),
         secret=secret,
         fields=connecting.fields(source, secret),
         ways=ways,
