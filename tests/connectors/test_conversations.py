@@ -17,6 +17,7 @@ import yaml
 from connectors import execute, guards, registry
 from connectors.contract import ActionFailed, Effect
 from connectors.products import Product
+from core.errors import Invalid
 from core.net.auth import tokens
 from core.settings import Settings, configure
 
@@ -202,6 +203,16 @@ def test_only_a_consent_of_the_named_user_is_revoked(owner: str | None) -> None:
     assert isinstance(came, ActionFailed)
     assert "jo@acme.example has given no consent" in came.message
     assert [request.method for request in vendor.asked] == ["GET", "GET"]
+
+
+@pytest.mark.parametrize("query", ["<<>>", "<< >>", "   "])
+@pytest.mark.parametrize("name", ["search_mail", "purge_mail", "restore_mail"])
+def test_a_mail_is_not_searched_for_by_nothing(name: str, query: str) -> None:
+    """What is empty without its angle brackets would fit every mail without a sender."""
+    action = registry.get("microsoft365").actions[name]
+    with pytest.raises(Invalid):
+        guards.read_inputs(action, {"query": query})
+    assert guards.read_inputs(action, {"query": "<a@b>"}).inputs["query"] == "<a@b>"
 
 
 @pytest.mark.parametrize("holds", [True, False], ids=["holds", "does not hold"])
