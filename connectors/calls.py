@@ -99,7 +99,7 @@ def request(
     if undo_after is None and applied.contains(model):
         undo_after = applied.default_time(uow, pairs)
     row = ActionCall(
-        id=new_id(), key=key, asked=action, effect=model.effect.value, created_at=uow.now, reason=ctx.reason or None,
+        id=new_id(), key=key, asked=action, chosen=instance, effect=model.effect.value, created_at=uow.now, reason=ctx.reason or None,
         subject_kind=ctx.subject.kind, subject_id=ctx.subject.id, run=ctx.run,
         actor_kind=ctx.actor.kind.value, actor_id=ctx.actor.id, actor_name=ctx.actor.name,
         trust=ctx.trust, tlp=ctx.tlp, approved_by=list(ctx.approved_by),
@@ -305,9 +305,9 @@ def _end_parent(uow: UnitOfWork, actor: Actor, parent_id: UUID) -> None:
 # ------------------------------------------------------------------------------------------------ questions
 
 
-def get(session: Session, call_id: UUID) -> ActionCall:
-    """The call with this id. Raises NotFound."""
-    row = session.get(ActionCall, call_id)
+def get(session: Session, call_id: UUID, *, locked: bool = False) -> ActionCall:
+    """The call with this id; `locked`: read anew, and no other transaction changes it meanwhile. Raises NotFound."""
+    row = session.get(ActionCall, call_id, with_for_update=locked or None, populate_existing=locked)
     if row is None:
         raise NotFound("There is no such action.")
     return row

@@ -83,6 +83,7 @@ class ActionCall(Identified, Dated, Work, Base):
 
     key: Mapped[str] = mapped_column(String(200), unique=True)  # the same key again is the same call
     asked: Mapped[str] = mapped_column(String(100))  # the action or verb that was asked for
+    chosen: Mapped[str | None] = mapped_column(String(64))  # the product that whoever asked named, if any
     action: Mapped[str | None] = mapped_column(String(100))
     instance_id: Mapped[UUID | None] = mapped_column(ForeignKey("connector_instances.id"))
     instance: Mapped[str | None] = mapped_column(String(64))

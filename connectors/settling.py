@@ -12,7 +12,7 @@ from connectors.permissions import RELEASE_AUTOMATION, SETTLE_ACTIONS
 from core.actors import Actor, ActorKind
 from core.auth import permissions
 from core.db import UnitOfWork
-from core.errors import Conflict, Invalid, Problem
+from core.errors import Conflict, Invalid, NotFound, Problem
 from core.journal import Entry
 from core.outbox import subscriber
 
@@ -20,7 +20,7 @@ from core.outbox import subscriber
 def resume(uow: UnitOfWork, actor: Actor, call_id: UUID) -> ActionCall:
     """Let a held call go on, judged anew: what has become protected meanwhile is refused. Raises Conflict, NotFound."""
     permissions.require(actor, RELEASE_AUTOMATION.name)
-    row = calls.get(uow, call_id)
+    row = calls.get(uow, call_id, locked=True)
     if row.state != HELD:
         raise Conflict(f"This call is not held any more: it is {row.state}.")
     if rails.held(uow) is not None:
@@ -35,7 +35,7 @@ def resume(uow: UnitOfWork, actor: Actor, call_id: UUID) -> ActionCall:
 
 def _go_on(uow: UnitOfWork, actor: Actor, row: ActionCall, *, by_person: bool) -> None:
     """Judge a held call anew and make it due; `by_person`: whoever lets it go on has looked at this very call."""
-    mode, targets = instances.resolve(uow, row.asked)
+    mode, targets = instances.resolve(uow, row.asked, row.chosen)
     if row.parent_id is not None:  # one of several products of a verb: each has its own call already
         mode, targets = "one", [target for target in targets if target.instance.name == row.instance]
     elif row.instance is not None and mode == "first":
@@ -68,12 +68,15 @@ def _let_go(uow: UnitOfWork, entry: Entry) -> None:
                 _go_on(uow, entry.actor, row, by_person=False)
             except (Conflict, Invalid) as error:  # its product is gone or asks for something else: a person decides
                 row.note = error.message[:2000]
+            except NotFound as error:  # nothing of this name exists any more: it can never be done
+                row.note, row.state, row.finished_at = error.message[:2000], FAILED, uow.now
+                calls.finished(uow, entry.actor, row)
 
 
 def drop(uow: UnitOfWork, actor: Actor, call_id: UUID, note: str) -> ActionCall:
     """Give a call up that is held, or that is stuck and has not begun. Raises Conflict, NotFound."""
     permissions.require(actor, RELEASE_AUTOMATION.name)
-    row = calls.get(uow, call_id)
+    row = calls.get(uow, call_id, locked=True)
     if row.state == INTENDED and row.parked_at is not None:
         row.note, row.parked_at, row.error = (
             note.strip()[:1000] or f"Given up: {row.error}"[:1000],
@@ -93,7 +96,7 @@ def drop(uow: UnitOfWork, actor: Actor, call_id: UUID, note: str) -> ActionCall:
 def settle(uow: UnitOfWork, actor: Actor, call_id: UUID, happened: bool, note: str) -> ActionCall:
     """Say what became of an unknown call, having looked in the product. Raises Conflict, NotFound, Invalid."""
     permissions.require(actor, SETTLE_ACTIONS.name)
-    row = calls.get(uow, call_id)
+    row = calls.get(uow, call_id, locked=True)
     if row.state != UNKNOWN:
         raise Conflict(f"This call is not unknown any more: it is {row.state}.")
     if not note.strip():

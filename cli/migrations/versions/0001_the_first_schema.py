@@ -638,6 +638,7 @@ def upgrade() -> None:
     op.create_table('action_calls',
     sa.Column('key', sa.String(length=200), nullable=False),
     sa.Column('asked', sa.String(length=100), nullable=False),
+    sa.Column('chosen', sa.String(length=64), nullable=True),
     sa.Column('action', sa.String(length=100), nullable=True),
     sa.Column('instance_id', sa.Uuid(), nullable=True),
     sa.Column('instance', sa.String(length=64), nullable=True),
