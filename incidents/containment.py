@@ -29,6 +29,8 @@ ON_ITS_WAY = timedelta(minutes=2)
 """What arrives so soon after a countermeasure, without saying when it occurred, may have been under way before it."""
 TOLD_EVERY = timedelta(minutes=30)
 """Activity that goes on is told again after this time."""
+UNTOLD = "an alert must be looked at now"
+"""What is said for another incident than the one the countermeasure was taken for, when that one is restricted."""
 
 _countermeasures: Any = Countermeasure.__table__
 
@@ -128,22 +130,27 @@ def _alarm(uow: UnitOfWork, entry: Entry) -> None:
     """Containment that may have failed goes to the front of the queue, and wakes the lead.
 
     It is told for the incident that the countermeasure was taken for; when that is closed, for the one that the alert
-    belongs to. That one goes to the front as well.
+    belongs to. That one goes to the front as well. Of a restricted
+    incident nothing is told to the other one but that the alert must be looked at.
     """
     taken_for = _locked(uow, entry.body.get("incident"))
     joined = _locked(uow, entry.body.get("alert_incident"))
     open_ones = [one for one in (taken_for, joined) if one is not None and one.closed_at is None]
     for one in dict.fromkeys(open_ones):
-        _to_the_front(uow, one)
+        _to_the_front(uow, one, UNTOLD if _hides(taken_for, one) else "containment may have failed")
     about = next(iter(open_ones), taken_for)
     if about is None:
         return
     what = (entry.data or {}).get("value") or "an entity"
+    title = f"containment of {what} may have failed"
+    message = f"An alert names {what} although {entry.body['action']} is in force. Look at {about.key}."
+    if _hides(taken_for, about):
+        title, message = f"{UNTOLD}: {what}", f"An alert names {what}. Look at {about.key}."
     reaching.wake(
         uow,
         about,
-        title=f"containment of {what} may have failed",
-        message=f"An alert names {what} although {entry.body['action']} is in force. Look at {about.key}.",
+        title=title,
+        message=message,
         severity=max(Severity(about.severity), Severity.high, key=lambda severity: severity.rank),
         key=f"containment:{entry.body['countermeasure']}",
         cause=_cause(uow, entry),
@@ -161,12 +168,17 @@ def _locked(uow: UnitOfWork, incident_id: str | None) -> Incident | None:
     return uow.get(Incident, UUID(incident_id), with_for_update=True) if incident_id else None
 
 
-def _to_the_front(uow: UnitOfWork, incident: Incident) -> None:
+def _hides(taken_for: Incident | None, told: Incident) -> bool:
+    """Whether the countermeasure was taken for another incident, which is restricted."""
+    return taken_for is not None and taken_for is not told and taken_for.restricted_to is not None
+
+
+def _to_the_front(uow: UnitOfWork, incident: Incident, reason: str) -> None:
     if incident.priority == Priority.p1:
         return
     was, incident.priority = incident.priority, Priority.p1.value
     body = {"priority": {"from": was, "to": incident.priority}}
-    told = {"reason": "containment may have failed"}
+    told = {"reason": reason}
     journal.record(uow, SYSTEM, Fact(facts.INCIDENT_CHANGED, (incident.ref,), body, told))
 
 

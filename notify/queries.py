@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import ColumnElement, Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.auth import users
@@ -153,7 +153,7 @@ def pages(
         pairs = [(subject.kind, subject.id) for subject in subjects]
         query = query.where(tuple_(Page.subject_kind, Page.subject_id).in_(pairs))
     if user_id is not None:
-        query = query.where(Page.id.in_(select(PageTarget.page_id).where(PageTarget.user_id == user_id)))
+        query = query.where(went_to(user_id))
     if before is not None:
         at, last = before
         query = query.where((Page.created_at < at) | ((Page.created_at == at) & (Page.id < last)))
@@ -164,8 +164,13 @@ def waiting(session: Session, *, user_id: UUID | None = None, limit: int = 50) -
     """Pages that nobody has acknowledged (the exhausted ones too), the oldest first; one person's with `user_id`."""
     query = select(Page).where(Page.closed_at.is_(None), Page.state.in_(_UNHEARD))
     if user_id is not None:
-        query = query.where(Page.id.in_(select(PageTarget.page_id).where(PageTarget.user_id == user_id)))
+        query = query.where(went_to(user_id))
     return list(session.scalars(query.order_by(Page.created_at, Page.id).limit(limit)))
+
+
+def went_to(user_id: UUID) -> ColumnElement[bool]:
+    """The condition on `Page`: this person was chosen to be reached by it."""
+    return Page.id.in_(select(PageTarget.page_id).where(PageTarget.user_id == user_id))
 
 
 def unheard() -> Select[UUID]:

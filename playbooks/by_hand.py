@@ -24,6 +24,7 @@ from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.types import Ref
 from incidents import queries, tasks
 from incidents.models import Incident, Task
+from incidents.visibility import visible_refs
 from playbooks import manual, wiring
 from playbooks.catalogue import Catalogue
 from playbooks.contract import ActionInfo
@@ -161,7 +162,10 @@ def _by_people(offer: Offer) -> bool:
 
 
 def look(session: Session, actor: Actor, incident: Incident, wanted: Wanted) -> Look:
-    """What would be done, and what the guard rails say; nothing is written. Raises NotFound, Invalid."""
+    """What would be done, what the guard rails say, and what the actor may see of what is in force; nothing is written.
+
+    Raises NotFound, Invalid.
+    """
     permissions.require(actor, RUN_ACTIONS.name)
     offer = offered(session, wanted.name, wanted.type)
     info = Catalogue()(offer.name)
@@ -171,6 +175,9 @@ def look(session: Session, actor: Actor, incident: Incident, wanted: Wanted) -> 
     if behind(offer.name):
         context = _context(session, actor, incident, wanted)
         foreseen = _foreseen(session, context, wanted, offer, inputs)
+    if foreseen is not None:
+        seen = visible_refs(session, actor, (row.subject for row in foreseen.standing))
+        foreseen = replace(foreseen, standing=[row for row in foreseen.standing if row.subject in seen])
     told = "" if offer.bound else manual.words(offer.name, info.by_hand, inputs)
     return Look(info, offer, foreseen.inputs if foreseen and offer.bound else inputs, foreseen, told)
 

@@ -1,15 +1,17 @@
-"""Which pages a person may see: those about what they may see, and those that went to them."""
+"""Which pages a person may see or count: those about what they may see, and those that went to them."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from core.actors import Actor
 from core.types import Ref
 from incidents.visibility import visible_refs
 from notify.models import Page, PageTarget
+from notify.queries import went_to
+from web.hidden import not_hidden
 
 
 def seen_calls(session: Session, actor: Actor, calls: Sequence[Page]) -> tuple[list[Page], set[UUID]]:
@@ -23,3 +25,9 @@ def seen_calls(session: Session, actor: Actor, calls: Sequence[Page]) -> tuple[l
     seen = visible_refs(session, actor, {Ref(call.subject_kind, call.subject_id) for call in calls})
     kept = [call for call in calls if Ref(call.subject_kind, call.subject_id) in seen or call.id in mine]
     return kept, mine
+
+
+def heard_of(actor: Actor) -> ColumnElement[bool]:
+    """The same as a condition on `Page`, for counting; the statement is run with `hidden` (see web.hidden)."""
+    others = not_hidden(Page.subject_id)
+    return or_(others, went_to(actor.user_id)) if actor.user_id else others

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import Row, ScalarSelect, Select, bindparam, func, not_, select
+from sqlalchemy import Row, ScalarSelect, Select, func, select
 from sqlalchemy.orm import Session
 
 from connectors import rails
@@ -20,6 +20,8 @@ from notify import inbox, queries
 from notify.queries import OnCallNow
 from playbooks.models import PlaybookRun
 from web import needs
+from web.hidden import hidden_from, not_hidden
+from web.seen_calls import heard_of
 
 
 MOST = 1000
@@ -65,12 +67,14 @@ class Known:
 
     needs: int
     rotas: list[OnCallNow]
+    hidden: list[str]
 
 
 def look(session: Session, actor: Actor, known: Known | None = None) -> Surroundings:
     """What surrounds this person's pages just now."""
     user = users.get(session, actor.user_id) if actor.user_id else None
-    incidents, alerts, runs, stuck, pages, unread = _counted(session, actor)
+    hidden = known.hidden if known else hidden_from(session, actor)
+    incidents, alerts, runs, stuck, pages, unread = _counted(session, actor, hidden)
     return Surroundings(
         roles=tuple(user.roles) if user else (),
         needs=known.needs if known else len(needs.of(session, actor)),
@@ -85,23 +89,20 @@ def look(session: Session, actor: Actor, known: Known | None = None) -> Surround
     )
 
 
-def _counted(session: Session, actor: Actor) -> Row[int, int, int, int, int, int]:
+def _counted(session: Session, actor: Actor, hidden: list[str]) -> Row[int, int, int, int, int, int]:
     """Open incidents and alerts, live runs, what is stuck, pages nobody has heard, unread items; each to MOST."""
-    restricted = (Incident.restricted_to.is_not(None), Incident.closed_at.is_(None))
-    hidden = session.scalars(select(Incident.id).where(*restricted, not_(visible_to(actor))).limit(MOST))
-    return session.execute(_counts(actor), {"hidden": [str(one) for one in hidden]}).one()
+    return session.execute(_counts(actor), {"hidden": hidden}).one()
 
 
 @lru_cache(maxsize=256)  # building it takes longer than asking it
 def _counts(actor: Actor) -> Select[int, int, int, int, int, int]:
-    """One question for all; of runs those for incidents that are restricted to others are left out."""
-    others = PlaybookRun.subject_id.not_in(bindparam("hidden", expanding=True))
+    """One question for all; runs and pages for incidents that are restricted to others are left out."""
     return select(
         _some(select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor))),
         _some(select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor))),
-        _some(select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None), others)),
+        _some(select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None), not_hidden(PlaybookRun.subject_id))),
         _some(set_aside()),
-        _some(queries.unheard()),
+        _some(queries.unheard().where(heard_of(actor))),
         _some(inbox.unread_of(actor.user_id)),
     )
 

@@ -5,15 +5,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from connectors.models import ActionCall, Countermeasure
 from core import journal
+from core.actors import SYSTEM
+from core.auth import users
 from core.db import reading, unit_of_work
 from core.ids import new_id
 from core.types import Ref, Severity
 from incident_bench import ANN, draft, incident, low, opened, take, verbs
 from incidents import closing, lifecycle
 from incidents.closing import Closing
+from incidents.models import Incident
+from notify.escalation import Target
+from notify.models import Page
+from notify.oncall import policy_editing
+from notify.oncall.policy_editing import PolicyDraft, StepDraft
 from core.errors import Invalid
 
 
@@ -62,6 +70,38 @@ def test_it_is_told_goes_to_the_front_and_wakes(case: UUID, drain: Any) -> None:
     assert entry.data == {"type": "host", "value": "web01"}
     drain("core.outbox")
     assert incident(case).priority == "p1"
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_another_incident_is_not_told_what_was_done_for_a_restricted_one(
+    database: object, clock: Any, drain: Any, restricted: bool
+) -> None:
+    with unit_of_work() as uow:
+        lead = users.create(uow, SYSTEM, email="lena@example.org", name="Lena", roles=["responder"])
+        target = (Target("user", str(lead.id)),)
+        policy = PolicyDraft("default", (StepDraft(target, delay=300),), target, is_default=True)
+        policy_editing.create_policy(uow, SYSTEM, policy)
+        lead_id = lead.id
+    case = opened().id
+    contained(case)
+    clock.advance(minutes=10)
+    (done,) = take(draft())
+    assert done.incident_id is not None
+    with unit_of_work() as uow:
+        if restricted:
+            lifecycle.restrict(uow, ANN, case, [])
+        lifecycle.assign(uow, SYSTEM, done.incident_id, lead_id)
+        uow.get_one(Incident, case).closed_at = uow.now
+        key = uow.get_one(Incident, case).key
+    drain("core.outbox")
+    with reading() as session:
+        (page,) = session.scalars(select(Page).where(Page.key.like("containment:%")))
+        told = journal.entries(session, ref=Ref("incident", str(done.incident_id)), verbs=["incident.changed"])
+    said = f"{page.title} {page.message} {[entry.data for entry in told]}"
+    assert (page.subject_id, incident(done.incident_id).priority) == (str(done.incident_id), "p1")
+    assert "web01" in said
+    assert key not in said
+    assert [word in said for word in ("edr.isolate_host", "in force", "ontainment")] == [not restricted] * 3
 
 
 def test_a_repeat_of_a_known_alert_tells_too_but_not_all_the_time(case: UUID, clock: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of
 from every_route import routes
 from incident_bench import draft, take
 from people_here import People
@@ -22,7 +22,7 @@ from cli import assemble
 from connectors import calls, instances
 from connectors.calls import CallContext
 from connectors.contract import Entity
-from connectors.models import Countermeasure
+from connectors.models import ActionCall, Countermeasure
 from core import blobs
 from core.actors import SYSTEM, Actor, ActorKind
 from core.db import reading, unit_of_work
@@ -51,7 +51,8 @@ from notify import delivery
 from notify.escalation import Target
 from notify.models import Page
 from notify.oncall import policy_editing
-from playbooks import runs
+from playbooks import by_hand, runs
+from playbooks.models import PlaybookRun
 from web import live
 
 assemble.load()
@@ -295,6 +296,49 @@ def test_the_stream_says_nothing_of_it(people: People) -> None:
     assert live.allowed_topics(people.raul, topics) == frozenset({"incident"})
     assert f"incident:{case}" in live.allowed_topics(people.mara, topics)
     assert asyncio.iscoroutinefunction(live.stream)
+
+
+def test_counts_of_what_is_under_way_leave_it_out_but_for_those_it_called(people: People) -> None:
+    raul, rita, mara = Reader(people.raul), Reader(people.rita), Reader(people.mara)
+
+    def figures(reader: Reader) -> list[str]:
+        page = reader.get("/")
+        tiles = re.findall(r'<section class="tile">(.*?)</section>', page, re.DOTALL)
+        rail = re.findall(r'<span class="rail-word">[^<]*</span><span class="rail-count.*?</span>', page)
+        return [text_of(one) for one in (*tiles, *rail) if "Needs" not in one]
+
+    before = figures(rita)
+    ids = secret(people)
+    with unit_of_work() as uow:
+        uow.get_one(ActionCall, UUID(ids["call_id"][0])).state = "unknown"
+        uow.get_one(PlaybookRun, UUID(ids["run_id"][0])).state = "waiting"
+    assert figures(rita) == before
+    seen = " ".join(figures(mara))
+    for told in ("Pages waiting 2 the oldest since", "1 run 1 waits · 1 action held or unknown", "On-call 2", "Playbooks 1"):
+        assert told in seen, told
+    called = " ".join(figures(raul))
+    for told in ("Pages waiting 2 the oldest since", "On-call 2", "0 runs 0 wait · no action unknown"):
+        assert told in called, told
+    for path in ("/pages", "/oncall"):
+        assert ids["page_id"][0] in raul.get(path)
+        assert ids["page_id"][0] not in rita.get(path)
+
+
+def test_what_is_in_force_for_it_is_not_said_before_an_action(people: People) -> None:
+    ids = secret(people)
+    user = f"user-{WORD}"
+    (mine,) = take(draft(title="Odd", entities=(Entity("user", user, "target"),), fingerprint=(("n", "1"),)))
+    path = f"/incidents/{mine.incident_id}/act?do=identity.disable_user&of={observables.observable_id('user', user)}"
+    asked = by_hand.Wanted("identity.disable_user", "user", user)
+    told = {}
+    for reader in (people.raul, people.rita):
+        with unit_of_work() as uow:
+            if reader is people.rita:
+                lifecycle.restrict(uow, people.mara, UUID(ids["key"][1]), [people.rita.id])
+            look = by_hand.look(uow, reader, uow.get_one(Incident, mine.incident_id), asked)
+        assert look.foreseen is not None
+        told[reader.name] = ("In force already" in Reader(reader).get(path), len(look.foreseen.standing))
+    assert told == {"Raul": (False, 0), "Rita": (True, 1)}
 
 
 def test_a_doubt_or_a_hold_of_it_is_told_to_its_readers_only(people: People) -> None:

@@ -32,16 +32,19 @@ from playbooks.models import PlaybookRun
 from reports import doctor
 from web import first_steps, needs, surroundings
 from web.first_steps import Step
+from web.hidden import hidden_from, not_hidden
 from web.languages import gettext as _
 from web.languages import ngettext
 from web.needs import Need
 from web.pages import Page, show
 from web.security import Signed
+from web.seen_calls import heard_of
 from web.wording import up_to
 
 router = APIRouter(include_in_schema=False)
 
 HOURS = 24
+MOST_PAGES = 20
 MOST_AN_HOUR = 1000
 """The tile counts no further: a storm's hour is a full bar, and costs as much as any other full one."""
 
@@ -119,6 +122,13 @@ def _began(actor: Actor, since: BindParameter[datetime], until: BindParameter[da
     return select(func.count()).select_from(some.subquery()).scalar_subquery()
 
 
+@lru_cache(maxsize=256)
+def _unheard(actor: Actor) -> Select[PageSent]:
+    """The pages that wait, the oldest first: those about what the reader may see, and those that went to them."""
+    ids = paging.unheard().where(heard_of(actor))
+    return select(PageSent).where(PageSent.id.in_(ids)).order_by(PageSent.created_at, PageSent.id).limit(MOST_PAGES)
+
+
 @router.get("/")
 def now(request: Request, actor: Signed) -> Response:
     """The first screen."""
@@ -129,18 +139,23 @@ def now(request: Request, actor: Signed) -> Response:
         found = needs.of(session, actor)
         counted = record.standing(session, actor)
         hours = rate(session, actor, at)
+        leaving = {"hidden": hidden_from(session, actor)}
         running = session.execute(
             select(PlaybookRun.state, func.count())
-            .where(PlaybookRun.ended_at.is_(None))
-            .group_by(PlaybookRun.state)
+            .where(PlaybookRun.ended_at.is_(None), not_hidden(PlaybookRun.subject_id))
+            .group_by(PlaybookRun.state),
+            leaving,
         )
         live = {row.state: row[1] for row in running}
         aside = session.scalar(
-            select(func.count()).select_from(ActionCall).where(ActionCall.state.in_([HELD, UNKNOWN]))
+            select(func.count())
+            .select_from(ActionCall)
+            .where(ActionCall.state.in_([HELD, UNKNOWN]), not_hidden(ActionCall.subject_id)),
+            leaving,
         )
         sources = door.every_source(session)
         rotas = paging.on_call_now(session, at)
-        request.state.known = surroundings.Known(needs=len(found), rotas=rotas)
+        request.state.known = surroundings.Known(needs=len(found), rotas=rotas, hidden=leaving["hidden"])
         page = NowPage(
             greeting=greeting(actor.name, user.timezone if user else "UTC", at, len(found)),
             needs=found,
@@ -151,7 +166,7 @@ def now(request: Request, actor: Signed) -> Response:
             oldest=session.scalar(
                 select(func.min(Incident.opened_at)).where(Incident.closed_at.is_(None), visible_to(actor))
             ),
-            waiting_pages=paging.waiting(session, limit=20),
+            waiting_pages=list(session.scalars(_unheard(actor), leaving)),
             hours=hours,
             alerts_day=sum(hours),
             alerts_day_more=max(hours) >= MOST_AN_HOUR,
