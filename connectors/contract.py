@@ -235,6 +235,14 @@ class Undo:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Inputs for which nothing is asked: `when` is a template over `inputs` and `settings` that is true, `why` a sentence."""
+
+    when: str
+    why: str
+
+
+@dataclass(frozen=True)
 class ActionContext:
     """What a Python action may use: no database, and the network only through `send` (or `core.net` with `egress`)."""
 
@@ -284,6 +292,7 @@ class Action:
     ] = ()  # statuses that mean "no such thing": output {found: false} instead of a failure
     pagination: Pagination | None = None
     poll: Poll | None = None
+    refuse: Refusal | None = None
     find: tuple[Find, ...] = ()
     output: Mapping[str, str | Lines | Made] = field(default_factory=dict)
     keep_answer: bool = True  # False: of the answer only the output is kept, for the rest may hold a secret

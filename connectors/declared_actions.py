@@ -17,6 +17,7 @@ from connectors.contract import (
     Pagination,
     Poll,
     Probe,
+    Refusal,
     Request,
     Undo,
 )
@@ -31,7 +32,7 @@ _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 _PAPS = ("clear", "green", "amber", "red")
 _ACTION = (
-    "title", "description", "verb", "effect", "idempotent", "input", "find", "request", "ok", "absent", "pagination",
+    "title", "description", "verb", "effect", "idempotent", "input", "refuse", "find", "request", "ok", "absent", "pagination",
     "poll", "output", "keep_answer", "probe", "undo", "no_undo", "instructions", "pap_limit", "run",
 )  # fmt: skip
 
@@ -121,8 +122,9 @@ def action_of(connector: str, name: str, at: At, runs: Mapping[str, Run]) -> Act
     )
     if ("request" in members) == ("run" in members):
         at.complain("needs exactly one of request and run")
-    if "run" in members and "find" in members:
-        members["find"].complain("is for declared requests: a function asks by itself")
+    for word in ("find", "refuse"):
+        if "run" in members and word in members:
+            members[word].complain("is for declared requests: a function asks by itself")
     no_undo = text_of(members, "no_undo") or None
     if effect.rank >= Effect.disruptive.rank and ("undo" in members) == (no_undo is not None):
         at.complain(
@@ -143,6 +145,7 @@ def action_of(connector: str, name: str, at: At, runs: Mapping[str, Run]) -> Act
         absent=tuple(int(e.number()) for e in members["absent"].entries()) if "absent" in members else (),
         pagination=_pagination(members["pagination"]) if "pagination" in members else None,
         poll=_poll(members["poll"]) if "poll" in members else None,
+        refuse=_refusal(members["refuse"]) if "refuse" in members else None,
         find=tuple(_find(key, entry) for key, entry in members_of(members, "find")),
         output={key: _output(entry) for key, entry in members_of(members, "output")},
         keep_answer="keep_answer" not in members or members["keep_answer"].flag(),
@@ -152,6 +155,11 @@ def action_of(connector: str, name: str, at: At, runs: Mapping[str, Run]) -> Act
         instructions=text_of(members, "instructions"),
         pap_limit=members["pap_limit"].choice(_PAPS, "amber") if "pap_limit" in members else None,
     )
+
+
+def _refusal(at: At) -> Refusal:
+    members = dict(at.members(("when", "why"), ("when", "why")))
+    return Refusal(text_of(members, "when"), text_of(members, "why"))
 
 
 def _find(name: str, at: At) -> Find:

@@ -9,7 +9,7 @@ from connectors.answers import body_of, bounded, evaluate, excerpt, holds, kept,
 from connectors.contract import Action, ActionContext, ActionFailed, Effect, Probe
 from connectors.finding import NotThere
 from connectors.products import Product, masked, origin, settings_of
-from connectors.requesting import MOST_SECONDS, build, inputs_from
+from connectors.requesting import MOST_SECONDS, build, inputs_from, refuse
 from connectors.sending import check, guarded, more_pages, says_nothing, send
 from core.net import http
 
@@ -34,6 +34,7 @@ def show(action: Action, product: Product, inputs: Mapping[str, Any], key: str) 
     if action.request is None:
         return {"runs": action.full_name, "inputs": masked(dict(inputs), product)}
     inputs = _filled(action, inputs)
+    refuse(action, product, inputs)
     found, first = finding.shown_for(action, product, inputs, key)
     shown = _shown(build(action.request, product, inputs, key, found=found))
     if first:
@@ -68,6 +69,7 @@ def perform(
     if action.request is None:
         raise ActionFailed(f"{action.full_name} declares nothing to do.")
     reads = action.effect is Effect.read
+    refuse(action, product, inputs)
     try:
         found = finding.found_for(
             action, product, inputs, key, lambda other, given: perform(other, product, given, key).output

@@ -65,6 +65,20 @@ def build(
     )
 
 
+def refuse(action: Action, product: Product, inputs: Mapping[str, Any]) -> None:
+    """Raise ActionFailed when the action's declaration says that nothing is asked for these inputs."""
+    if action.refuse is None:
+        return
+    known = {"inputs": dict(inputs), "settings": settings_of(product)}
+    try:
+        if render(action.refuse.when, known) is False:
+            return
+        why = str(render(action.refuse.why, known))
+    except TemplateError as error:
+        why = f"It cannot be told whether this may be asked: {error}"
+    raise ActionFailed(why, done=False)
+
+
 def _url(path: str, variables: Mapping[str, Any]) -> str:
     """The address: every value in the path is quoted, so that none can leave its place."""
 

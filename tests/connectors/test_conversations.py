@@ -205,6 +205,39 @@ def test_only_a_consent_of_the_named_user_is_revoked(owner: str | None) -> None:
     assert [request.method for request in vendor.asked] == ["GET", "GET"]
 
 
+@pytest.mark.parametrize(
+    ("base_url", "host", "asked"),
+    [
+        (None, "github.com", True),
+        (None, "GitHub.com", True),
+        (None, "github.example.com", False),
+        (None, "github.com@evil.example", False),
+        (None, "github.com:8443", False),
+        ("https://github.example.com/api/v3", "github.example.com", True),
+        ("https://github.example.com/api/v3", "github.com", False),
+        ("https://api.acme.ghe.com", "acme.ghe.com", True),
+    ],
+)
+def test_only_the_server_of_the_alert_is_asked_about_it(base_url: str | None, host: str, asked: bool) -> None:
+    """Elsewhere a repository of the same name is another one, and its alert of that number tells nothing."""
+    talk = next(one for one in ALL if one.name == "github.get_secret_alert")
+    path = "example-org/billing/security/secret-scanning/17"
+    settings = {"base_url": base_url} if base_url else {}
+    talk = replace(talk, settings=settings, inputs={"link": f"https://{host}/{path}"})
+    product = product_of(talk)
+    action = product.connector.actions[talk.action]
+    vendor = Vendor(talk, checking=False)
+    with respx.mock(assert_all_called=False) as router:
+        router.route().mock(side_effect=vendor)
+        if asked:
+            assert execute.perform(action, product, talk.inputs, "key-1").output["valid"] is True
+        for ask in () if asked else (execute.show, execute.perform):
+            with pytest.raises(ActionFailed, match="this product is another server") as failed:
+                ask(action, product, talk.inputs, "key-1")
+            assert failed.value.done is False
+    assert len(vendor.asked) == asked
+
+
 @pytest.mark.parametrize("query", ["<<>>", "<< >>", "   "])
 @pytest.mark.parametrize("name", ["search_mail", "purge_mail", "restore_mail"])
 def test_a_mail_is_not_searched_for_by_nothing(name: str, query: str) -> None:
