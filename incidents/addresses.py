@@ -1,6 +1,7 @@
 """Which host has which address: learnt from alerts that name both, so that those that name an address alone join its host's."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,10 @@ BELIEVED = timedelta(hours=24)
 """Addresses move: what was seen longer ago is not believed."""
 AGAIN = timedelta(hours=1)
 """What is known is written again only after this."""
+_TRUSTED = ("high", "normal")
+"""Whose claims are believed, the better proved first."""
+_MOST_CLAIMS = 4
+"""Two different hosts make an address ambiguous; more than this many need not be kept."""
 _VICTIM = ("target", "victim")
 _ADDRESSES = ("ipv4-addr", "ipv6-addr")
 _PLACES = ("victim", "target", "artifact", "actor", "source", "observer")
@@ -35,37 +40,51 @@ class Home:
         return f"{self.address} is {self.host}"
 
 
-def learn(uow: UnitOfWork, circle: str, episodes: Sequence[Episode]) -> None:
-    """Note which addresses the hosts have that these episodes name; `circle` keeps apart who must not mix."""
-    found: dict[str, tuple[str, datetime]] = {}
+def learn(uow: UnitOfWork, circle: str, trust: str, episodes: Sequence[Episode]) -> None:
+    """Note which addresses the hosts have that these episodes of a source name; `circle` keeps apart who must not mix.
+
+    Nothing is learnt from a source of low trust, from tests, nor from what is ignored or only learning.
+    """
+    if trust not in _TRUSTED:
+        return
+    found: dict[tuple[str, str], datetime] = {}
     for episode in episodes:
+        if episode.learning or episode.acceptance_id is not None:
+            continue
         for item in episode.items:
-            pairs = _named_together((one.type, one.value, one.role) for one in item.draft.entities)
             at = min(item.draft.occurred_at or item.received_at, item.received_at)
-            for address, host in pairs:
-                key = _key(circle, address)
-                if key not in found or found[key][1] <= at:
-                    found[key] = host, at
+            if item.draft.is_test or at <= uow.now - BELIEVED:
+                continue
+            for address, host in _named_together((one.type, one.value, one.role) for one in item.draft.entities):
+                claim = _key(circle, address), host
+                found[claim] = max(at, found.get(claim, at))
     if not found:
         return
-    known = {
-        row.address: row
-        for row in uow.execute(select(_table).where(bulk.among(uow, _table.c.address, sorted(found))))
-    }
-    rows = [
-        {"address": key, "host": host, "seen_at": at}
-        for key, (host, at) in sorted(found.items())
-        if key not in known or _is_news(known[key], host, at)
-    ]
+    asked = sorted({address for address, _host in found})
+    query = select(_table).where(
+        bulk.among(uow, _table.c.address, asked), _table.c.trust == trust, _table.c.seen_at > uow.now - BELIEVED
+    )
+    known = {(row.address, row.host): row.seen_at for row in uow.execute(query)}
+    claims = Counter(address for address, _host in known)
+    rows = []
+    for (address, host), at in sorted(found.items()):
+        before = known.get((address, host))
+        if before is None:
+            claims[address] += 1
+        if (claims[address] <= _MOST_CLAIMS) if before is None else at - before > AGAIN:
+            rows.append({"address": address, "host": host, "trust": trust, "seen_at": at})
     newer = (
-        "ON CONFLICT (address) DO UPDATE SET host = excluded.host, seen_at = excluded.seen_at "
+        "ON CONFLICT (address, host, trust) DO UPDATE SET seen_at = excluded.seen_at "
         "WHERE excluded.seen_at > host_addresses.seen_at"
     )
     bulk.insert(uow, _table, rows, newer)
 
 
 def homes(uow: UnitOfWork, circle: str, episodes: Iterable[Episode]) -> dict[str, Home]:
-    """By fingerprint, the host of each episode that names an address but no host and no user, where that is known."""
+    """By fingerprint, the host of each episode that names an address but no host and no user, where that is known.
+
+    Of fresh claims the best proved count; where those differ, the address is ambiguous and has no host.
+    """
     asked = {
         episode.fingerprint: addresses
         for episode in episodes
@@ -75,10 +94,13 @@ def homes(uow: UnitOfWork, circle: str, episodes: Iterable[Episode]) -> dict[str
     if not asked:
         return {}
     wanted = {_key(circle, address) for addresses in asked.values() for address in addresses}
-    query = select(_table.c.address, _table.c.host).where(
+    query = select(_table.c.address, _table.c.host, _table.c.trust).where(
         bulk.among(uow, _table.c.address, sorted(wanted)), _table.c.seen_at > uow.now - BELIEVED
     )
-    known = {row.address: row.host for row in uow.execute(query)}
+    claims: dict[str, dict[str, set[str]]] = {}
+    for row in uow.execute(query):
+        claims.setdefault(row.address, {}).setdefault(row.trust, set()).add(row.host)
+    known = {address: _believed(by_trust) for address, by_trust in claims.items()}
     found = {}
     for name, addresses in asked.items():
         for address in addresses:
@@ -89,7 +111,7 @@ def homes(uow: UnitOfWork, circle: str, episodes: Iterable[Episode]) -> dict[str
 
 
 def forget(uow: UnitOfWork) -> int:
-    """Drop what is not believed any more; returns how many addresses."""
+    """Drop what is not believed any more; returns how many claims."""
     gone = uow.execute(delete(_table).where(_table.c.seen_at < uow.now - BELIEVED).returning(_table.c.address))
     return len(gone.all())
 
@@ -115,8 +137,10 @@ def _place(role: str) -> int:
     return _PLACES.index(role) if role in _PLACES else len(_PLACES)
 
 
-def _is_news(row: Any, host: str, at: datetime) -> bool:
-    return bool(at > row.seen_at and (row.host != host or at - row.seen_at > AGAIN))
+def _believed(by_trust: Mapping[str, set[str]]) -> str | None:
+    """The one host that the best proved claims name."""
+    best = next((hosts for trust in _TRUSTED if (hosts := by_trust.get(trust))), set())
+    return next(iter(best)) if len(best) == 1 else None
 
 
 def _key(circle: str, address: str) -> str:
@@ -124,6 +148,6 @@ def _key(circle: str, address: str) -> str:
 
 
 def hosted(entities: Sequence[tuple[str, str, str]], home: Home | None) -> list[tuple[str, str, str]]:
-    """The entities as rules judge them: with the host that the address stands for."""
+    """The entities as rules that group judge them: with the host that the address stands for."""
     return [*entities, ("host", home.host, "target")] if home is not None else list(entities)
 

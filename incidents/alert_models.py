@@ -177,13 +177,14 @@ class GroupingRule(Identified, Dated, Versioned, Base):
 
 
 class HostAddress(Base):
-    """The host that an address belonged to when an alert last named both; `address` ends with the circle of readers."""
+    """One claim that an address is a host's, and when it was last made; `address` ends with the circle of readers."""
 
     __tablename__ = "host_addresses"
     __table_args__ = (Index("ix_host_addresses_seen_at", "seen_at"),)
 
     address: Mapped[str] = mapped_column(String(80), primary_key=True)
-    host: Mapped[str] = mapped_column(String(255))
+    host: Mapped[str] = mapped_column(String(255), primary_key=True)
+    trust: Mapped[str] = mapped_column(String(8), primary_key=True)  # of the sources that said so
     seen_at: Mapped[datetime] = mapped_column(Instant)
 
 

@@ -120,8 +120,9 @@ def _verdict(
 ) -> Verdict:
     row = as_judged(source, episode, episode.items)
     return rules.judge(
-        alert_facts(row, addresses.hosted(list(episode.entities), home)),
+        alert_facts(row, list(episode.entities)),
         lambda window: repeats.count_within(episode.history, episode.count, uow.now, window),
+        alert_facts(row, addresses.hosted(list(episode.entities), home)) if home is not None else None,
     )
 
 

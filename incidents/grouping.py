@@ -88,20 +88,33 @@ class RuleSet:
         self.broken = tuple(broken)
         self.thresholds = tuple(sorted({rule.threshold for rule in rules if rule.threshold > 1}))
 
-    def judge(self, alert: Mapping[str, Any], seen_within: Callable[[timedelta], int]) -> Verdict:
-        """Run the rules over the facts of one alert; `seen_within` counts its repeats in a past window."""
+    def judge(
+        self,
+        alert: Mapping[str, Any],
+        seen_within: Callable[[timedelta], int],
+        learnt: Mapping[str, Any] | None = None,
+    ) -> Verdict:
+        """Run the rules over the facts of one alert; `seen_within` counts its repeats in a past window.
+
+        `learnt` are its facts with the host that was learnt for its address. They group it: rules that open or attach
+        match by either. What keeps an alert is judged by what was sent alone.
+        """
         context = Context({"alert": dict(alert)})
+        grouped = Context({"alert": dict(learnt)}) if learnt is not None else None
         found: list[Candidate] = []
         failures: list[tuple[str, str]] = list(self.broken)
         for compiled in self._compiled:
             rule = compiled.rule
+            keeps = rule.action == "keep"
             result = compiled.condition.holds(context)
+            if not result and grouped is not None and not keeps:
+                result = compiled.condition.holds(grouped)
             if result.error:
                 failures.append((rule.name, result.error))
             if not result or (rule.threshold > 1 and seen_within(rule.window) < rule.threshold):
                 continue
             try:
-                found.append(_candidate(rule, alert))
+                found.append(_candidate(rule, alert if keeps or learnt is None else learnt))
             except (TemplateError, _NoKey) as error:
                 failures.append((rule.name, str(error)))
                 continue

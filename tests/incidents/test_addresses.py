@@ -1,5 +1,6 @@
 """An alert that names an address alone joins the incident of the host that has it, as long as that is believed."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,9 @@ from connectors.contract import Entity
 from core.db import reading, unit_of_work
 from core.types import Severity
 from incident_bench import SOURCE, alert, draft, incident, low, take
-from incidents import addresses
+from incidents import addresses, schema
+from incidents.episodes import Episode, Item
+from incidents.grouping import Rule, RuleSet
 from incidents.models import HostAddress
 from incidents.opening import SourceFacts
 
@@ -52,22 +55,72 @@ def test_users_and_unknown_addresses_are_judged_as_they_are(database: object, cl
     assert incident(done.incident_id).group_key == "user:luis"
 
 
-def test_the_latest_host_has_the_address_and_yesterdays_is_not_believed(database: object, clock: Any) -> None:
-    take(low(entities=WEB))
-    clock.advance(minutes=5)
-    take(low(entities=(Entity("host", "web02", "target"), WEB[1]), fingerprint=(("a", "2"),)))
-    late = low(entities=WEB, fingerprint=(("a", "3"),), occurred_at=clock.now.replace(year=2020))
-    take(late)
-    high = {"severity": Severity.high}
-    (now,) = take(seen(*aimed_at("192.0.2.80"), **high), source=SENSOR)
-    assert incident(now.incident_id).group_key == "host:web02"
-    clock.advance(hours=24, minutes=1)
-    (later,) = take(seen(*aimed_at("192.0.2.80"), fingerprint=(("sid", "11"),), **high), source=SENSOR)
-    assert (incident(later.incident_id).group_key or "").startswith("alert:")
-    with unit_of_work() as uow:
-        assert addresses.forget(uow) == 1
+def key_of(address: str, number: str) -> str:
+    """The group of a high alert that names this address alone."""
+    (done,) = take(seen(*aimed_at(address), fingerprint=(("sid", number),), severity=Severity.high), source=SENSOR)
+    return incident(done.incident_id).group_key or ""
+
+
+def claims() -> int:
+    """How many claims are kept."""
     with reading() as session:
-        assert session.query(HostAddress).count() == 0
+        return session.query(HostAddress).count()
+
+
+WEB02 = (Entity("host", "web02", "target"), WEB[1])
+
+
+def test_two_hosts_of_one_address_are_ambiguous_until_one_is_not_believed_any_more(database: object, clock: Any) -> None:
+    take(low(entities=WEB))
+    assert key_of("192.0.2.80", "20") == "host:web01"
+    clock.advance(minutes=5)
+    take(low(entities=WEB02, fingerprint=(("a", "2"),)))
+    take(low(entities=WEB, fingerprint=(("a", "3"),), occurred_at=clock.now.replace(year=2020)))
+    assert key_of("192.0.2.80", "21").startswith("alert:")
+    clock.advance(hours=23, minutes=57)
+    assert key_of("192.0.2.80", "22") == "host:web02", "what was said a day ago is not believed"
+    clock.advance(minutes=5)
+    assert key_of("192.0.2.80", "23").startswith("alert:")
+    with unit_of_work() as uow:
+        assert addresses.forget(uow) == 2
+    assert claims() == 0
+
+
+def test_what_is_better_proved_is_believed_whoever_says_otherwise(database: object, clock: Any) -> None:
+    signed = SourceFacts(UUID(int=3), "edr", "edr", "high")
+    take(low(entities=WEB), source=signed)
+    for number in range(9):
+        host = Entity("host", f"decoy{number}", "target")
+        take(low(entities=(host, WEB[1]), fingerprint=(("a", str(number)),)))
+    assert key_of("192.0.2.80", "30") == "host:web01"
+    assert claims() == 5, "one sender does not fill the table"
+
+
+def test_low_trust_tests_learning_and_ignored_alerts_teach_nothing(database: object, clock: Any) -> None:
+    for source in (replace(SOURCE, id=UUID(int=4), trust="low"), replace(SOURCE, id=UUID(int=5), learning=True)):
+        take(low(entities=WEB), source=source)
+    take(low(entities=WEB, is_test=True, fingerprint=(("a", "2"),)))
+    circle = ""
+    hidden = Episode("f", acceptance_id=UUID(int=6), items=[Item(0, low(entities=WEB), None, clock.now)])
+    with unit_of_work() as uow:
+        addresses.learn(uow, circle, "normal", [hidden])
+    assert claims() == 0
+    hidden.acceptance_id = None
+    with unit_of_work() as uow:
+        addresses.learn(uow, circle, "normal", [hidden])
+    assert claims() == 1
+
+
+def test_a_learnt_host_groups_and_never_keeps_an_alert_from_opening() -> None:
+    rules = RuleSet([
+        Rule("Decoys", 'alert.host == "web01"', "keep"),
+        Rule("All others", 'alert.host != "web01"', "open", "host:{{ alert.host }}"),
+    ])  # fmt: skip
+    row = {**dict.fromkeys(schema._COPIED, ""), "severity": "high", "techniques": [], "tags": [], "labels": {}}
+    sent = list(dict.fromkeys((one.type, one.value, one.role) for one in aimed_at("192.0.2.80")))
+    told = schema.alert_facts(row, addresses.hosted(sent, addresses.Home("web01", "192.0.2.80")))
+    verdict = rules.judge(schema.alert_facts(row, sent), lambda _window: 1, told)
+    assert [(one.action, one.key) for one in verdict.candidates] == [("open", "host:web01")]
 
 
 def test_two_hosts_in_one_alert_teach_nothing_and_circles_do_not_mix(database: object, clock: Any) -> None:

@@ -255,8 +255,9 @@ def upgrade() -> None:
     op.create_table('host_addresses',
     sa.Column('address', sa.String(length=80), nullable=False),
     sa.Column('host', sa.String(length=255), nullable=False),
+    sa.Column('trust', sa.String(length=8), nullable=False),
     sa.Column('seen_at', Instant(), nullable=False),
-    sa.PrimaryKeyConstraint('address', name=op.f('pk_host_addresses'))
+    sa.PrimaryKeyConstraint('address', 'host', 'trust', name=op.f('pk_host_addresses'))
     )
     with op.batch_alter_table('host_addresses', schema=None) as batch_op:
         batch_op.create_index('ix_host_addresses_seen_at', ['seen_at'], unique=False)
