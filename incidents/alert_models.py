@@ -14,6 +14,7 @@ from core.types import Dated, Identified, Instant, Json, Ref, Severity, Versione
 _OPEN = text("ended_at IS NULL")
 _UNINDEXED = text("indexed_at IS NULL")
 _IGNORED = text("acceptance_id IS NOT NULL")
+_RESTRICTED = text("restricted_to IS NOT NULL")
 _ALERT = text("alert_id IS NOT NULL")
 _NO_ALERT = text("alert_id IS NULL")
 
@@ -43,6 +44,7 @@ class Alert(Identified, Dated, Base):
         Index(
             "ix_alerts_acceptance", "acceptance_id", "created_at", "id", postgresql_where=_IGNORED, sqlite_where=_IGNORED
         ),
+        Index("ix_alerts_restricted", "source_id", postgresql_where=_RESTRICTED, sqlite_where=_RESTRICTED),
         Index("ix_alerts_unindexed", "created_at", postgresql_where=_UNINDEXED, sqlite_where=_UNINDEXED),
     )
 

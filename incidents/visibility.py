@@ -22,9 +22,14 @@ from incidents.permissions import READ
 _INSIDE = frozenset({ActorKind.system, ActorKind.playbook, ActorKind.source, ActorKind.connector})
 
 
+def sees_all(actor: Actor) -> bool:
+    """Whether this is a part of Tocsin, from which nothing is hidden."""
+    return actor.kind in _INSIDE
+
+
 def visible_to(actor: Actor, incident: Any = Incident) -> ColumnElement[bool]:
     """The condition on `Incident` (or an alias of it) that holds for what this actor may see."""
-    if actor.kind in _INSIDE:
+    if sees_all(actor):
         return true()
     if not actor.may(READ.name):
         return false()
@@ -33,7 +38,7 @@ def visible_to(actor: Actor, incident: Any = Incident) -> ColumnElement[bool]:
 
 def alerts_visible_to(actor: Actor, alert: Any = Alert) -> ColumnElement[bool]:
     """The condition on `Alert`: its source is not restricted to others, and neither is its incident."""
-    if actor.kind in _INSIDE:
+    if sees_all(actor):
         return true()
     if not actor.may(READ.name):
         return false()
@@ -42,7 +47,7 @@ def alerts_visible_to(actor: Actor, alert: Any = Alert) -> ColumnElement[bool]:
 
 def acceptances_visible_to(actor: Actor) -> ColumnElement[bool]:
     """The condition on `Acceptance`: the alert it was made from was not restricted to others."""
-    if actor.kind in _INSIDE:
+    if sees_all(actor):
         return true()
     if not actor.may(READ.name):
         return false()
@@ -53,7 +58,7 @@ def belongs_to_visible(
     actor: Actor, incident_id: InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
 ) -> ColumnElement[bool]:
     """The condition on anything with an incident_id (tasks, comments, links of upper packages)."""
-    if actor.kind in _INSIDE:
+    if sees_all(actor):
         return true()
     if not actor.may(READ.name):
         return false()
@@ -66,7 +71,7 @@ def visible_refs(session: Session, actor: Actor, refs: Iterable[Ref]) -> set[Ref
     Other kinds are left as they are: whoever owns them judges them.
     """
     given = set(refs)
-    if actor.kind in _INSIDE:
+    if sees_all(actor):
         return given
     seen = {ref for ref in given if ref.kind not in _JUDGED}
     for kind, (model, condition) in _JUDGED.items():
@@ -102,23 +107,25 @@ _JUDGED: dict[str, tuple[Any, Any]] = {
 
 
 def _not_hidden(actor: Actor, incident_id: Any) -> ColumnElement[bool]:
-    return or_(incident_id.is_(None), incident_id.not_in(_hidden_from(actor.user_id)))
+    return or_(incident_id.is_(None), incident_id.not_in(hidden_from(actor.user_id)))
 
 
 @lru_cache(maxsize=1024)  # a page asks a dozen times; building it takes longer than most queries
-def _hidden_from(user_id: UUID | None) -> Select[tuple[UUID]]:
+def hidden_from(user_id: UUID | None) -> Select[tuple[UUID]]:
+    """The ids of the incidents that are restricted to others."""
     # Few incidents are restricted: "none of those" is planned well by both databases, "one of all others" is not.
     other = Incident.__table__.alias("others")
     return select(other.c.id).where(
-        other.c.restricted_to.is_not(None), not_(_naming(user_id, other.c.restricted_to))
+        other.c.restricted_to.is_not(None), not_(naming(user_id, other.c.restricted_to))
     )
 
 
 def _named(actor: Actor, restricted_to: Any) -> ColumnElement[bool]:
-    return _naming(actor.user_id, restricted_to)
+    return naming(actor.user_id, restricted_to)
 
 
-def _naming(user_id: UUID | None, restricted_to: Any) -> ColumnElement[bool]:
+def naming(user_id: UUID | None, restricted_to: Any) -> ColumnElement[bool]:
+    """The condition that a list of readers is none, or names this one."""
     if user_id is None:
         return restricted_to.is_(None)  # type: ignore[no-any-return]  # a column expression
     # Ids hold no wildcard characters; JSON texts of both databases quote their members the same way.

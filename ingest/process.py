@@ -26,6 +26,7 @@ from ingest import envelopes, facts, inbox, sns
 from ingest.models import ASIDE, IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, Source
 from ingest.permissions import REPLAY_DELIVERIES
 from ingest.storing import BATCH, WORK
+from ingest.visibility import deliveries_visible_to
 
 log = logs.get(__name__)
 
@@ -252,7 +253,7 @@ def facts_of(source: Source, now: datetime) -> opening.SourceFacts:
         quiet_after=source.quiet_after,
         constituency_id=source.constituency_id,
         team_id=source.team_id,
-        restricted_to=tuple(source.restricted_to) if source.restricted_to else None,
+        restricted_to=tuple(source.restricted_to) if source.restricted_to is not None else None,
         learning=source.learning(now),
     )
 
@@ -273,6 +274,7 @@ def replay(uow: UnitOfWork, actor: Actor, delivery_ids: Sequence[UUID]) -> int:
             Delivery.id.in_(delivery_ids),
             Delivery.state.not_in([RECEIVED, REFUSED]),
             Delivery.due_at.is_(None),
+            deliveries_visible_to(actor),
         )
         .with_for_update()
     ).all()

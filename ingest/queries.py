@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session, defer
 
 from core import lookback
+from core.actors import Actor
 from core.db import database_now
 from core.errors import NotFound
 from ingest.models import ASIDE, QUARANTINED, Delivery, Source, SourceSecret, Subscription
+from ingest.visibility import deliveries_visible_to
 
 RATE_OVER = timedelta(hours=1)
 MOST_COUNTED = 10_000
@@ -42,13 +44,14 @@ class Deliveries:
 
 def deliveries(
     session: Session,
+    actor: Actor,
     *,
     source_id: UUID | None = None,
     state: str | None = None,
     before: UUID | None = None,
     limit: int = 50,
 ) -> Deliveries:
-    """Deliveries newest first, without their bodies; the next page is `before=` what this one says.
+    """Deliveries that the actor may see, newest first, without their bodies; the next page is `before=` what this one says.
 
     Rows are looked through lookback.AT_ONCE at a time: a page of a rare state may be empty and still have a next one.
     """
@@ -66,7 +69,7 @@ def deliveries(
     query = (
         select(Delivery)
         .options(defer(Delivery.body, raiseload=True))
-        .where(*led, *rest)
+        .where(*led, *rest, deliveries_visible_to(actor))
         .order_by(Delivery.id.desc())
         .limit(limit + 1)
     )
@@ -78,37 +81,40 @@ def deliveries(
     return Deliveries([(row, named[row.source_id]) for row in shown if row.source_id in named], more)
 
 
-def delivery(session: Session, delivery_id: UUID) -> tuple[Delivery, Source]:
+def delivery(session: Session, actor: Actor, delivery_id: UUID) -> tuple[Delivery, Source]:
     """One delivery with its body. Raises NotFound."""
     row = session.execute(
         select(Delivery, Source)
         .join(Source, Source.id == Delivery.source_id)
-        .where(Delivery.id == delivery_id)
+        .where(Delivery.id == delivery_id, deliveries_visible_to(actor))
     ).first()
     if row is None:
-        raise NotFound("There is no such delivery; bodies are kept for a limited time.")
+        raise NotFound(
+            "There is no such delivery, or you may not see it; bodies are kept for a limited time."
+        )
     return row[0], row[1]
 
 
-def quarantined(session: Session, *, most: int | None = None) -> int:
-    """How many deliveries are set aside now; counted to `most`, where that is given."""
-    aside = set_aside() if most is None else set_aside().order_by(Delivery.id).limit(most)
+def quarantined(session: Session, actor: Actor, *, most: int | None = None) -> int:
+    """How many deliveries that the actor may see are set aside now; counted to `most`, where that is given."""
+    aside = set_aside(actor) if most is None else set_aside(actor).order_by(Delivery.id).limit(most)
     return session.scalar(select(func.count()).select_from(aside.subquery())) or 0
 
 
-def set_aside() -> Select[UUID]:
-    """The deliveries that are set aside now."""
-    return select(Delivery.id).where(ASIDE)
+def set_aside(actor: Actor) -> Select[UUID]:
+    """The deliveries that are set aside now, of those that the actor may see."""
+    return select(Delivery.id).where(ASIDE, deliveries_visible_to(actor))
 
 
-def quarantined_since(session: Session) -> datetime | None:
+def quarantined_since(session: Session, actor: Actor) -> datetime | None:
     """Since when the oldest of them has been waiting; None when there is none."""
-    return session.scalar(select(Delivery.received_at).where(ASIDE).order_by(Delivery.id).limit(1))
+    aside = select(Delivery.received_at).where(ASIDE, deliveries_visible_to(actor))
+    return session.scalar(aside.order_by(Delivery.id).limit(1))
 
 
-def aside_by_source(session: Session) -> dict[UUID, int]:
+def aside_by_source(session: Session, actor: Actor) -> dict[UUID, int]:
     """How many of a source's deliveries are set aside; of all together at most MOST_COUNTED + 1 are counted."""
-    return _counts(session, ASIDE)
+    return _counts(session, and_(ASIDE, deliveries_visible_to(actor)))
 
 
 def every_source(session: Session) -> Sequence[Source]:

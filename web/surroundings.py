@@ -101,7 +101,7 @@ def _counts(actor: Actor) -> Select[int, int, int, int, int, int]:
         _some(select(Incident.id).where(Incident.closed_at.is_(None), visible_to(actor))),
         _some(select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor))),
         _some(select(PlaybookRun.id).where(PlaybookRun.ended_at.is_(None), not_hidden(PlaybookRun.subject_id))),
-        _some(set_aside()),
+        _some(set_aside(actor)),
         _some(queries.unheard().where(heard_of(actor))),
         _some(inbox.unread_of(actor.user_id)),
     )

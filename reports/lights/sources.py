@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from core.actors import SYSTEM
 from ingest import queries
 from ingest.models import Source
 from reports.doctor import Finding, Light, Look, State
@@ -33,7 +34,7 @@ def look(at: Look) -> Finding:
             State.yellow, f"{len(silent)} of {len(known)} sources are silent: {names}.",
             "See why, or disable those that are no longer used.", href="/settings/sources", word="Sources",
         )  # fmt: skip
-    if aside := queries.quarantined(at.session, most=MOST):
+    if aside := queries.quarantined(at.session, SYSTEM, most=MOST):
         return Finding(
             State.yellow, f"{len(known)} sources are alive; {aside} deliveries could not be read.",
             "Mend the mapping and have them read again.", href="/quarantine", word="Quarantine",

@@ -82,7 +82,7 @@ def test_what_cannot_be_read_is_quarantined_and_still_an_alert(sender, drain):
     assert alert.title == "Unreadable alert from tool"
     assert (str(alert.severity), alert.count) == ("medium", 2)
     with reading() as session:
-        assert queries.quarantined(session) == 2
+        assert queries.quarantined(session, SYSTEM) == 2
         entries = journal.entries(session, ref=Ref("delivery", str(kept.id)))
         assert [entry.verb for entry in entries] == ["delivery.quarantined"]
 
@@ -208,9 +208,9 @@ def test_health_of_sources_and_pages_of_deliveries(sender, drain):
             1,
         )
         assert (health["other"].last_hour, health["other"].quarantined, health["other"].waiting) == (1, 1, 0)
-        first = queries.deliveries(session, source_id=source.id, limit=2)
-        rest = queries.deliveries(session, source_id=source.id, before=first.next, limit=2)
+        first = queries.deliveries(session, SYSTEM, source_id=source.id, limit=2)
+        rest = queries.deliveries(session, SYSTEM, source_id=source.id, before=first.next, limit=2)
         assert (len(first.items), len(rest.items), rest.next) == (2, 1, None)
-        aside = queries.deliveries(session, state="quarantined").items
+        aside = queries.deliveries(session, SYSTEM, state="quarantined").items
         assert [delivery.source_id for delivery, _ in aside] == [other.id]
-        assert bytes(queries.delivery(session, rest.items[0][0].id)[0].body).startswith(b'{"title"')
+        assert bytes(queries.delivery(session, SYSTEM, rest.items[0][0].id)[0].body).startswith(b'{"title"')

@@ -8,17 +8,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text, update
 from sqlalchemy.orm import Session
 
 from bench import filling, pouring
 from core import db, journal, lookback
 from core.actors import Actor, ActorKind
-from core.db import reading
+from core.db import reading, unit_of_work
 from core.types import Ref
 from incidents import filters, queries, search
 from incidents.filters import AlertFilter, IncidentFilter
+from incidents.models import Alert, Incident
 from ingest import queries as door
+from ingest.models import Source
 
 BASE = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 COUNT = 3000
@@ -70,7 +72,7 @@ LISTS: dict[str, Asks] = {
         {"observable": filling.address(5)}, {"observable": filling.host(5)}, {"observable": "8.8.8.8"},
         {"seen_from": BASE, "seen_to": BASE},
     )},
-    **{f"deliveries {wanted}": (lambda session, wanted=wanted: door.deliveries(session, **wanted)) for wanted in (
+    **{f"deliveries {wanted}": (lambda session, wanted=wanted: door.deliveries(session, READER, **wanted)) for wanted in (
         {}, {"state": "refused"}, {"state": "processed"}, {"state": "quarantined"}, {"source_id": SOURCE},
         {"source_id": UUID(int=9)}, {"source_id": SOURCE, "state": "quarantined"}, {"before": UUID(HALF_WAY.delivery)},
     )},
@@ -85,7 +87,7 @@ LISTS: dict[str, Asks] = {
     )},
     "open counts": lambda session: queries.open_counts(session, READER),
     "sources": door.sources,
-    "set aside": lambda session: (door.quarantined(session), door.quarantined_since(session)),
+    "set aside": lambda session: (door.quarantined(session, READER), door.quarantined_since(session, READER)),
 }  # fmt: skip
 
 
@@ -101,6 +103,13 @@ def big(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "MOST_COUNTED", 100)
     monkeypatch.setattr(door, "MOST_COUNTED", 100)
     pouring.pour(db.engine(), BASE, 0, COUNT)
+    with unit_of_work() as uow:  # some are restricted to others, each in its own way
+        source = Source(name="elsewhere", connector="generic_json", proof="bearer", trust="low", created_at=BASE, restricted_to=[])
+        uow.add(source)
+        others = uow.scalars(select(Incident.id).where(Incident.id != UUID(HALF_WAY.incident)).limit(5)).all()
+        uow.execute(update(Incident).where(Incident.id.in_(others)).values(restricted_to=[]))
+        alerts = uow.scalars(select(Alert.id).where(Alert.id != UUID(HALF_WAY.alert)).limit(5)).all()
+        uow.execute(update(Alert).where(Alert.id.in_(alerts)).values(restricted_to=[], count=50))
 
 
 def test_no_list_walks_a_table(big: None) -> None:

@@ -47,19 +47,19 @@ def list_deliveries(
     source: UUID | None = None,
     after: UUID | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    _: Actor = may("delivery.read"),
+    actor: Actor = may("delivery.read"),
 ) -> Listing[DeliveryOut]:
     """Deliveries, newest first."""
     with reading() as session:
-        found = queries.deliveries(session, source_id=source, state=state, before=after, limit=limit)
+        found = queries.deliveries(session, actor, source_id=source, state=state, before=after, limit=limit)
     return Listing(items=[_out(*pair) for pair in found.items], next=str(found.next) if found.next else None)
 
 
 @router.get("/{delivery_id}")
-def read_delivery(delivery_id: UUID, _: Actor = may("delivery.read")) -> DeliveryOut:
+def read_delivery(delivery_id: UUID, actor: Actor = may("delivery.read")) -> DeliveryOut:
     """One delivery, by the receipt that its sender got."""
     with reading() as session:
-        return _out(*queries.delivery(session, delivery_id))
+        return _out(*queries.delivery(session, actor, delivery_id))
 
 
 @router.post("/replay")

@@ -25,6 +25,7 @@ from incidents.view_models import SavedView
 from incidents.visibility import alerts_visible_to, as_id, visible_to
 from ingest import queries as door
 from ingest.models import Delivery, Source
+from ingest.visibility import deliveries_visible_to
 from web import keyset
 from web.languages import gettext as _
 from web.pages import Page, show
@@ -89,7 +90,7 @@ def everything(request: Request, actor: Actor = allowed("incident.read")) -> Res
         total = _counted(session, select(Alert.id).where(Alert.ended_at.is_(None), alerts_visible_to(actor)))
         since = clock.now() - timedelta(days=1)
         day = _counted(session, select(Alert.id).where(Alert.created_at > since, alerts_visible_to(actor)))
-        aside = door.quarantined(session, most=MOST_COUNTED)
+        aside = door.quarantined(session, actor, most=MOST_COUNTED)
         # One look into an index for each source, however many alerts there are.
         any_of_it = select(Alert.id).where(Alert.source_id == Source.id, alerts_visible_to(actor)).limit(1)
         from_it = any_of_it.correlate(Source).scalar_subquery().is_not(None)
@@ -191,7 +192,10 @@ def one(request: Request, alert_id: UUID, actor: Actor = allowed("incident.read"
             (row for row in linked if str(row.delivery_id) == request.query_params.get("delivery")), None
         )
         chosen = chosen or (linked[0] if linked else None)
-        delivery = session.get(Delivery, chosen.delivery_id) if chosen and may_read_raw else None
+        raw = select(Delivery).where(deliveries_visible_to(actor))  # it may have brought others' alerts with this one
+        delivery = (
+            session.scalar(raw.where(Delivery.id == chosen.delivery_id)) if chosen and may_read_raw else None
+        )
         story = tell_all(
             queries.readable(session, actor, entries(session, ref=Ref("alert", str(alert.id)), limit=30))
         )

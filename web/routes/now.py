@@ -182,7 +182,7 @@ def now(request: Request, actor: Signed) -> Response:
             latest=record.incidents(session, actor, IncidentFilter(), limit=8).items,
             owners=dict(users.names(session).items()),
             rotas=rotas,
-            lights=[*_endangered(session, actor), *_lights(session, at, sources)],
+            lights=[*_endangered(session, actor), *_lights(session, actor, at, sources)],
             first_steps=first_steps.of(session, actor),
         )
     return show(request, page)
@@ -199,7 +199,7 @@ def _endangered(session: Session, actor: Actor) -> list[Light]:
     return [Light("bad", "alert-triangle", red[0].finding.says if len(red) == 1 else said, "/doctor")]
 
 
-def _lights(session: Session, at: datetime, sources: Sequence[Source]) -> list[Light]:
+def _lights(session: Session, actor: Actor, at: datetime, sources: Sequence[Source]) -> list[Light]:
     """What is not as it should be, each with where to go; good news in one line."""
     lights: list[Light] = []
     for count in backlog.glance(session):
@@ -210,7 +210,7 @@ def _lights(session: Session, at: datetime, sources: Sequence[Source]) -> list[L
         elif count.oldest_due is not None and at - count.oldest_due > timedelta(seconds=30):
             said = _("%(what)s is %(n)s behind") % {"what": count.name, "n": up_to(count.due, backlog.MOST)}
             lights.append(Light("warn", "clock-x", said, "/settings/work"))
-    if aside := door.quarantined(session, most=backlog.MOST):
+    if aside := door.quarantined(session, actor, most=backlog.MOST):
         said = ngettext("%(num)s delivery could not be read", "%(num)s deliveries could not be read", aside)
         lights.append(Light("warn", "inbox", said % {"num": up_to(aside, backlog.MOST)}, "/quarantine"))
     for rule in rules.failing(session):

@@ -56,12 +56,12 @@ def everything(request: Request, actor: Actor = allowed("delivery.read")) -> Res
     except ValueError as error:
         raise Invalid(_("This page's address is not complete; go to the first page.")) from error
     with reading() as session:
-        found = queries.deliveries(session, state=QUARANTINED, before=before, limit=keyset.SIZE)
+        found = queries.deliveries(session, actor, state=QUARANTINED, before=before, limit=keyset.SIZE)
         page = QuarantinePage(
             rows=found.items,
-            total=queries.quarantined(session, most=queries.MOST_COUNTED),
+            total=queries.quarantined(session, actor, most=queries.MOST_COUNTED),
             most=queries.MOST_COUNTED,
-            since=queries.quarantined_since(session),
+            since=queries.quarantined_since(session, actor),
             may_replay=actor.may("delivery.replay"),
             next=keyset.address("/quarantine", given, after=str(found.next)) if found.next else None,
             first="/quarantine" if after else None,
@@ -73,7 +73,7 @@ def everything(request: Request, actor: Actor = allowed("delivery.read")) -> Res
 def one(request: Request, delivery_id: UUID, actor: Actor = allowed("delivery.read")) -> Response:
     """One delivery."""
     with reading() as session:
-        delivery, source = queries.delivery(session, delivery_id)
+        delivery, source = queries.delivery(session, actor, delivery_id)
     text = delivery.body[:SHOWN_BYTES].decode("utf-8", "replace")
     if delivery.size <= SHOWN_BYTES and text.lstrip()[:1] in "{[":
         try:

@@ -25,6 +25,7 @@ from incidents.tallying import Tally
 from incidents.visibility import alerts_visible_to
 from ingest import looking, queries, sources, subscriptions
 from ingest.models import Delivery, Source, Subscription
+from ingest.visibility import deliveries_visible_to
 from web import connecting, first_steps, four_eyes
 from web.first_steps import Step
 from web.languages import gettext as _
@@ -112,7 +113,7 @@ def everything(request: Request, actor: Actor = allowed("source.read")) -> Respo
     """All sources."""
     with reading() as session:
         rows = list(session.scalars(select(Source).order_by(Source.name)))
-        aside = queries.aside_by_source(session)
+        aside = queries.aside_by_source(session, actor)
     find = request.query_params.get("find", "").strip()[:60]
     products = registry.sources()
     titles = {product.name: product.title for product in products}
@@ -293,7 +294,7 @@ def _one(
                 Delivery.alerts,
                 Delivery.reason,
             )
-            .where(Delivery.source_id == source.id)
+            .where(Delivery.source_id == source.id, deliveries_visible_to(actor))
             .order_by(Delivery.id.desc())
             .limit(15)
         ).all()
@@ -362,7 +363,7 @@ def _seen(session: Session, actor: Actor, source: Source, product: Connector) ->
         body = session.scalar(
             select(Delivery.body)
             .join(AlertDelivery, AlertDelivery.delivery_id == Delivery.id)
-            .where(AlertDelivery.alert_id == alert.id)
+            .where(AlertDelivery.alert_id == alert.id, deliveries_visible_to(actor))
             .order_by(AlertDelivery.received_at.desc())
             .limit(1)
         )

@@ -1061,6 +1061,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_alerts_incident', ['incident_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_alerts_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text('ended_at IS NULL'), sqlite_where=sa.text('ended_at IS NULL'))
         batch_op.create_index('ix_alerts_quiet', ['quiet_until'], unique=False, postgresql_where=sa.text('ended_at IS NULL'), sqlite_where=sa.text('ended_at IS NULL'))
+        batch_op.create_index('ix_alerts_restricted', ['source_id'], unique=False, postgresql_where=sa.text('restricted_to IS NOT NULL'), sqlite_where=sa.text('restricted_to IS NOT NULL'))
         batch_op.create_index('ix_alerts_severity', ['severity', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_alerts_source', ['source_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_alerts_unindexed', ['created_at'], unique=False, postgresql_where=sa.text('indexed_at IS NULL'), sqlite_where=sa.text('indexed_at IS NULL'))
