@@ -31,6 +31,7 @@ from playbooks.contract import ActionInfo
 from playbooks.vocabulary import VERBS
 
 _KEY = re.compile(r"[\w.-]{8,64}", re.ASCII)
+_USED = "This key was used for something else: another action, value or product. Take a new key to ask for this."
 _TAKES_BACK = ("enable", "release", "restore", "unblock", "unsuspend", "put_back")
 _ADDRESSES = ("ipv4-addr", "ipv6-addr")
 # What a neutral verb's input may hold, where no product of the catalogue says it.
@@ -194,7 +195,7 @@ def _foreseen(
 
 
 def ask(uow: UnitOfWork, actor: Actor, incident_id: UUID, wanted: Wanted) -> ActionCall | Task:
-    """Do it through the door, or make it a task where no product can; the same key again is the same one.
+    """Do it through the door, or make it a task where no product can; the same asking with the same key is the same one.
 
     A call comes back as `calls.request` leaves it: on its way, held, or refused with the reason. Raises NotFound, Invalid,
     Conflict, Forbidden, and NeedsSecondFactor for what disrupts.
@@ -220,8 +221,8 @@ def ask(uow: UnitOfWork, actor: Actor, incident_id: UUID, wanted: Wanted) -> Act
         undo_after=wanted.lasts,
         review_after=wanted.review,
     )
-    if row.asked != wanted.name:
-        raise Conflict("This key was used for something else; take a new one.")
+    if (row.asked, row.chosen, _told(row.inputs)) != (wanted.name, wanted.instance, _told(seen.inputs)):
+        raise Conflict(_USED)
     return row
 
 
@@ -234,7 +235,15 @@ def _task(uow: UnitOfWork, actor: Actor, incident: Incident, wanted: Wanted, see
         f"{seen.offer.title}: {wanted.value}"[:500], told, seen.inputs, effect=seen.offer.effect, form=form, wakes=True
     )
     origin = Ref("by_hand", hashlib.sha256(f"{incident.id}:{wanted.key}".encode()).hexdigest())
-    return tasks.create(uow, actor, incident.id, wiring.task_draft(uow, given, origin))
+    task = tasks.create(uow, actor, incident.id, wiring.task_draft(uow, given, origin))
+    if task.title != str(given["title"]).strip() or not task.instructions.startswith(seen.told):
+        raise Conflict(_USED)
+    return task
+
+
+def _told(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs that say something: one that is left out is as good as one that is empty."""
+    return {name: value for name, value in inputs.items() if value is not None}
 
 
 def _context(session: Session, actor: Actor, incident: Incident, wanted: Wanted) -> CallContext:

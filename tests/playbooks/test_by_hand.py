@@ -129,6 +129,25 @@ def test_what_is_protected_is_refused_and_told_beforehand(case: UUID, people: Pe
     assert (row.state, "the board" in (row.note or "")) == ("refused", True)
 
 
+def test_a_key_means_one_action_on_one_value_at_one_product(case: UUID, people: People) -> None:
+    with unit_of_work() as uow:
+        settings = {"base_url": "https://www.virustotal.com"}
+        instances.create(uow, SYSTEM, name="vt-2", connector="virustotal", settings=settings, secrets={"api_key": "k"})
+    said = ("intel.ip", "ipv4-addr", "203.0.113.9")
+    first = ask(people.rita, case, *said, instance="virustotal")
+    assert ask(people.rita, case, *said, instance="virustotal").id == first.id
+    for other in (("intel.ip", "ipv4-addr", "203.0.113.10"), ("intel.file", "file-hash", "a" * 64)):
+        with pytest.raises(Conflict, match="another action, value or product"):
+            ask(people.rita, case, *other, instance="virustotal")
+    for instance in ("vt-2", None):
+        with pytest.raises(Conflict, match="another action, value or product"):
+            ask(people.rita, case, *said, instance=instance)
+    ask(people.rita, case, "edr.isolate_host", "host", "files-02", key="a-task-by-hand")
+    for name, value in (("edr.isolate_host", "files-03"), ("edr.list_processes", "files-02")):
+        with pytest.raises(Conflict, match="another action, value or product"):
+            ask(people.rita, case, name, "host", value, key="a-task-by-hand")
+
+
 def test_without_a_product_it_becomes_a_task_once(case: UUID, people: People) -> None:
     task = ask(people.rita, case, "edr.isolate_host", "host", "files-02", reason="it beacons")
     again = ask(people.rita, case, "edr.isolate_host", "host", "files-02", reason="it beacons")
