@@ -69,7 +69,8 @@ class Wanted:
     """What a person asks for: which action, on what (its type and value), and what else the action must be told.
 
     `key` makes the same asking known again: 8 to 64 letters, digits, dots and hyphens. `lasts` is how long a block stays
-    (None: as the guard rails say), `review` when somebody is asked about an account or a host.
+    (None: as the guard rails say), `review` when somebody is asked about an account or a host. `bound`: what the person was
+    shown, a product's doing (True) or a task (False); None where nothing was shown.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Wanted:
     reason: str = ""
     lasts: timedelta | None = None
     review: timedelta | None = None
+    bound: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,9 @@ def ask(uow: UnitOfWork, actor: Actor, incident_id: UUID, wanted: Wanted) -> Act
             "A key has 8 to 64 letters, digits, dots and hyphens.", [Problem("key", "not such a key")]
         )
     seen = look(uow, actor, incident, wanted)
+    if wanted.bound is not None and wanted.bound != seen.offer.bound:
+        now = "a product does it now, and at once" if seen.offer.bound else "no product here can do it any more"
+        raise Conflict(f"What would be done has changed since it was shown: {now}. Look again, then decide.")
     if not seen.offer.bound:
         return _task(uow, actor, incident, wanted, seen)
     reason = wanted.reason.strip()[:1000] or f"{seen.offer.title}, by hand"

@@ -127,6 +127,24 @@ def test_a_protected_value_has_no_button_and_an_unbound_verb_becomes_a_task(peop
     rita.get(f"/incidents/{key}/act?do=intel.ip&of={UUID(int=5)}", 404)
 
 
+def test_what_changed_since_it_was_shown_is_not_done(people: People, key: str) -> None:
+    rita = Reader(people.rita)
+    sent = {"do": "network.block_ip", "of": str(IP), "reason": "it scans"}
+    answer = rita.post(f"/incidents/{key}/act", 409, **sent, key="shown-as-a-task")
+    page = text_of(answer.text)
+    assert "a product does it now" in page
+    assert "Look again" in page
+    assert "type APPROVE" in page, "what would be done now is shown"
+    assert 'value="shown-as-a-task"' not in answer.text
+    host = {"do": "edr.isolate_host", "of": str(HOST), "reason": "x", "bound": "1", "word": "APPROVE"}
+    page = text_of(rita.post(f"/incidents/{key}/act", 409, **host, key="shown-as-a-call").text)
+    assert "no product here can do it any more" in page
+    assert "Make it a task" in page
+    with reading() as session:
+        assert not session.scalars(select(ActionCall)).all()
+        assert not session.scalars(select(Task)).all()
+
+
 def test_programs_look_things_up_and_may_not_disrupt(people: People, key: str) -> None:
     with unit_of_work() as uow:
         _, token = tokens.create(uow, people.ana, name="soar", scopes=["role:responder"])

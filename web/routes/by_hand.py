@@ -10,7 +10,7 @@ from connectors.contract import Field
 from connectors.models import HELD, REFUSED, ActionCall
 from core.actors import Actor
 from core.db import reading, unit_of_work
-from core.errors import Invalid, NotFound, Problem
+from core.errors import Conflict, Invalid, NotFound, Problem
 from core.ids import new_id
 from incidents import observables, queries
 from incidents.models import Incident, Task
@@ -82,6 +82,8 @@ def act(request: Request, form: Form, key: str, actor: Actor = allowed("action.r
             where, said = _told(made, form.get("of"))
     except Invalid as error:
         return _page(request, actor, key, form.get("do"), form.get("of"), given, error, form.get("key"))
+    except Conflict as error:
+        return _page(request, actor, key, form.get("do"), form.get("of"), given, error)
     return then(f"/incidents/{key}#{where}", said)
 
 
@@ -111,7 +113,7 @@ def _wanted(
         return Wanted(do, seen.type, seen.value, more=more)
     return Wanted(
         do, seen.type, seen.value, form.get("key"), more, reason=form.get("reason"),
-        lasts=_hours(form.get("lasts")), review=_hours(form.get("review")),
+        lasts=_hours(form.get("lasts")), review=_hours(form.get("review")), bound=bool(form.get("bound")),
     )  # fmt: skip
 
 
@@ -146,14 +148,14 @@ def _page(
     do: str,
     of: str,
     given: dict[str, str],
-    error: Invalid | None = None,
+    error: Invalid | Conflict | None = None,
     sent: str = "",
 ) -> Response:
     with reading() as session:
         incident = queries.incident(session, actor, key)
         seen = _value(session, actor, incident, of)
         offer = by_hand.offered(session, do, seen.type)
-        look, problems = None, list(error.problems or [Problem("", error.message)]) if error else []
+        look, problems = None, _problems(error)
         try:
             look = by_hand.look(session, actor, incident, _wanted(session, actor, incident, do, of, given))
         except Invalid as wrong:
@@ -175,4 +177,11 @@ def _page(
             key=sent or str(new_id()),
             problems=problems,
         )
-    return show(request, page, status=422 if error else 200)
+    return show(request, page, status=error.status if error else 200)
+
+
+def _problems(error: Invalid | Conflict | None) -> list[Problem]:
+    """What is said at the top of the page."""
+    if error is None:
+        return []
+    return (list(error.problems) if isinstance(error, Invalid) else []) or [Problem("", error.message)]
