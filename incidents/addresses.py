@@ -43,13 +43,14 @@ class Home:
 def learn(uow: UnitOfWork, circle: str, trust: str, episodes: Sequence[Episode]) -> None:
     """Note which addresses the hosts have that these episodes of a source name; `circle` keeps apart who must not mix.
 
-    Nothing is learnt from a source of low trust, from tests, nor from what is ignored or only learning.
+    Nothing is learnt from a source of low trust, from tests, nor from what is ignored. A source in its first day teaches as
+    others do: its hosts are as real, and what is learnt only groups.
     """
     if trust not in _TRUSTED:
         return
     found: dict[tuple[str, str], datetime] = {}
     for episode in episodes:
-        if episode.learning or episode.acceptance_id is not None:
+        if episode.acceptance_id is not None:
             continue
         for item in episode.items:
             at = min(item.draft.occurred_at or item.received_at, item.received_at)

@@ -59,8 +59,7 @@ def accept(
     alert_rows.link_deliveries(uow, episodes)
     hiding.count(uow, episodes)
     observables.note(uow, _sightings(source, episodes))
-    if not source.learning:
-        addresses.learn(uow, alert_rows.scoped(source, ""), source.trust, episodes)
+    addresses.learn(uow, alert_rows.scoped(source, ""), source.trust, episodes)
     _record(uow, actor, source, episodes, outcome.cases)
     rules.report(uow, outcome.failures)
     containment.doubt(uow, actor, episodes)
