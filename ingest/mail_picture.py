@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from core import logs
@@ -44,10 +45,15 @@ def of(raw: bytes, words: Mapping[str, str]) -> Picture:
     """
     if len(raw) > MOST_MAIL:
         raise Invalid("This mail is too large to make a picture of it; fetch the file, and read it as text.")
+    return _kept(raw, tuple(words.items()))
+
+
+@lru_cache(maxsize=4)  # a page, its file and the next reader want the same picture
+def _kept(raw: bytes, words: tuple[tuple[str, str], ...]) -> Picture:
     if not _turns.acquire(timeout=WAIT):
         raise TooMany("Too many pictures are being made; try again in a moment.", retry_after=10)
     try:
-        return _drawn(raw, words)
+        return _drawn(raw, dict(words))
     finally:
         _turns.release()
 
