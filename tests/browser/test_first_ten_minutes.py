@@ -317,12 +317,19 @@ def block(scene: Scene) -> None:
     assert marked(page), "the incident was loaded again"
 
 
+def _why_nothing(page: Page, answer: str) -> None:
+    """Press `f` and the number of an answer; a page hears keys once its scripts have run."""
+    page.wait_for_load_state()
+    page.keyboard.press("f")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Why was it nothing?")
+    page.wait_for_load_state()
+    page.keyboard.press(answer)
+
+
 def close_and_report(scene: Scene) -> None:
     page = scene.page
     key = page.url.rpartition("/")[2]
-    page.keyboard.press("f")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Why was it nothing?")
-    page.keyboard.press("3")
+    _why_nothing(page, "3")
     expect(page.get_by_text(f"{key} is closed.")).to_be_visible()
     scene.rail("Reports")
     page.locator("tr", has_text=key).get_by_role("link", name="sshd: brute force").click()
@@ -337,9 +344,8 @@ def health(scene: Scene) -> None:
     page = scene.page
     scene.rail("Incidents")
     page.get_by_role("link", name="VirusTotal").click()
-    page.keyboard.press("f")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Why was it nothing?")
-    page.keyboard.press("1")
+    page.wait_for_url("/incidents/INC-*")
+    _why_nothing(page, "1")
     expect(page.get_by_text("is closed.")).to_be_visible()
     scene.rail("Settings")
     page.locator("main").get_by_role("link", name="Health").first.click()

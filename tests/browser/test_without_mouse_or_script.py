@@ -92,12 +92,12 @@ def test_the_palette_goes_opens_does_and_explains(chromium: Browser, paged: Tocs
     expect(page.locator("#palette-list [aria-selected=true]")).to_contain_text("Ignored")
     assert page_audit.broken_rules(page) == []
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/ignored$"))
+    page.wait_for_url("/ignored")
     (key,) = rows(paged, "SELECT key FROM incidents ORDER BY key LIMIT 1")[0]
     page.keyboard.press("Control+k")
     page.keyboard.type(key)
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(f"/incidents/{key}$"))
+    page.wait_for_url(f"/incidents/{key}")
     page.keyboard.press("?")
     help_ = page.get_by_role("dialog", name="Keys")
     expect(help_.get_by_text("On this page")).to_be_visible()
@@ -109,6 +109,7 @@ def test_the_palette_goes_opens_does_and_explains(chromium: Browser, paged: Tocs
     page.keyboard.type("watch it")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").get_by_text("You are told in your inbox")).to_be_visible()
+    page.wait_for_load_state()  # a page hears keys once its scripts have run
     page.keyboard.press("Control+k")
     page.keyboard.type("finance-2")
     page.keyboard.press("ArrowUp")
@@ -155,6 +156,7 @@ def test_the_keyboard_alone_finds_takes_and_notes(chromium: Browser, paged: Tocs
     page.keyboard.press("Enter")
     expect(page.locator(".case-facts")).to_contain_text("Ana")
 
+    page.wait_for_load_state()
     mark(page)
     page.keyboard.press("n")
     expect(page.get_by_label("Note", exact=True)).to_be_focused()
