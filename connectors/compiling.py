@@ -18,7 +18,7 @@ _ENTITY_KINDS = (*entities.TYPES, "ip", "auto")
 _TEXTS = ("external_id", "rule_id", "rule_name", "category", "description", "url", "correlation")
 MAP_NAMES = (
     "when", "title", "severity", "status", "occurred_at", *_TEXTS, "fingerprint", "entities", "extract",
-    "techniques", "tags", "labels", "labels_from", "is_test",
+    "techniques", "tags", "labels", "labels_from", "is_test", "secrets",
 )  # fmt: skip
 
 
@@ -56,6 +56,9 @@ def compile_map(members: Mapping[str, At], at: At) -> Mapped:
         if "labels_from" in members
         else (),
         is_test=compile_condition(members["is_test"]) if "is_test" in members else None,
+        secrets=tuple(compile_pick(entry) for entry in members["secrets"].entries())
+        if "secrets" in members
+        else (),
     )
 
 

@@ -70,11 +70,15 @@ class AlertDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Reading:
-    """What a delivery held: alerts, a count of events that are no alerts, and one sentence per unreadable item."""
+    """What a delivery held: alerts, a count of events that are no alerts, and one sentence per unreadable item.
+
+    `secrets` are values that it named as secrets: no draft holds one, and whoever keeps the bytes takes them out.
+    """
 
     drafts: list[AlertDraft]
     ignored: int = 0
     problems: list[str] = field(default_factory=list)
+    secrets: tuple[str, ...] = ()
 
 
 class Unreadable(TocsinError):

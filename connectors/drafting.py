@@ -52,6 +52,7 @@ class Mapped:
     labels: tuple[tuple[str, Pick], ...]
     labels_from: tuple[Pick, ...]
     is_test: Condition | None
+    secrets: tuple[Pick, ...] = ()  # values that are secrets: they stay in no draft and in no kept body
 
 
 def draft_of(mapped: Mapped, frame: Frame, zone: tzinfo) -> AlertDraft | None:
@@ -80,6 +81,17 @@ def draft_of(mapped: Mapped, frame: Frame, zone: tzinfo) -> AlertDraft | None:
         is_test=mapped.is_test is not None and mapped.is_test(frame),
         **texts,  # the names are those of AlertDraft's optional text fields
     )
+
+
+def secrets_in(mapped: Mapped, frame: Frame) -> list[str]:
+    """The values of this event that are secrets, whole."""
+    return [text for pick in mapped.secrets for text in _strings(pick(frame))]
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [text for one in value for text in _strings(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def _time(value: Any, zone: tzinfo) -> datetime | None:

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from connectors import bodies
 from connectors.compiling import MAP_NAMES, compile_map
 from connectors.contract import AlertDraft, Connector, Reading, Unreadable
-from connectors.drafting import Mapped, draft_of
+from connectors.drafting import Mapped, draft_of, secrets_in
 from connectors.located import At, Document
 from connectors.paths import Frame, Steps, parse_steps
 from connectors.picking import Condition, compile_condition
+from core.redaction import Redactor
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class AlertMapping:
             raise Unreadable("The body is nested too deeply.") from None
         zone = zone_of(config)
         lowered = {str(name).lower(): value for name, value in headers.items()}
+        secrets = Redactor(mapping._secrets(values, lowered, config))
+        if secrets:
+            values, lowered = secrets.value(values), secrets.value(lowered)
         drafts: list[AlertDraft] = []
         ignored = seen = 0
         for value in values:
@@ -73,7 +77,23 @@ class AlertMapping:
             drafts += mapping._of_whole(mapping.whole, values, lowered, config, zone)
         if problems and not drafts and not ignored:
             raise Unreadable(problems[0])
-        return Reading(drafts, ignored, problems)
+        return Reading(drafts, ignored, problems, tuple(secrets.values))
+
+    def _secrets(self, values: list[Any], headers: Mapping[str, str], config: Mapping[str, Any]) -> list[str]:
+        """What the events name as secrets, found before anything else is read of them."""
+        if not any(variant.secrets for variant in self.variants):
+            return []
+        found: list[str] = []
+        for value in values:
+            for event, root in bodies.unwrap(value, self.wrappers):
+                if not isinstance(event, dict):
+                    continue
+                frame = Frame(event, root, headers, config)
+                for variant in self.variants:
+                    if variant.when is None or variant.when(frame):
+                        found += secrets_in(variant, frame)
+                        break
+        return found
 
     def _of_whole(
         self,

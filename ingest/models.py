@@ -81,7 +81,7 @@ class Delivery(Identified, Work, Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     content_type: Mapped[str] = mapped_column(Text)
     headers: Mapped[dict[str, str]] = mapped_column(Json)
-    digest: Mapped[bytes] = mapped_column(LargeBinary)  # SHA-256 of `body`
+    digest: Mapped[bytes] = mapped_column(LargeBinary)  # SHA-256 of `body` as it came, with secrets that are taken out of it later
     size: Mapped[int] = mapped_column()
     peer: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16), default=RECEIVED)

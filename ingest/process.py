@@ -19,10 +19,11 @@ from core.auth import permissions
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import NotFound, TocsinError
 from core.journal import Fact, record
+from core.redaction import Redactor
 from core.types import Ref, Severity
 from core.work import Claim, WorkKind, finish_all, finish_with
 from incidents import opening
-from ingest import envelopes, facts, inbox, sns
+from ingest import envelopes, facts, inbox, redacting, sns
 from ingest.models import ASIDE, IGNORED, PROCESSED, QUARANTINED, RECEIVED, REFUSED, Delivery, Source
 from ingest.permissions import REPLAY_DELIVERIES
 from ingest.storing import BATCH, WORK
@@ -50,6 +51,7 @@ class Understood:
     state: str = PROCESSED
     reason: str | None = None
     subscription: sns.SubscriptionDraft | None = None
+    without: redacting.Kept | None = None  # what stays of the delivery when it named secrets
 
 
 def handle(claims: list[Claim]) -> None:
@@ -118,6 +120,8 @@ def _understand(delivery: Any, source: Source) -> Understood:
         one.state, one.reason = QUARANTINED, f"The connector {source.connector} failed on this: {error!r}"
         return one
     one.drafts, one.ignored = read.drafts, read.ignored
+    if read.secrets:
+        one.without = redacting.without(delivery.body, delivery.content_type, delivery.headers, Redactor(read.secrets))
     if read.problems:  # a part that cannot be read must not hide behind a part that can
         one.state, one.reason = QUARANTINED, " ".join(read.problems)
     elif not read.drafts:
@@ -180,6 +184,8 @@ def _take_in_source(uow: UnitOfWork, group: Sequence[Understood]) -> None:
     if items:
         _count(uow, source, group, opening.accept(uow, actor, facts_of(source, uow.now), items))
     for one in group:
+        if one.without is not None:
+            redacting.keep(uow, one.delivery.id, one.without)
         if one.subscription is not None:
             sns.keep(uow, source, one.delivery.id, one.subscription)
         if one.state == QUARANTINED:
