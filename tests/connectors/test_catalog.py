@@ -19,7 +19,7 @@ ACTIONS = list(registry.actions().values())
 
 PROMISED_SOURCES = {
     "suricata", "wazuh", "alertmanager", "grafana", "falco", "aws_guardduty", "aws_sns", "splunk", "crowdstrike", "defender_xdr",
-    "github", "okta", "zabbix", "cef", "pagerduty_v2", "generic_json",
+    "github", "gitleaks", "okta", "zabbix", "cef", "pagerduty_v2", "generic_json",
 }  # fmt: skip
 BUILT_IN = {"http", "blocklist"}  # nobody else's product: no rights to ask for
 PROMISED_VERBS = {
