@@ -136,7 +136,7 @@ def set_budget(uow: UnitOfWork, actor: Actor, name: str, per_hour: int | None) -
         _set_budget(uow, actor, payload)
         return None
     often = f"{wanted} times" if wanted is not None else "as often as it likes"
-    says = f"Let automation do {name} {often} in an hour, instead of {present}."
+    says = f"Let automation act ({name}) {often} in an hour, instead of {present}."
     return four_eyes.loosen(uow, actor, BUDGET, payload, says)
 
 

@@ -22,9 +22,11 @@ class Asked:
 
 
 def asked(schema: Mapping[str, Any] | None, values: Mapping[str, Any] | None = None) -> list[Asked]:
-    """The fields of an object's schema, in its order."""
+    """The fields of an object's schema: in its "order" (names), where it has one, then in its own."""
     if not schema:
         return []
+    rules = schema.get("properties", {})
+    ordered = dict.fromkeys([*(name for name in schema.get("order", ()) if name in rules), *rules])
     required = set(schema.get("required", ()))
     known = values or {}
     return [
@@ -37,7 +39,7 @@ def asked(schema: Mapping[str, Any] | None, values: Mapping[str, Any] | None = N
             choices=tuple(str(choice) for choice in rule.get("enum", ())),
             value=known.get(name, rule.get("default")),
         )
-        for name, rule in schema.get("properties", {}).items()
+        for name, rule in ((name, rules[name]) for name in ordered)
         if isinstance(rule, Mapping)
     ]
 

@@ -76,8 +76,8 @@ def _check_form(table: Any, form: dict[str, Any]) -> dict[str, Any]:
     for name in form.get("required") or []:
         if name not in fields:
             table.wrong(f'the form requires "{name}", which is not among its properties', "form")
-    kept = plain(form)
-    return {"type": "object", **kept}
+    # A plan and a database column keep a mapping's names sorted; people are asked in the order of the file.
+    return {"type": "object", **plain(form), "order": list(fields)}
 
 
 def blank_form(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from playbook_bench import compiled, plan_of, problems
 from playbooks.catalogue import Catalogue
 from playbooks.compile import compile_text
 from playbooks.plan import decode, digest, encode
+from web.forms import asked
 
 STEP = "version: 1\nplaybooks:\n  p:\n    inputs: {user: string}\n    steps:\n      - "
 
@@ -124,6 +125,12 @@ def test_nothing_is_compiled_from_a_faulty_file() -> None:
         "version: 1\nplaybooks:\n  a: {steps: [{id: x, task: x}]}\n  b: {steps: [{id: x, tsk: x}]}\n"
     )
     assert made.plans == {}
+
+
+def test_a_form_is_asked_in_the_order_of_the_file() -> None:
+    plan = plan_of("- {id: a, task: {title: Look, form: {type: object, properties: {who: {}, did: {}, because: {}}}}}")
+    form = decode(encode(plan)).steps["a"].spec["form"]
+    assert [field.name for field in asked(form)] == ["who", "did", "because"]
 
 
 def test_a_plan_is_named_by_its_content_not_by_its_place() -> None:
