@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +28,14 @@ from incidents.filters import (
 from incidents.models import Alert, Constituency, Incident, Observable, Sighting, Task, Team
 from incidents.paging import Page, page, page_of
 from incidents.schema import observed
-from incidents.visibility import alerts_visible_to, as_id, belongs_to_visible, visible_refs, visible_to
+from incidents.visibility import (
+    alerts_visible_to,
+    as_id,
+    belongs_to_visible,
+    hidden_from,
+    visible_refs,
+    visible_to,
+)
 
 MOST_COUNTED = 1000
 """Open incidents are counted so far: "1,000+" says all that a reader needs."""
@@ -290,6 +297,7 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
     return {
         **{name: getattr(found, name) for name in _COPIED},
         "link": session.scalar(first.limit(1)),
+        "same_minute": _same_minute(session, found) if found.category == "availability" else [],
         "id": str(found.id),
         "severity_rank": severity.rank,
         "owner": owner.email if owner else None,
@@ -303,6 +311,24 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
     }
 
 
+def _same_minute(session: Session, incident: Incident) -> list[str]:
+    """What else rang within a minute of an incident's opening, as "title (source)"; nothing that is restricted."""
+    query = (
+        select(Alert.title, Alert.source)
+        .where(
+            Alert.created_at.between(incident.opened_at - _MINUTE, incident.opened_at + _MINUTE),
+            Alert.incident_id.is_distinct_from(incident.id),
+            Alert.restricted_to.is_(None),
+            or_(Alert.incident_id.is_(None), Alert.incident_id.not_in(hidden_from(None))),
+            Alert.constituency_id.is_not_distinct_from(incident.constituency_id),
+        )
+        .order_by(Alert.created_at, Alert.id)
+        .limit(20)
+    )
+    return list(dict.fromkeys(f"{title} ({source})" for title, source in session.execute(query)))
+
+
+_MINUTE = timedelta(minutes=1)
 _COPIED = (
     "key", "title", "description", "kind", "severity", "priority", "stage", "status", "confirmation", "category",
     "waiting_on", "tlp", "pap", "source", "trust", "late", "learning", "exercise", "alert_count", "opened_at",

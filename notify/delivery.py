@@ -1,5 +1,6 @@
 """The door to people: start a page, acknowledge it, escalate it, end it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -41,21 +42,23 @@ def page(
     received_at: datetime | None = None,
     at_once: bool = False,
     lead: UUID | None = None,
+    first: Sequence[UUID] = (),
 ) -> Page:
     """Reach somebody by the escalation policy called `policy`, and keep on until it is acknowledged.
 
     The same `key` while its page is open is the same page; if that one had run out of people, it starts again.
     `kind` is the sort of thing it is about, by default its subject: the first of a kind is held back in a bundle last.
     `at_once`: this one never is.
-    `lead` is reached first and alone; unless they answer in the time of a step, the policy's people follow.
+    `lead` is reached first and alone; unless they answer in the time of a step, the policy's people follow. `first` are
+    several such people, one after the other.
     `path` leads to what it is about in our pages; `received_at` is when the first word of it reached Tocsin.
     An unknown policy falls back to the default one, so that a page is never lost; raises NotFound without one.
     """
     if key is not None and (known := _open_with(uow, key)) is not None:
         return _again(uow, actor, known)
     chosen = policies.plan(uow, policy)
-    if lead is not None:
-        chosen = policies.led(chosen, lead)
+    if alone := [*([lead] if lead is not None else []), *first]:
+        chosen = policies.led(chosen, alone)
     new = Page(
         created_at=uow.now,
         key=key,

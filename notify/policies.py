@@ -1,5 +1,6 @@
 """Reads an escalation policy into the plan that a page keeps."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -31,11 +32,11 @@ def plan(session: Session, name: str) -> dict[str, Any]:
     return as_plan(session, found)
 
 
-def led(plan: dict[str, Any], lead: UUID) -> dict[str, Any]:
-    """The plan with a step before its first: this person is reached alone, for as long as the first step is given."""
+def led(plan: dict[str, Any], leads: Sequence[UUID]) -> dict[str, Any]:
+    """The plan with steps before its first: each of these people is reached alone, for as long as the first step is given."""
     delay = plan["steps"][0]["delay"] if plan["steps"] else plan["catch_all"]["delay"]
-    first = {"delay": delay, "targets": [{"kind": "lead", "id": str(lead)}]}
-    return {**plan, "steps": [first, *plan["steps"]]}
+    first = [{"delay": delay, "targets": [{"kind": "lead", "id": str(lead)}]} for lead in leads]
+    return {**plan, "steps": [*first, *plan["steps"]]}
 
 
 def as_plan(session: Session, policy: Policy) -> dict[str, Any]:

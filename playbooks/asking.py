@@ -17,7 +17,7 @@ def ask(
 ) -> Blocked:
     """Block on an approval.
 
-    `asking`: from, quorum, expires (seconds), on_expire (deny | escalate | fail), four_eyes, escalate_to, what
+    `asking`: from, quorum, expires (seconds), on_expire (deny | escalate | fail), four_eyes, alone_after (seconds), escalate_to, what
     (list of {name, inputs, effect} that would be done).
     """
     expires = float(asking.get("expires") or DEFAULT_EXPIRY)
@@ -26,6 +26,7 @@ def ask(
         "from": list(asking.get("from") or ["role:responder"]),
         "quorum": int(asking.get("quorum") or 1),
         "four_eyes": bool(asking.get("four_eyes")),
+        "alone_after": asking.get("alone_after"),
         "on_expire": asking.get("on_expire") or "deny",
         "escalate_to": asking.get("escalate_to"),
         "expires": expires,

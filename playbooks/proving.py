@@ -177,7 +177,8 @@ class _Played:
             case "task":
                 self.tasks.append(given["title"])
             case "page":
-                self.pages.append((str(given.get("policy") or "default"), given["message"]))
+                whom = [*(given.get("first") or ()), str(given.get("policy") or "default")]
+                self.pages.append((", ".join(whom), given["message"]))
             case "message":
                 self.messages.append(given["text"])
             case "update":

@@ -17,7 +17,7 @@ from core.expressions import render
 from core.ids import new_id
 from core.journal import Fact, record
 from core.types import Ref
-from playbooks import driving, facts, ports, storing
+from playbooks import alone, driving, facts, ports, storing
 from playbooks.advance import Run, fill_inputs
 from playbooks.asking import DISRUPTIVE
 from playbooks.models import Playbook, PlaybookRun, Vote, Wait
@@ -83,10 +83,11 @@ def start(
 
 
 def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, Any]) -> Wait:
-    """Vote on an approval: `{"approve": bool, "reason": text}`.
+    """Vote on an approval: `{"approve": bool, "reason": text, "alone": bool}`.
 
-    One refusal decides; agreement decides when the quorum has agreed. Each person has one vote. Raises NotFound,
-    Forbidden (not asked, or the one who started the run under four eyes), NeedsSecondFactor (to agree to what
+    One refusal decides; agreement decides when the quorum has agreed. Each person has one vote. Where the playbook says
+    `alone_after`, a second person is called with the first vote, and `alone` goes on without one after that time. Raises
+    NotFound, Forbidden (not asked, or the one who started the run under four eyes), NeedsSecondFactor (to agree to what
     disrupts), Conflict (already decided), Invalid.
     """
     permissions.require(actor, ANSWER.name)
@@ -104,16 +105,23 @@ def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, 
         raise Forbidden(f"This is for {', '.join(wait.detail['from'])}.")
     if (
         wait.detail.get("four_eyes")
+        and not wait.detail.get("alone_after")
         and run.started_by_kind == ActorKind.person
         and run.started_by_id == actor.id
     ):
         raise Forbidden("You started this playbook; somebody else must agree.")
-    if uow.scalar(select(Vote.id).where(Vote.wait_id == wait_id, Vote.user_id == actor.user_id)):
+    mine, by_oneself = alone.vote_of(uow, wait_id, actor.user_id), decision.get("alone") is True
+    if mine is not None and not (by_oneself and decision["approve"]):
         raise Conflict("You have answered already; others must agree too.")
     reason = str(decision.get("reason") or "").strip()[:2000] or None
     approve = bool(decision["approve"])
     if approve and any(one.get("effect") in DISRUPTIVE for one in wait.detail.get("what") or ()):
         factors.require_fresh(uow, actor)
+    if by_oneself and approve:
+        alone.decide(uow, actor, wait, run, mine, reason or "")
+        said = {"approved": True, "by": [actor.name], "reason": reason, "alone": True}
+        finish_wait(uow, wait.id, wait.run_id, "approval", said)
+        return wait
     uow.add(
         Vote(
             wait_id=wait_id,
@@ -135,7 +143,10 @@ def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, 
             select(Vote).where(Vote.wait_id == wait_id, Vote.approve == approve).order_by(Vote.created_at)
         )
     )
-    if not approve or len(votes) >= int(wait.detail.get("quorum") or 1):
+    enough = alone.needed(wait, run, {str(vote.user_id) for vote in votes})
+    if approve and len(votes) < enough and wait.detail.get("alone_after"):
+        alone.call_second(uow, actor, wait, run)
+    if not approve or len(votes) >= enough:
         said = {"approved": approve, "by": [vote.name for vote in votes], "reason": reason}
         finish_wait(uow, wait.id, wait.run_id, "approval", said)
     return wait

@@ -227,6 +227,11 @@ VERBS: dict[str, NeutralVerb] = {
         "Revoke a secret", "disruptive", "Revoke the secret ({{ inputs.secret }}) on the page of the system it belongs to.",
         {"secret": _text("Which secret, without its value")},
     ),
+    "code.search": _verb(
+        "Search the code", "read",
+        "Search all repositories for more like {{ inputs.value }}: the same beginning of the secret, the same author, the same repository.",
+        {"value": _text("What to look for, without a secret's value")}, places=_list("Where it stands, too"),
+    ),
     # ------------------------------------------------------------------------------------------------ services
     "service.get": _verb(
         "Look up a service", "read",

@@ -171,11 +171,32 @@ def _page(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
         given["message"],
         f"/incidents/{request.facts['key']}",
         request.key,
+        given.get("first") or (),
     )
     return {"ref": f"page:{made}"}
 
 
-def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: str, key: str) -> UUID:
+_PARTS = {"owner": "owner_id", "communications": "communications_id", "scribe": "scribe_id"}
+
+
+def _first(session: Session, incident: Incident, named: Iterable[str]) -> list[UUID]:
+    """Of those who are to be reached before a policy, the people there are, each once; a part nobody has taken is passed over."""
+    found: dict[UUID, None] = {}
+    for one in named:
+        kind, _, name = one.partition(":")
+        number = getattr(incident, _PARTS[one]) if one in _PARTS else None
+        if kind == "user":
+            address = name.strip().lower()
+            live = (User.email == address, User.disabled_at.is_(None))
+            number = session.scalar(select(User.id).where(*live)) if "@" in address else None
+        if number is not None:
+            found[number] = None
+    return list(found)
+
+
+def _wake(
+    uow: UnitOfWork, request: Request, policy: str, message: str, path: str, key: str, first: Iterable[str] = ()
+) -> UUID:
     """Page for the incident, or add to its page that is on its way: one incident rings once until somebody has heard it."""
     severity = (
         Severity.critical
@@ -186,10 +207,10 @@ def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: st
     told = reaching.NO_MESSAGE if restricted else message
     incident = uow.get_one(Incident, UUID(request.subject.id))
     cause = reaching.cause_of(uow, incident)
-    lead = incident.owner_id if policy == LEAD else None
+    alone = _first(uow, incident, ["owner"] if policy == LEAD else first)
     joined = (
         delivery.join(uow, request.actor, policy=policy, subject=request.subject, message=told, severity=severity)
-        if lead is None
+        if not alone
         else None
     )
     page = joined or delivery.page(
@@ -206,7 +227,7 @@ def _wake(uow: UnitOfWork, request: Request, policy: str, message: str, path: st
         key=key,
         kind=cause.kind,
         received_at=cause.received_at,
-        lead=lead,
+        first=alone,
     )
     return page.id
 

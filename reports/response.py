@@ -100,6 +100,8 @@ def decisions(entries: Sequence[Entry]) -> tuple[Decision, ...]:
                 or said.get("answer")
                 or ("approved" if said.get("approve") else "refused")
             )
+        elif entry.verb == "step.decided_alone":
+            question, answer = str(said.get("ask") or "A step of the playbook"), "approved, decided alone"
         elif entry.verb in _DECIDING and entry.actor_kind == ActorKind.person:
             question = _DECIDING[entry.verb]
             answer = said.get("disposition") or said.get("to") or entry.says

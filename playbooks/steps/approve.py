@@ -8,7 +8,7 @@ from playbooks.language import Reader
 
 
 def parse(body: Body) -> dict[str, Any]:
-    """`approve: {ask, from, quorum, four_eyes, expires, on_expire, escalate_to, steps}`."""
+    """`approve: {ask, from, quorum, four_eyes, alone_after, expires, on_expire, escalate_to, steps}`."""
     table = body.table()
     if table is None:
         return {"ask": "", "from": [], "guards": False}
@@ -21,6 +21,7 @@ def parse(body: Body) -> dict[str, Any]:
         "from": who,
         "quorum": _quorum(table),
         "four_eyes": table.flag("four_eyes"),
+        "alone_after": table.duration("alone_after"),
         "expires": table.duration("expires"),
         "on_expire": table.choice("on_expire", ("deny", "escalate", "fail"), "deny"),
         "escalate_to": table.text("escalate_to"),
@@ -63,13 +64,16 @@ def on_event(view: View, event: Event) -> Outcome:
         return nobody_answered(view)
     if event.name == "children":
         by = tuple(view.detail.get("approved_by", ()))
-        return Done({"approved": bool(by)}, by=by)
+        told = {"approved": bool(by)}
+        return Done({**told, "alone": True} if view.detail.get("alone") else told, by=by)
     by_whom = agreed(event)
     if by_whom is None:
         return refusal(view, event)
     if view.step.spec["guards"]:
-        return Enter(("steps",), detail={"approved_by": list(by_whom)})
-    return Done({"approved": True, "reason": event.data.get("reason")}, by=by_whom)
+        noted: dict[str, Any] = {"approved_by": list(by_whom)}
+        return Enter(("steps",), detail={**noted, "alone": True} if event.data.get("alone") else noted)
+    said = {"approved": True, "reason": event.data.get("reason")}
+    return Done({**said, "alone": True} if event.data.get("alone") else said, by=by_whom)
 
 
 KIND = StepKind(
@@ -84,6 +88,7 @@ KIND = StepKind(
             "from": {"$ref": "#/$defs/people"},
             "quorum": {"type": ["integer", "string"]},
             "four_eyes": {"type": "boolean"},
+            "alone_after": {"$ref": "#/$defs/duration"},
             "expires": {"$ref": "#/$defs/duration"},
             "on_expire": {"enum": ["deny", "escalate", "fail"]},
             "escalate_to": {"type": "string"},

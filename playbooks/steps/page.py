@@ -6,24 +6,41 @@ from playbooks.asking import agreed, ask, ask_again, nobody_answered, refusal
 from playbooks.contract import Body, Done, Event, Outcome, Perform, Skipped, StepKind, View
 
 
+PARTS = ("owner", "communications", "scribe")
+"""Parts that people take in an incident, by which a page can reach them; `owner` is the lead."""
+
+
 def parse(body: Body) -> dict[str, Any]:
-    """`page: {policy, message}`."""
+    """`page: {policy, message, first}`."""
     table = body.table()
     if table is None:
-        return {"policy": "", "message": ""}
+        return {"policy": "", "message": "", "first": []}
     spec = {
         "policy": table.text("policy", required=True) or "",
         "message": table.text("message", required=True) or "",
+        "first": table.texts("first"),
     }
+    for one in spec["first"]:
+        if one not in PARTS and not one.startswith("user:") and "{{" not in one:
+            table.wrong(f'"first" holds "{one}"; write {", ".join(PARTS)} or user:…', "first")
     table.close()
     return spec
+
+
+def _named(first: list[str]) -> list[str]:
+    """Those who are named, each once; a template may have named nobody."""
+    return [one for one in dict.fromkeys(first) if one in PARTS or one.removeprefix("user:").strip()]
 
 
 def _page(view: View) -> Perform:
     spec = view.step.spec
     return Perform(
         "page",
-        {"policy": str(view.render(spec["policy"])), "message": str(view.render(spec["message"]))},
+        {
+            "policy": str(view.render(spec["policy"])),
+            "message": str(view.render(spec["message"])),
+            "first": _named([str(view.render(one)) for one in spec["first"]]),
+        },
         detail={"stage": "paging"},
     )
 
@@ -59,7 +76,14 @@ KIND = StepKind(
         "type": "object",
         "required": ["policy", "message"],
         "additionalProperties": False,
-        "properties": {"policy": {"type": "string"}, "message": {"type": "string"}},
+        "properties": {
+            "policy": {"type": "string"},
+            "message": {"type": "string"},
+            "first": {
+                "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+                "description": "Who is reached before the policy, one after the other: owner, communications, scribe, user:…",
+            },
+        },
     },
     parse=parse,
     begin=begin,

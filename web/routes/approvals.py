@@ -12,7 +12,7 @@ from sqlalchemy import select
 from connectors.registry import actions, verbs
 from core.actors import Actor
 from core.auth import users
-from core.db import reading, unit_of_work
+from core.db import database_now, reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem
 from incidents import observables
 from incidents import queries as record
@@ -20,7 +20,7 @@ from incidents.alert_models import Alert
 from incidents.models import Incident
 from incidents.observables import Listed
 from incidents.visibility import alerts_visible_to
-from playbooks import ports, runs, storing
+from playbooks import alone, ports, runs, storing
 from playbooks.asking import DISRUPTIVE
 from playbooks.models import PlaybookRun, StepAttempt, Vote, Wait
 from playbooks.plan import Step
@@ -67,6 +67,9 @@ class ApprovalPage(Page, template="approval.html"):
     seen: list[Listed]
     may_answer: bool
     voted: bool
+    alone_from: datetime | None  # when who has agreed may go on alone
+    alone_now: bool
+    alone_minutes: int | None
     decided: bool
     factor: str  # what agreeing asks for, as stepping_up.asked_for says
 
@@ -161,6 +164,8 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
         votes = list(session.scalars(select(Vote).where(Vote.wait_id == wait.id).order_by(Vote.created_at)))
         ahead = Ahead(loaded.plan, loaded.state, ports.current().facts(session, run.subject))
         acts = acts_of(detail.get("what", []), ahead, step.path)
+        mine = next((vote for vote in votes if vote.user_id == actor.user_id), None)
+        alone_from = alone.may_from(wait, mine)
         decided = wait.answered_at is not None or wait.closed_at is not None
         page = ApprovalPage(
             wait=wait,
@@ -181,7 +186,10 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             seen=seen,
             may_answer=actor.may("approval.answer")
             and ports.current().may_answer(session, actor, list(detail.get("from", [])), run.subject),
-            voted=any(vote.user_id == actor.user_id for vote in votes),
+            voted=mine is not None,
+            alone_from=alone_from,
+            alone_now=alone_from is not None and alone_from <= database_now(session),
+            alone_minutes=int(float(detail["alone_after"]) // 60) if detail.get("alone_after") else None,
             decided=decided,
             factor=stepping_up.asked_for(session, actor, worst(acts)),
         )
@@ -191,12 +199,14 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
 @router.post("/approvals/{wait_id}")
 def answer(form: Form, wait_id: UUID, actor: Actor = allowed("approval.answer")) -> Response:
     """Approve or refuse."""
-    approve = form.get("answer") == "approve"
+    by_oneself = form.get("answer") == "alone"
+    approve = by_oneself or form.get("answer") == "approve"
     with unit_of_work() as uow:
         wait = uow.get(Wait, wait_id)
         asked = [act(what) for what in wait.detail.get("what", []) if isinstance(what, dict)] if wait else []
         if approve and worst(asked) in DISRUPTIVE and form.get("word").upper() != WORD:
             message = _("This disrupts: to approve it, type %(word)s.") % {"word": WORD}
             raise Invalid(message, [Problem("word", message)])
-        runs.answer(uow, actor, wait_id, {"approve": approve, "reason": form.get("reason")})
+        said = {"approve": approve, "reason": form.get("reason"), "alone": by_oneself}
+        runs.answer(uow, actor, wait_id, said)
     return then(f"/approvals/{wait_id}", _("You approved it.") if approve else _("You refused it."))
