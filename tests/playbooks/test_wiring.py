@@ -14,7 +14,9 @@ from core.actors import SYSTEM
 from core.db import reading, unit_of_work
 from core.errors import NotFound
 from core.types import Ref, Severity
+from incident_bench import low, take
 from incidents import closing, lifecycle, reaching, tasks
+from incidents import queries as record
 from incidents.lifecycle import IncidentDraft
 from incidents.models import Incident, Task
 from notify import delivery
@@ -311,3 +313,31 @@ def test_no_template_closes_an_incident_by_an_update(drain: Drain) -> None:
         run = runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident))).id
     drain("core.outbox", "playbooks.runs")
     assert (run_of(run).state, attempts_of(run)) == ("succeeded", {"close": "failed"})
+
+
+FIRST = """
+    - {id: wake, page: {policy: default, first: [communications, owner, "user:ana@example.org", "user:nobody"], message: "The update is overdue"}}
+"""
+
+
+def test_a_page_reaches_those_with_a_part_before_the_policy(drain: Drain, people, policy: None) -> None:
+    publish(FIRST)
+    incident = opened()
+    with unit_of_work() as uow:
+        row = uow.get_one(Incident, incident)
+        row.communications_id, row.owner_id = people.raul.user_id, people.mara.user_id
+    with unit_of_work() as uow:
+        runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident)))
+    drain("core.outbox", "playbooks.runs")
+    (page,) = pages_of(incident)
+    reached = [target["id"] for step in page.plan["steps"] for target in step["targets"]]
+    assert reached == [str(one.id) for one in (people.raul, people.mara, people.ana, people.rita, people.mara)]
+    assert steps_taken(page) == [0], "one after the other"
+
+
+def test_an_outage_knows_what_else_rang_in_the_same_minute(people) -> None:
+    incident, other = opened(category="availability", title="Shop is down"), opened()
+    take(low(title="Disk full"), low(title="Database is down", rule_id="2", fingerprint=(("rule", "2"),)))
+    with reading() as session:
+        assert sorted(record.facts(session, incident)["same_minute"]) == ["Database is down (wazuh)", "Disk full (wazuh)"]
+        assert record.facts(session, other)["same_minute"] == []
