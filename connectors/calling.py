@@ -365,5 +365,6 @@ KIND = work.register(
         lane="instance",
         lane_batches=8,
         lane_rows=8,
+        about=[select(ActionCall.id, ActionCall.subject_kind, ActionCall.subject_id)],
     )
 )

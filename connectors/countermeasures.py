@@ -285,5 +285,6 @@ KIND = work.register(
         batch=1,
         concurrency=8,
         lane="instance",
+        about=[select(Countermeasure.id, Countermeasure.subject_kind, Countermeasure.subject_id)],
     )
 )

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid
+from sqlalchemy import Text, Uuid, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core import logs, work
 from core.db import Base, UnitOfWork
 from core.ids import new_id
-from core.journal import Entry, by_ids
+from core.journal import Entry, JournalRef, by_ids
 from core.types import Identified
 
 log = logs.get(__name__)
@@ -84,7 +84,13 @@ def enqueue(uow: UnitOfWork, entry: UUID, verb: str, read: Callable[[], Entry]) 
 
 
 def _queue(uow: UnitOfWork, entry: UUID, name: str, tied: str | None) -> None:
-    row: dict[str, Any] = {"id": new_id(), "entry": entry, "subscriber": name, "due_at": uow.now, "correlation": tied}
+    row: dict[str, Any] = {
+        "id": new_id(),
+        "entry": entry,
+        "subscriber": name,
+        "due_at": uow.now,
+        "correlation": tied,
+    }
     uow.write_behind(OutboxRow.__table__, row)  # type: ignore[arg-type]  # a Table, typed FromClause
     uow.wake(KIND.name)
 
@@ -121,5 +127,10 @@ KIND = work.register(
         work.transactional("core.outbox", _handle, _read_entries),
         batch=50,
         keep=False,
+        about=[
+            select(OutboxRow.id, JournalRef.kind, JournalRef.ref_id).join(
+                JournalRef, JournalRef.entry == OutboxRow.entry
+            )
+        ],
     )
 )

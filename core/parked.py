@@ -1,5 +1,6 @@
 """Work that was set aside after its attempts were used up: what it is, why, and trying it again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -43,6 +44,17 @@ def parked(
         rows = session.execute(query.order_by(at.desc(), row_id.desc()).limit(limit))
         found += [Parked(one.name, row.id, row.parked_at, row.error or "") for row in rows]
     return sorted(found, key=lambda row: (row.parked_at, row.id), reverse=True)[:limit]
+
+
+def about(session: Session, kind: str, rows: Sequence[UUID]) -> dict[UUID, set[Ref]]:
+    """What each of these rows of a kind is about, by its id; a row that is about nothing is not in it."""
+    found: dict[UUID, set[Ref]] = {}
+    known = work.kinds().get(kind)
+    for query in known.about if known else ():
+        columns = list(query.selected_columns)
+        for row, of, ref_id in session.execute(query.where(columns[0].in_(rows))):
+            found.setdefault(row, set()).add(Ref(of, str(ref_id)))
+    return found
 
 
 def replay(uow: UnitOfWork, actor: Actor, kind: str, row: UUID) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     Index,
+    Select,
     String,
     Text,
     delete,
@@ -102,6 +103,8 @@ class WorkKind:
     lane are in hand in a process, so that a far end that hangs cannot hold all `concurrency` threads. `lane_rows` says how
     many rows of a lane are in hand at most, for a kind that does the rows of a batch side by side; its handler says
     lanes.begun() when what it writes beforehand is written, and until then nobody else gathers a batch.
+
+    `about` are selects of (row's id, kind, id) that name what each row is about: who may not see that reads no error of it.
     """
 
     name: str
@@ -123,6 +126,7 @@ class WorkKind:
     pace: Callable[[int], int] | None = (
         None  # called with the size of the batch before: how many to claim next
     )
+    about: Sequence[Select[*tuple[Any, ...]]] = field(default=(), compare=False)
 
 
 _kinds: dict[str, WorkKind] = {}  # filled by register() as packages are imported

@@ -81,7 +81,7 @@ def open_by_hand(uow: UnitOfWork, actor: Actor, draft: IncidentDraft) -> Inciden
     body = {
         "key": incident.key, "kind": incident.kind, "severity": incident.severity, "category": incident.category,
         "late": False, "trust": incident.trust, "source": incident.source, "rule": None, "exercise": incident.exercise,
-        "recurrence_of": None, "alerts": 0,
+        "recurrence": False, "alerts": 0,
     }  # fmt: skip
     told = {"title": incident.title, "why": f"opened by {actor.name}"}
     journal.record(uow, actor, Fact(facts.INCIDENT_OPENED, (incident.ref,), body, told))

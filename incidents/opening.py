@@ -179,9 +179,10 @@ def _record_opening(uow: UnitOfWork, actor: Actor, source: SourceFacts, case: Ca
         "key": case.key, "kind": "incident", "severity": case.severity.value, "category": case.category,
         "late": case.late, "learning": case.learning, "trust": case.trust, "source": source.name, "rule": case.rule,
         "exercise": case.exercise,
-        "recurrence_of": str(case.recurrence_of) if case.recurrence_of else None, "alerts": len(case.attached),
+        "recurrence": case.recurrence_of is not None, "alerts": len(case.attached),
     }  # fmt: skip
-    # The closed incident of a recurrence is told in the body: refs have no order, and this fact is about the new one.
+    # Which closed incident it recurs from is told by alert.recurred, which names it among its refs: not every reader of
+    # this one may know of that one.
     refs = (Ref("incident", str(case.id)), *_alert_refs(case))
     journal.record(
         uow, actor, Fact(facts.INCIDENT_OPENED, refs, body, {"title": case.title, "why": case.why})

@@ -4,7 +4,7 @@ A restricted incident or alert is seen by the people it names and by Tocsin's ow
 their role: it may be about an administrator.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,10 @@ from incidents.alert_models import Alert
 from incidents.models import Attachment, Comment, Finding, FollowUp, Incident, Reporter, ReviewPoint, Task
 from incidents.permissions import READ
 
+Judge = Callable[[Session, Actor, Sequence[UUID]], Collection[UUID]]
+"""Told ids of one kind of subject: those that the actor may see."""
+
+_JUDGES: dict[str, Judge] = {}  # filled by judged() as packages are imported
 _INSIDE = frozenset({ActorKind.system, ActorKind.playbook, ActorKind.source, ActorKind.connector})
 
 
@@ -68,18 +72,26 @@ def belongs_to_visible(
 def visible_refs(session: Session, actor: Actor, refs: Iterable[Ref]) -> set[Ref]:
     """Of these references, those the actor may see: incidents, alerts, tasks, comments and files are looked up.
 
-    Other kinds are left as they are: whoever owns them judges them.
+    Kinds of upper packages are judged by those (see judged()); others are left as they are.
     """
     given = set(refs)
     if sees_all(actor):
         return given
-    seen = {ref for ref in given if ref.kind not in _JUDGED}
+    seen = {ref for ref in given if ref.kind not in _JUDGED and ref.kind not in _JUDGES}
     for kind, (model, condition) in _JUDGED.items():
         ids = [of for ref in given if ref.kind == kind and (of := as_id(ref.id))]
         for start in range(0, len(ids), 500):
             query = select(model.id).where(model.id.in_(ids[start : start + 500]), condition(actor))
             seen.update(Ref(kind, str(found)) for found in session.scalars(query))
+    for kind, judge in _JUDGES.items():
+        if asked := [of for ref in given if ref.kind == kind and (of := as_id(ref.id))]:
+            seen.update(Ref(kind, str(found)) for found in judge(session, actor, asked))
     return seen
+
+
+def judged(kind: str, judge: Judge) -> None:
+    """An upper package judges its own kind of subjects, said at import."""
+    _JUDGES[kind] = judge
 
 
 def as_id(text: str | UUID) -> UUID | None:

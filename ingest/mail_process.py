@@ -10,7 +10,7 @@ from functools import partial
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
 from connectors.entities import defang, entity
 from core import blobs, logs, metrics, work
@@ -288,4 +288,12 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-KIND = work.register(work.WorkKind(mail_door.WORK, MailIn, _handle, batch=1))
+KIND = work.register(
+    work.WorkKind(
+        mail_door.WORK,
+        MailIn,
+        _handle,
+        batch=1,
+        about=[select(MailIn.id, literal("incident"), MailIn.incident_id).where(MailIn.incident_id.is_not(None))],
+    )
+)

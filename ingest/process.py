@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import or_, select, update
+from sqlalchemy import literal, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors import mapping, registry
@@ -331,5 +331,6 @@ KIND = work.register(
         concurrency=1,  # reading is Python from end to end: a second thread would only halve the batches
         pace=inbox.take_turns,
         on_park=_parked,
+        about=[select(Delivery.id, literal("delivery"), Delivery.id)],
     )
 )

@@ -4,22 +4,45 @@ What nobody restricted is seen by all who may read deliveries. What brought an a
 or among more, is not; what brought none follows its source.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select, true
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from core.actors import Actor
 from incidents.alert_models import Alert, AlertDelivery
 from incidents.alert_rows import FIRST_DELIVERIES, LAST_DELIVERIES
-from incidents.visibility import hidden_from, naming, sees_all
+from incidents.visibility import hidden_from, judged, naming, sees_all
 from ingest.models import Delivery, Source
 
 
 def deliveries_visible_to(actor: Actor) -> ColumnElement[bool]:
     """The condition on `Delivery` that holds for what this actor may see of it, if they may read deliveries at all."""
     return true() if sees_all(actor) else _shown(actor.user_id)
+
+
+def seen_deliveries(session: Session, actor: Actor, ids: Sequence[UUID]) -> set[UUID]:
+    """Of these deliveries, those whose receipt and reason the actor may read.
+
+    One that was forgotten is seen by those from whom no source is hidden: what it brought cannot be looked up any more,
+    but belonged to no incident, or it would have been kept.
+    """
+    if sees_all(actor):
+        return set(ids)
+    seen = set(session.scalars(select(Delivery.id).where(Delivery.id.in_(ids), deliveries_visible_to(actor))))
+    if len(seen) < len(set(ids)):
+        hidden = select(Source.id).where(
+            Source.restricted_to.is_not(None), not_(naming(actor.user_id, Source.restricted_to))
+        )
+        if session.scalar(hidden.limit(1)) is None:
+            kept = session.scalars(select(Delivery.id).where(Delivery.id.in_(ids)))
+            seen |= set(ids) - set(kept)
+    return seen
+
+
+judged("delivery", seen_deliveries)
 
 
 @lru_cache(maxsize=1024)  # building it takes longer than asking it

@@ -96,4 +96,13 @@ def _parked(uow: UnitOfWork, page_id: UUID, error: str) -> None:
         paging.say(uow, SYSTEM, facts.PAGE_EXHAUSTED, page, {"severity": page.severity}, data=told)
 
 
-PAGES = work.register(work.WorkKind("notify.pages", Page, _handle, max_attempts=20, on_park=_parked))
+PAGES = work.register(
+    work.WorkKind(
+        "notify.pages",
+        Page,
+        _handle,
+        max_attempts=20,
+        on_park=_parked,
+        about=[select(Page.id, Page.subject_kind, Page.subject_id)],
+    )
+)

@@ -252,5 +252,6 @@ MESSAGES = work.register(
         on_park=_parked,
         lane="lane",
         lane_batches=3,
+        about=[select(Message.id, Message.subject_kind, Message.subject_id)],
     )
 )

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from typing import Any
+
+from sqlalchemy import Select, select, update
 
 from core import work
 from core.actors import SYSTEM, Actor
@@ -101,9 +103,7 @@ def _heard(uow: UnitOfWork, page: Page) -> bool:
     return uow.scalar(query.limit(1)) is not None
 
 
-def _take(
-    uow: UnitOfWork, page: Page, move: Move, also: tuple[Target, ...] = ()
-) -> tuple[int, list[str]]:
+def _take(uow: UnitOfWork, page: Page, move: Move, also: tuple[Target, ...] = ()) -> tuple[int, list[str]]:
     """Start reaching everybody behind the step's targets; how many there are, and why there were fewer."""
     wanted, missing = reaching.behind(uow, move.targets, uow.now, also)
     for one in wanted:
@@ -220,6 +220,22 @@ def _escalate_if_unheard(uow: UnitOfWork, page_id: UUID, failed: PageTarget) -> 
         uow.wake("notify.pages")
 
 
+def inside(row: Any) -> Select[*tuple[Any, ...]]:
+    """What the pages that are bundled are about, each with the id `row` of what the bundle is known by."""
+    query = select(row, Page.subject_kind, Page.subject_id).select_from(PageTarget)
+    return query.join(Page, Page.id == PageTarget.page_id).where(PageTarget.bundle_id.is_not(None))
+
+
 BUNDLES = work.register(
-    work.WorkKind("notify.bundles", PageTarget, work.transactional("notify.bundles", send_bundle))
+    work.WorkKind(
+        "notify.bundles",
+        PageTarget,
+        work.transactional("notify.bundles", send_bundle),
+        about=[
+            inside(PageTarget.bundle_id),
+            select(PageTarget.id, Page.subject_kind, Page.subject_id).join(
+                Page, Page.id == PageTarget.page_id
+            ),
+        ],
+    )
 )

@@ -345,5 +345,9 @@ ATTEMPTS = work.register(
         on_park=_parked,
         on_replay=_replayed,
         lane="lane",
+        about=[
+            select(PageAttempt.id, Page.subject_kind, Page.subject_id).join(Page, Page.id == PageAttempt.page_id),
+            paging.inside(PageAttempt.id).join(PageAttempt, PageAttempt.target_id == PageTarget.bundle_id),
+        ],
     )
 )

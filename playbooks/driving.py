@@ -239,5 +239,13 @@ def _parked(uow: UnitOfWork, run_id: UUID, error: str) -> None:
 
 
 KIND = work.register(
-    work.WorkKind("playbooks.runs", PlaybookRun, handle, batch=20, concurrency=2, on_park=_parked)
+    work.WorkKind(
+        "playbooks.runs",
+        PlaybookRun,
+        handle,
+        batch=20,
+        concurrency=2,
+        on_park=_parked,
+        about=[select(PlaybookRun.id, PlaybookRun.subject_kind, PlaybookRun.subject_id)],
+    )
 )

@@ -1,7 +1,8 @@
-"""What calls and countermeasures were for: which of those incidents the reader may see, and their keys."""
+"""What rows of other tables name of incidents: which of those the reader may see, and their keys."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,7 +10,28 @@ from sqlalchemy.orm import Session
 from core.actors import Actor
 from core.types import Ref
 from incidents.models import Incident
-from incidents.visibility import as_id, visible_refs
+from incidents.visibility import as_id, visible_refs, visible_to
+from web.shapes import Shape
+
+
+class Recurring(Shape):
+    """Anything the API tells that may come after a closed incident."""
+
+    recurrence_of: UUID | None
+
+
+Told = TypeVar("Told", bound=Recurring)
+
+
+def without_hidden(session: Session, actor: Actor, told: Sequence[Told]) -> list[Told]:
+    """The same, but for the ids of closed incidents that the reader may not see."""
+    named = {one.recurrence_of for one in told if one.recurrence_of is not None}
+    if not named:
+        return list(told)
+    seen = set(session.scalars(select(Incident.id).where(Incident.id.in_(named), visible_to(actor))))
+    return [
+        one if one.recurrence_of in seen else one.model_copy(update={"recurrence_of": None}) for one in told
+    ]
 
 
 class Concerning(Protocol):

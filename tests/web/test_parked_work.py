@@ -205,7 +205,7 @@ def test_parked_listed_counted_tried_again_and_told(
         MADE[name](uow, people)
     if name == "playbooks.runs":
         run_bench.publish("- {id: note, set: {seen: 'true'}}")
-        run_bench.begin()
+        run_bench.begin(subject=SUBJECT)
     kind = work.kinds()[name]
     tries: list[UUID] = []
 

@@ -11,12 +11,13 @@ from core.db import reading
 from incidents import queries
 from incidents.filters import AlertFilter
 from web.calling import may
-from web.shapes import Listing, Shape, rows
+from web.subjects import Recurring, without_hidden
+from web.shapes import Listing, rows
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 
 
-class AlertOut(Shape):
+class AlertOut(Recurring):
     """One episode of an alert: from its first firing until it is resolved or falls quiet."""
 
     id: UUID
@@ -54,7 +55,6 @@ class AlertOut(Shape):
     acceptance_id: UUID | None
     rule: str | None
     why: str | None
-    recurrence_of: UUID | None
 
 
 @router.get("")
@@ -78,11 +78,14 @@ def list_alerts(
     )  # fmt: skip
     with reading() as session:
         page = queries.alerts(session, actor, wanted, before=after, limit=limit)
-    return Listing(items=rows(page.items, AlertOut), next=page.next)
+        items = without_hidden(session, actor, rows(page.items, AlertOut))
+    return Listing(items=items, next=page.next)
 
 
 @router.get("/{alert_id}")
 def read_alert(alert_id: UUID, actor: Actor = may("incident.read")) -> AlertOut:
     """One alert."""
     with reading() as session:
-        return AlertOut.model_validate(queries.alert(session, actor, alert_id))
+        alert = AlertOut.model_validate(queries.alert(session, actor, alert_id))
+        (told,) = without_hidden(session, actor, [alert])
+    return told

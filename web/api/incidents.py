@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from core import access, clock
 from core.actors import Actor
@@ -22,11 +23,12 @@ from reports.incident import build as build_report
 from reports.telling import told
 from web.calling import may
 from web.shapes import Listing, Shape, etag, expect, rows
+from web.subjects import Recurring, without_hidden
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 
 
-class IncidentOut(Shape):
+class IncidentOut(Recurring):
     """An incident as the API tells it; moments are RFC 3339."""
 
     id: UUID
@@ -63,7 +65,6 @@ class IncidentOut(Shape):
     alert_count: int
     group_rule: str | None
     group_why: str | None
-    recurrence_of: UUID | None
     opened_at: datetime
     closed_at: datetime | None
     closed_by: str | None
@@ -212,7 +213,8 @@ def list_incidents(
     )  # fmt: skip
     with reading() as session:
         page = queries.incidents(session, actor, wanted, before=after, limit=limit)
-    return Listing(items=rows(page.items, IncidentOut), next=page.next)
+        items = without_hidden(session, actor, rows(page.items, IncidentOut))
+    return Listing(items=items, next=page.next)
 
 
 @router.post("", status_code=201)
@@ -224,15 +226,16 @@ def open_incident(draft: IncidentIn, response: Response, actor: Actor = may("inc
         if draft.read_values:
             values += [(one.type, one.value) for one in named.values_in(draft.title, draft.description or "")]
         made = lifecycle.open_by_hand(uow, actor, lifecycle.IncidentDraft(**given, observables=values))
-    response.headers["Location"] = f"/api/v1/incidents/{made.key}"
-    return _out(made, response)
+        uow.flush()
+        response.headers["Location"] = f"/api/v1/incidents/{made.key}"
+        return _out(uow, actor, made, response)
 
 
 @router.get("/{key}")
 def read_incident(key: str, response: Response, actor: Actor = may("incident.read")) -> IncidentOut:
     """One incident, by its key or its id."""
     with reading() as session:
-        return _out(queries.incident(session, actor, key), response)
+        return _out(session, actor, queries.incident(session, actor, key), response)
 
 
 class _Change:
@@ -248,7 +251,7 @@ class _Change:
             expect(self.request, found.version)
             made = how(uow, found.id)
             uow.flush()
-        return _out(made, self.response)
+            return _out(uow, actor, made, self.response)
 
 
 Changing = Annotated[_Change, Depends()]
@@ -358,9 +361,10 @@ def add_comment(key: str, note: CommentIn, actor: Actor = may("incident.comment"
         return CommentOut.model_validate(made)
 
 
-def _out(incident: Incident, response: Response) -> IncidentOut:
+def _out(session: Session, actor: Actor, incident: Incident, response: Response) -> IncidentOut:
     etag(response, incident.version)
-    return IncidentOut.model_validate(incident)
+    (told,) = without_hidden(session, actor, [IncidentOut.model_validate(incident)])
+    return told
 
 
 @router.get("/{key}/report")

@@ -11,6 +11,7 @@ from core import backlog, parked
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from incidents import paging
+from web import stuck
 from web.calling import may
 from web.shapes import Listing, Shape, rows
 
@@ -67,20 +68,21 @@ def list_parked(
     kind: str | None = None,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    _: Actor = may("incident.read"),
+    actor: Actor = may("incident.read"),
 ) -> Listing[ParkedOut]:
-    """What is stuck, newest first."""
+    """What is stuck, newest first; what is about something that the actor may not see is left out."""
+    before = paging.read_cursor(after) if after else None
     with reading() as session:
-        found = parked.parked(session, limit + 1, paging.read_cursor(after) if after else None, kind)
-    items, more = found[:limit], len(found) > limit
-    following = paging.cursor(items[-1].parked_at, items[-1].id) if more else None
-    return Listing(items=rows(items, ParkedOut), next=following)
+        found = stuck.stuck(session, actor, limit=limit, before=before, kind=kind)
+    following = paging.cursor(*found.next) if found.next else None
+    return Listing(items=rows(found.rows, ParkedOut), next=following)
 
 
 @router.post("/replay")
 def replay_parked(which: Again, actor: Actor = may("work.manage")) -> Tried:
     """Try stuck rows again from their first attempt: all of them, or none."""
     with unit_of_work() as uow:
+        stuck.require_seen(uow, actor, [(row.kind, row.id) for row in which.rows])
         for row in which.rows:
             parked.replay(uow, actor, row.kind, row.id)
     return Tried(replayed=len(which.rows))

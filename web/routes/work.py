@@ -11,7 +11,7 @@ from core.db import reading, unit_of_work
 from core.parked import Parked
 from core.backlog import Count
 from incidents import paging
-from web import keyset
+from web import keyset, stuck
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
@@ -36,6 +36,7 @@ class WorkPage(Page, template="work.html", rail="settings"):
     counts: list[Count]
     waiting: int
     stuck: list[Parked]
+    hidden: int
     total: int
     next: str | None
     first: str | None
@@ -48,14 +49,15 @@ def everything(request: Request, after: str = "", actor: Actor = allowed("incide
     """All work."""
     with reading() as session:
         counts = backlog.counts(session)
-        found = parked.parked(session, keyset.SIZE + 1, paging.read_cursor(after) if after else None)
-    stuck, more = found[: keyset.SIZE], len(found) > keyset.SIZE
+        before = paging.read_cursor(after) if after else None
+        found = stuck.stuck(session, actor, limit=keyset.SIZE, before=before)
     page = WorkPage(
         counts=sorted(counts, key=lambda one: (-one.parked, -one.due, one.name)),
         waiting=sum(one.due for one in counts),
-        stuck=stuck,
+        stuck=found.rows,
+        hidden=found.hidden,
         total=sum(one.parked for one in counts),
-        next=f"{HERE}?after={paging.cursor(stuck[-1].parked_at, stuck[-1].id)}" if more else None,
+        next=f"{HERE}?after={paging.cursor(*found.next)}" if found.next else None,
         first=HERE if after else None,
         places=PLACES,
         may_manage=actor.may("work.manage"),
@@ -68,6 +70,7 @@ def replay(form: Form, actor: Actor = allowed("work.manage")) -> Response:
     """Try stuck rows again."""
     rows = [_row(text) for text in form.many("row")]
     with unit_of_work() as uow:
+        stuck.require_seen(uow, actor, rows)
         for kind, row in rows:
             parked.replay(uow, actor, kind, row)
     if not rows:
