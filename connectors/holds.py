@@ -48,9 +48,10 @@ def let_go(uow: UnitOfWork, actor: Actor, subject: Ref, reason: str) -> None:
     row = of(uow, subject)
     if row is None:
         raise Conflict("It is not stopped any more.")
+    body = {"since": row.at.isoformat()}
     uow.delete(row)
     uow.flush()
-    record(uow, actor, Fact(facts.SUBJECT_LET_GO, (subject,), {}, {"reason": reason.strip()[:1000]}))
+    record(uow, actor, Fact(facts.SUBJECT_LET_GO, (subject,), body, {"reason": reason.strip()[:1000]}))
 
 
 def of(session: Session, subject: Ref) -> SubjectHold | None:

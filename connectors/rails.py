@@ -210,8 +210,10 @@ def release_all(uow: UnitOfWork, actor: Actor, reason: str = "") -> None:
     """
     permissions.require(actor, RELEASE_AUTOMATION.name)
     factors.require_fresh(uow, actor)
+    row = held(uow)
+    body = {"since": row.at.isoformat()} if row is not None else {}
     _switch(uow, actor, on=False, reason=reason.strip() or None)
-    record(uow, actor, Fact(facts.AUTOMATION_RELEASED, (_SWITCH,), {}, {"reason": reason.strip()[:1000]}))
+    record(uow, actor, Fact(facts.AUTOMATION_RELEASED, (_SWITCH,), body, {"reason": reason.strip()[:1000]}))
 
 
 _SWITCH = Ref("setting", HOLD_ALL)

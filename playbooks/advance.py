@@ -55,18 +55,21 @@ class Run:
         facts: dict[str, Any],
         now: datetime,
         is_bound: Callable[[str], bool],
+        *,
+        still: bool = False,
     ) -> None:
         self.plan = plan
         self.state = state
         self.facts = facts
         self.now = now
         self.is_bound = is_bound
+        self.still = still
 
     def advance(self) -> Work:
         """Go on until the run blocks or ends; sets `state.state`, `state.wake_at` and everything to be written."""
         made = 0
         while self.state.state in ("running", "waiting"):
-            found = decide(self.plan, self.state, self.now)
+            found = decide(self.plan, self.state, self.now, still=self.still)
             if not found.decisions:
                 self.state.state, self.state.wake_at = "waiting", found.look_at
                 return

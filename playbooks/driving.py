@@ -81,6 +81,7 @@ def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
         now = database_now(session)
         found = storing.load(session, [claim.id for claim in claims])
         is_bound = given.bound(session)
+        still = given.held(session)
         stopped = given.stopped(session, {one.subject for one in found.values()})
         facts: dict[Ref, dict[str, Any]] = {}
         for one in found.values():
@@ -91,7 +92,7 @@ def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
         loaded = found.get(claim.id)
         if loaded is None:
             continue
-        run = Run(loaded.plan, loaded.state, dict(facts[loaded.subject]), now, is_bound)
+        run = Run(loaded.plan, loaded.state, dict(facts[loaded.subject]), now, is_bound, still=still)
         held = loaded.subject in stopped
         if held:  # what products were asked to do ends; nothing else is heard or begun
             loaded.answers = [one for one in loaded.answers if one[2]["event"] == "call"]

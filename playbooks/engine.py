@@ -18,6 +18,10 @@ class Start:
     item: int | None = None
 
 
+STILL = timedelta(minutes=1)
+"""While all automation is held, a question whose time is over is looked at again after this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """What the step waits for is over by time."""
@@ -79,8 +83,8 @@ _STILL = _Status()
 _WELL = _Status("succeeded")
 
 
-def decide(plan: Plan, run: RunState, now: datetime) -> Next:
-    """The decisions that are open now.
+def decide(plan: Plan, run: RunState, now: datetime, *, still: bool = False) -> Next:
+    """The decisions that are open now. `still`: all automation is held, so no question's time runs out.
 
     Empty decisions mean that the run is blocked until something happens, or until `look_at`. Every decision is about
     an address that no other decision of the same answer touches.
@@ -90,7 +94,7 @@ def decide(plan: Plan, run: RunState, now: datetime) -> Next:
     if now >= limit:
         found.decisions.append(End("failed", "the run took longer than its limit"))
         return found
-    walker = _Walker(plan, run, now, found)
+    walker = _Walker(plan, run, now, found, still)
     status = walker.block(plan.root, "")
     if not status.live:
         found.decisions = [End(status.state, status.error)]
@@ -122,11 +126,12 @@ def stops(step: Step, state: str) -> bool:
 
 
 class _Walker:
-    def __init__(self, plan: Plan, run: RunState, now: datetime, found: Next) -> None:
+    def __init__(self, plan: Plan, run: RunState, now: datetime, found: Next, still: bool) -> None:
         self.plan = plan
         self.run = run
         self.now = now
         self.found = found
+        self.still = still
 
     def look(self, at: datetime | None) -> None:
         if at is not None and (self.found.look_at is None or at < self.found.look_at):
@@ -177,7 +182,10 @@ class _Walker:
         entered = row.detail.get("entered")
         if row.state == "waiting" or entered is None:
             if row.due_at is not None and self.now >= row.due_at:
-                self.found.decisions.append(Due(row.path, row.iteration))
+                if self.still and "asking" in row.detail:
+                    self.look(self.now + STILL)  # its time goes on when automation does: see stopped_clocks
+                else:
+                    self.found.decisions.append(Due(row.path, row.iteration))
             else:
                 self.look(row.due_at)
             return _STILL

@@ -40,7 +40,8 @@ class Ports:
     `task_answer(session, id)` reads a finished task as {state, form, checklist, by, reason}; `call_answer(session, id,
     entry)` a call as {state, output, error, reviewed}, or None while it is on its way; `reviewed`: what it has put in
     place asks for its own review. `stopped(session, subjects)` gives those
-    whose automation somebody has stopped: nothing new begins for them.
+    whose automation somebody has stopped: nothing new begins for them. `held(session)` says whether all automation is
+    held: then no question's time runs out.
     """
 
     facts: Callable[[Session, Ref], dict[str, Any]]
@@ -57,6 +58,7 @@ class Ports:
     )
     visible: Callable[[Session, Actor, Ref], bool] = lambda _session, _actor, _subject: True
     stopped: Callable[[Session, Iterable[Ref]], set[Ref]] = lambda _session, _subjects: set()
+    held: Callable[[Session], bool] = lambda _session: False
 
 
 _current: list[Ports] = []

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from connectors import applied, calls, holds, instances, registry, settling
+from connectors import applied, calls, holds, instances, rails, registry, settling
 from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall, Countermeasure
 from core import logs
 from core.actors import SYSTEM, Actor, ActorKind
@@ -346,4 +346,5 @@ PORTS = Ports(
     call_answer=_call_answer,
     visible=_visible,
     stopped=_stopped,
+    held=lambda session: rails.held(session) is not None,
 )

@@ -22,6 +22,8 @@ from incident_bench import opened
 from incidents import lifecycle, stopping, tasks
 from incidents.models import Incident, Task
 from notify.escalation import Target
+from held_time import HeldClock
+from datetime import timedelta
 from notify.models import Page, PageTarget
 from notify.oncall import policy_editing
 from playbooks import ports, runs
@@ -220,3 +222,41 @@ def test_what_everybody_holds_stays_held(people: People, drain: Drain) -> None:
     with reading() as session:
         row = session.get_one(ActionCall, row_id)
     assert (row.state, row.rail) == ("held", rails.HOLD_ALL)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_the_time_for_an_answer_stands_still_while_automation_is_stopped(
+    people: People, drain: Drain, clock: HeldClock, everything: bool
+) -> None:
+    case = opened(severity=Severity.high)
+    publish("""
+        - {id: agree, approve: {ask: Contain, from: role:responder, expires: 30m}}
+        - {id: then, task: {title: Then}}
+    """)
+    run = begin(subject=case.ref)
+    drain("playbooks.runs")
+    clock.advance(minutes=10)
+    with unit_of_work() as uow:
+        if everything:
+            rails.hold_all(uow, people.mara, "the playbook locks people out")
+        else:
+            stopping.stop(uow, people.mara, case.id, "it locks out the board")
+    clock.advance(hours=5)
+    drain()
+    assert attempts_of(run) == {"agree": "waiting"}, "nobody could look at it"
+    with unit_of_work() as uow:
+        if everything:
+            rails.release_all(uow, people.mara)
+        else:
+            stopping.let_go(uow, people.mara, case.id, "it was right")
+    drain()
+    (wait,) = waits_of(run)
+    assert attempts_of(run) == {"agree": "waiting"}
+    assert wait.due_at is not None
+    assert wait.due_at - wait.created_at >= timedelta(hours=5, minutes=30)
+    clock.advance(minutes=15)
+    drain()
+    assert attempts_of(run) == {"agree": "waiting"}
+    clock.advance(minutes=10)
+    drain()
+    assert attempts_of(run) == {"agree": "refused"}, "thirty minutes without the stop"
