@@ -1,12 +1,13 @@
 """The table of the files that belong to incidents."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base
-from core.types import Dated, Identified, Ref
+from core.types import Dated, Identified, Json, Ref
 
 
 class Attachment(Identified, Dated, Base):
@@ -28,6 +29,7 @@ class Attachment(Identified, Dated, Base):
     kind: Mapped[str] = mapped_column(String(64))  # the same in words
     note: Mapped[str] = mapped_column(Text, default="")
     origin: Mapped[str] = mapped_column(String(16))  # person, report, mail
+    mail: Mapped[dict[str, Any] | None] = mapped_column(Json)  # of a mail: what was read from it
     added_by_kind: Mapped[str] = mapped_column(String(16))
     added_by_id: Mapped[str] = mapped_column(String(64))
     added_by_name: Mapped[str] = mapped_column(String(200))

@@ -1,13 +1,15 @@
 """Files of incidents: kept by their hash, never shown as what they are, seen by those who see the incident."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from connectors.entities import entity
 from core import blobs, journal
 from core.actors import Actor
 from core.auth import permissions
@@ -33,10 +35,11 @@ _UNFIT = re.compile(r'[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069
 
 @dataclass(frozen=True)
 class Upload:
-    """A file on its way in: what its bringer calls it, and its bytes, measured already."""
+    """A file on its way in: what its bringer calls it, its bytes, measured already, and what was read from it if it is a mail."""
 
     name: str
     content: Measured
+    mail: Mapping[str, Any] | None = None
 
 
 def add(
@@ -85,13 +88,17 @@ def keep(
     row = Attachment(
         id=new_id(), created_at=uow.now, incident_id=incident_id, task_id=task_id, comment_id=comment_id,
         digest=digest, name=clean_name(upload.name), size=measured.size, media_type=kind.media_type, kind=kind.says,
-        note=note[:1000], origin=origin, added_by_kind=actor.kind.value, added_by_id=actor.id,
+        note=note[:1000], origin=origin, mail=dict(upload.mail) if upload.mail else None, added_by_kind=actor.kind.value, added_by_id=actor.id,
         added_by_name=actor.name,
     )  # fmt: skip
     uow.add(row)
-    if not kind.harmless:
-        # A screenshot's hash is of no use to anyone; a program's or a document's may be known elsewhere.
-        observables.note(uow, [Seen("sha256", digest, "artifact", None, incident_id, uow.now, actor.name)])
+    named = _named(upload.mail) if upload.mail else []
+    if not (kind.harmless or row.is_mail or task_id):
+        # A screenshot's hash is of no use to anyone, nor that of what a task brought; a program's may be known elsewhere.
+        named.append(("file-hash", digest, "artifact"))
+    observables.note(
+        uow, [Seen(of, value, role, None, incident_id, uow.now, actor.name) for of, value, role in named]
+    )
     refs = [Ref("incident", str(incident_id)), row.ref]
     refs += [Ref("task", str(task_id))] if task_id else []
     refs += [Ref("comment", str(comment_id))] if comment_id else []
@@ -99,6 +106,15 @@ def keep(
     told = {"name": row.name, **({"note": row.note} if row.note else {})}
     journal.record(uow, actor, Fact(facts.ATTACHMENT_ADDED, tuple(refs), body, told))
     return row
+
+
+def _named(mail: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What a mail that was read names: its sender, where its links lead, its attachments by their hash."""
+    found = [entity("email", str(mail.get("sender") or ""), "sender")]
+    found += [entity("domain", str(host), "artifact") for host in mail.get("hosts") or ()]
+    found += [entity("url", str(url), "artifact") for url in mail.get("urls") or ()]
+    found += [entity("file-hash", str(file["sha256"]), "attachment") for file in mail.get("files") or ()]
+    return [(one.type, one.value, one.role) for one in found if one is not None]
 
 
 def full(session: Session, incident_id: UUID) -> bool:

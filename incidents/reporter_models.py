@@ -23,6 +23,7 @@ class Reporter(Identified, Dated, Base):
     subject: Mapped[str] = mapped_column(String(300))  # in their own words: all that their page shows of it
     origin: Mapped[str] = mapped_column(String(16))  # form, mail
     link: Mapped[int] = mapped_column(default=1)
+    thanked_at: Mapped[datetime | None] = mapped_column(Instant)  # by mail, with their number and link
     link_ended_at: Mapped[datetime | None] = mapped_column(Instant)
 
     @property

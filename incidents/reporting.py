@@ -145,7 +145,10 @@ def thank(uow: UnitOfWork, reporter: Reporter) -> Message | None:
         f"Your number is {reporter.key}. The link below shows how it goes on; you can add to your report there, or by "
         "answering this mail. If you did not report anything, you can ignore it."
     )
-    return _mail(uow, SYSTEM, reporter, title, text)
+    sent = _mail(uow, SYSTEM, reporter, title, text)
+    if sent is not None:
+        reporter.thanked_at = uow.now
+    return sent
 
 
 def tell_closed(uow: UnitOfWork, actor: Actor, reporter: Reporter) -> Message | None:

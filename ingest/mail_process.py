@@ -3,7 +3,7 @@
 import hashlib
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import partial
@@ -21,7 +21,7 @@ from incidents import named, reporter_links, reporting
 from incidents.attachments import Upload
 from incidents.models import Incident, Reporter, ReporterMessage
 from incidents.reporting import ReportDraft
-from ingest import mail_door, mail_reading
+from ingest import mail_door, mail_facts, mail_reading
 from ingest.mail_models import ADDED, IGNORED, JOINED, OPENED, MailIn
 from ingest.mail_reading import File, Mail
 from notify.models import Message
@@ -145,7 +145,7 @@ def _of_sender(uow: UnitOfWork, mail: Mail, condition: object) -> Reporter | Non
 
 def _reply(mail: Mail) -> ReportDraft:
     """A mail as a part of a conversation: what was written above the quote, and what came along."""
-    files = [_upload(File(f"mail-{n}.eml", one)) for n, one in enumerate(mail.inner, 1)]
+    files = [_kept_mail(f"mail-{n}.eml", one) for n, one in enumerate(mail.inner, 1)]
     files += [_upload(one) for one in mail.files]
     return ReportDraft(mail.subject, _own_words(mail.text) or mail.subject, files=files)
 
@@ -194,7 +194,7 @@ def _draft(mail: Mail, raw: bytes, evidence: Evidence) -> ReportDraft:
     words = _own_words(mail.text) if evidence.forwarded else ""
     files = [_upload(File("mail.eml", raw))]
     if evidence.forwarded:
-        files.append(_upload(File("reported.eml", evidence.raw)))
+        files.append(replace(_upload(File("reported.eml", evidence.raw)), mail=mail_facts.of_mail(evidence.mail)))
     files += [_upload(one) for one in (*mail.files, *(evidence.mail.files if evidence.forwarded else ()))]
     email = mail.sender.email if reporting.is_address(mail.sender.email) else None
     subject = (
@@ -240,7 +240,7 @@ def _values(mail: Mail) -> list[tuple[str, str, str]]:
     for one in named.values_in("\n".join(mail.links), mail.text):
         found[one.type, one.value, "artifact"] = None
     for file in mail.files:
-        found["sha256", hashlib.sha256(file.content).hexdigest(), "attachment"] = None
+        found["file-hash", hashlib.sha256(file.content).hexdigest(), "attachment"] = None
     return list(found)[:300]
 
 
@@ -279,6 +279,11 @@ def _own_words(text: str) -> str:
 
 def _upload(file: File) -> Upload:
     return Upload(file.name, blobs.measure(io.BytesIO(file.content), 10 * settings().max_upload))
+
+
+def _kept_mail(name: str, raw: bytes) -> Upload:
+    file = _upload(File(name, raw))
+    return replace(file, mail=mail_facts.of_upload(file))
 
 
 def _uuid(text: str) -> UUID | None:

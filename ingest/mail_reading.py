@@ -76,6 +76,7 @@ class Mail:
     inner: tuple[bytes, ...]  # mails that came as attachments
     automatic: str  # why nobody wrote it by hand; "" for a person's
     cut: bool  # something was left out because there was too much of it
+    bulk: bool = False  # it says that it went to a list of readers
 
 
 def read(raw: bytes) -> Mail:
@@ -139,6 +140,7 @@ def _read(message: Message) -> Mail:
         inner=tuple(found.inner),
         automatic=_automatic(message),
         cut=found.cut or len(text) > MOST_TEXT,
+        bulk=message.get("List-Unsubscribe") is not None or _header(message.get("Precedence", ""), 40).casefold() in ("bulk", "list"),
     )  # fmt: skip
 
 

@@ -11,16 +11,17 @@ from incidents import schema
 from incidents.grouping import DEFAULT_RULES, RuleSet
 from playbooks.language import Notes, Reader, Rows, Table, did_you_mean, line_of, read_yaml
 from playbooks.plan import Plan
+from playbooks.weighing import UNKNOWN
 
-_CASE = ("name", "playbook", "mode", "on", "alert", "incident", "inputs", "people", "products", "expect")
-_EXPECT = ("end", "done", "left_out", "tasks", "asks", "calls", "pages", "messages", "incident", "took")
+_CASE = ("name", "playbook", "mode", "on", "alert", "incident", "mail", "inputs", "people", "products", "expect")
+_EXPECT = ("end", "done", "left_out", "tasks", "asks", "calls", "pages", "messages", "reporter", "incident", "took")
 ENDS = {"done": "succeeded", "failed": "failed", "refused": "refused", "waiting": "waiting"}
 SAMPLES = Path(registry.__file__).parent / "samples"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case: `incident` holds facts, `people` and `products` answers, `expect` what must follow; `line` in its file."""
+    """One case: `incident` holds facts, `mail` what was read from a kept mail, `people` and `products` answers, `expect` what must follow; `line` in its file."""
 
     name: str
     playbook: str
@@ -29,6 +30,7 @@ class Case:
     on: str | None = None
     incident: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    mail: Mapping[str, Any] = field(default_factory=dict)
     people: Mapping[str, Any] = field(default_factory=dict)
     products: Mapping[str, Any] = field(default_factory=dict)
     expect: Mapping[str, Any] = field(default_factory=dict)
@@ -81,6 +83,9 @@ def _case(row: Any, notes: Notes, plans: Mapping[str, Plan], folder: Path) -> Ca
                 f'an incident has no "{fact}"{did_you_mean(fact, schema.INCIDENT.roots["incident"].fields)}',
                 "incident",
             )
+    for fact in reader.mapping("mail"):
+        if fact not in UNKNOWN:
+            reader.wrong(f'nothing named "{fact}" is read from a mail{did_you_mean(fact, UNKNOWN)}', "mail")
     case = Case(
         name,
         key,
@@ -89,6 +94,7 @@ def _case(row: Any, notes: Notes, plans: Mapping[str, Plan], folder: Path) -> Ca
         on=reader.text("on"),
         incident=facts,
         inputs=reader.mapping("inputs"),
+        mail=reader.mapping("mail"),
         people=reader.mapping("people"),
         products=reader.mapping("products"),
         expect=reader.mapping("expect"),

@@ -105,6 +105,7 @@ class _Played:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.pages: list[tuple[str, str]] = []
         self.messages: list[str] = []
+        self.told: list[str] = []
         self.changes: dict[str, Any] = {}
         self.facts = incident({"category": "other", **_given(case.incident)}, START)
         self._told: set[UUID] = set()
@@ -181,6 +182,11 @@ class _Played:
                 self.pages.append((", ".join(whom), given["message"]))
             case "message":
                 self.messages.append(given["text"])
+            case "mail":
+                return {"mail": dict(self.case.mail) or None}
+            case "reporter":
+                self.told.append("thanks" if given["thanks"] else given["text"])
+                return {"told": 0 if self._named(self.case.people, asked.attempt.path) else 1}
             case "update":
                 self._change({name: value for name, value in given.items() if name != "reason"})
         return {"ref": f"{asked.perform.port}:{asked.attempt.path}"}
@@ -326,6 +332,7 @@ def _compare(case: Case, played: _Played) -> list[str]:
     found += _in_order("tasks", wanted, played.tasks)
     found += _in_order("asks", wanted, played.asks)
     found += _in_order("messages", wanted, played.messages)
+    found += _in_order("reporter", wanted, played.told)
     found += _in_order("pages", wanted, [{policy: text} for policy, text in played.pages])
     found += _in_order("calls", wanted, [{action: dict(inputs)} for action, inputs in played.calls])
     for name, value in (wanted.get("incident") or {}).items():

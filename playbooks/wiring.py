@@ -18,7 +18,7 @@ from core.db import UnitOfWork, database_now
 from core.errors import NotFound
 from core.journal import Entry
 from core.types import Ref, Severity
-from incidents import lifecycle, queries, reaching, tasks
+from incidents import lifecycle, mails, queries, reaching, reporter_words, tasks
 from incidents.models import Incident, Task
 from incidents.visibility import visible_to
 from notify import delivery
@@ -256,6 +256,17 @@ def _is_reader(session: Session, to: str | None, subject: Ref) -> bool:
     return incident is not None and named.startswith("user:") and named[5:] in (incident.restricted_to or ())
 
 
+def _mail(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    return {"mail": mails.kept(uow, UUID(request.subject.id))}
+
+
+def _reporter(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    incident_id, given = UUID(request.subject.id), request.arguments
+    if given["thanks"]:
+        return {"told": reporter_words.thank(uow, incident_id)}
+    return {"told": reporter_words.tell(uow, request.actor, incident_id, given["text"])}
+
+
 def _update(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     given, incident_id = dict(request.arguments), UUID(request.subject.id)
     reason = str(given.pop("reason", "") or f"the playbook {request.title}")
@@ -338,7 +349,15 @@ def _stopped(session: Session, subjects: Iterable[Ref]) -> set[Ref]:
 PORTS = Ports(
     facts=_facts,
     bound=_bound,
-    perform={"call": _call, "task": _task, "page": _page, "message": _message, "update": _update},
+    perform={
+        "call": _call,
+        "task": _task,
+        "page": _page,
+        "message": _message,
+        "update": _update,
+        "mail": _mail,
+        "reporter": _reporter,
+    },
     refuse_first=frozenset({"call"}),
     may_answer=_may_answer,
     withdraw=_withdraw,

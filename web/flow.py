@@ -26,6 +26,9 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "playbook": ("plain", "book-2"),
     "set": ("plain", "variable"),
     "update": ("plain", "pencil"),
+    "mail": ("plain", "inbox"),
+    "propose": ("plain", "help"),
+    "reporter": ("plain", "message"),
     "repeat": ("plain", "repeat"),
 }
 

@@ -1,6 +1,7 @@
 """Files that a form or a program sends, and files handed out so that nothing opens them by accident."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from fastapi import UploadFile
@@ -13,6 +14,7 @@ from core.errors import Invalid, Problem
 from core.settings import settings
 from incidents.attachments import Upload
 from incidents.models import Attachment
+from ingest import mail_facts
 from web.languages import gettext as _
 from web.security import Fields
 from web.wording import visible
@@ -38,12 +40,13 @@ def sent(form: Fields, name: str, most_files: int = MOST_FILES) -> list[Upload]:
 
 
 def upload(file: SentFile | UploadFile) -> Upload:
-    """One file that was sent, measured. Raises TooLarge, Invalid when it is empty."""
+    """One file that was sent, measured, and read if it is a mail. Raises TooLarge, Invalid when it is empty."""
     measured = blobs.measure(file.file, settings().max_upload)
     if not measured.size:
         message = _("The file “%(name)s” is empty.") % {"name": visible(file.filename or "")[:80]}
         raise Invalid(message, [Problem("files", message)])
-    return Upload(file.filename or "file", measured)
+    made = Upload(file.filename or "file", measured)
+    return replace(made, mail=mail_facts.of_upload(made))
 
 
 def as_zip(files: list[tuple[str, Attachment]], name: str, at: datetime) -> StreamingResponse:

@@ -50,6 +50,11 @@ def text(value: Any) -> str:
     return tojson(value)
 
 
+def without_query(value: Any) -> str:
+    """A URL without what follows its path: that may name a person."""
+    return text(value).partition("#")[0].partition("?")[0]
+
+
 def tojson(value: Any, indent: bool = False) -> str:
     """JSON of a plain value; times and UUIDs as text. `indent` is true or false."""
     bare, _ = plain(value, room())
@@ -193,6 +198,7 @@ FILTERS: dict[str, Filter] = {
     "unique": filters.do_unique,
     "upper": partial(_textual, "upper"),
     "urlencode": urlencode,
+    "without_query": without_query,
 }
 TESTS = frozenset({"defined", "undefined", "none", "true", "false", "boolean", "string", "number", "integer", "float",
                    "mapping", "sequence", "iterable", "in", "eq", "ne", "lt", "le", "gt", "ge", "==", "!=", "<", "<=",

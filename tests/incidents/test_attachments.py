@@ -56,7 +56,7 @@ def test_the_story_tells_it_and_its_hash_is_an_observable() -> None:
     assert bench.verbs("incident", incident.id)[:2] == ["attachment.added", "attachment.added"]
     with reading() as session:
         seen = observables.of_incident(session, bench.ANN, incident.id)
-    assert [(one.type, one.value) for one in seen] == [("sha256", file.digest)], "a picture's hash is noise"
+    assert [(one.type, one.value) for one in seen] == [("file-hash", file.digest)], "a picture's hash is noise"
 
 
 def test_files_go_to_comments_of_the_same_incident_only() -> None:

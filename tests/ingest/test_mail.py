@@ -86,7 +86,7 @@ def test_a_forwarded_mail_becomes_an_incident_with_its_evidence(
     assert (program.name, program.kind) == ("in_voice.pdf", "Windows program")
     assert values["email", "it@evil.example"] == ("sender",)
     assert values["email", "collect@other.example"] == ("reply-to",)
-    assert {("url", PHISH_LINK), ("host", "laptop-7"), ("sha256", program.digest)} <= values.keys()
+    assert {("url", PHISH_LINK), ("host", "laptop-7"), ("file-hash", program.digest)} <= values.keys()
     assert (reporter.email, reporter.name) == ("eva@example.org", "Eva")
     thanks = outgoing.messages[0]
     assert thanks["X-Envelope-To"] == "eva@example.org"
