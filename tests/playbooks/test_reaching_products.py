@@ -29,7 +29,8 @@ DEFENDER = "https://api.security.microsoft.com/api"
 SAID = {  # what people answer, by how a task's title begins
     "Attach the original": {"sender": "bad@evil.example", "message_id": "<wave-1@evil.example>", "passed": "fail"},
     "Is it malicious": {"verdict": "malicious"},
-    "Phone each person who clicked": {"clicked": 1, "typed": ["jo@acme.example"]},
+    "Write down who may have clicked": {"people": ["jo@acme.example"]},
+    "Phone jo@acme.example": {"clicked": True, "typed": True, "approved": False, "file": False},
     "Look at app-07": {"stopped": "no", "ran": "yes", "kind": "workstation"},
     "Does somebody sit": {"hands_on": "no"},
     "How did it get in": {"how": "mail"},
@@ -148,7 +149,7 @@ def called(incident: UUID) -> dict[str, tuple[str | None, str]]:
 
 def test_phishing_is_searched_pulled_and_its_victims_contained(vendors, people, drain) -> None:
     incident = opened("Reported: your mailbox is full", "phishing", [])
-    done = work_through(incident, people, drain, until="Warn everybody")
+    done = work_through(incident, people, drain, until="Before you close")
     assert called(incident) == dict.fromkeys(("mail.search", "mail.purge", "identity.revoke_sessions", "identity.reset_password", "identity.list_factors", "mail.list_rules", "identity.list_grants"), ("m365", "succeeded"))  # fmt: skip
     by_hand = [
         title for title in done if title.startswith(("Find everybody", "Pull", "End every", "Make jo"))
@@ -168,7 +169,7 @@ def test_phishing_is_searched_pulled_and_its_victims_contained(vendors, people, 
         words = {task.title: task.instructions for task in tasks_of}
     assert (
         "It went to: jo@acme.example, al@acme.example."
-        in words["Phone each person who clicked (do not mail)"]
+        in words["Write down who may have clicked"]
     )
     assert 'AQ== "." if {} then {"delete": true}' in words["Look at what is still open for jo@acme.example"]
 
