@@ -365,6 +365,7 @@ KIND = work.register(
         lane="instance",
         lane_batches=8,
         lane_rows=8,
+        ends_within=timedelta(seconds=execute.MOST_SECONDS + 5),  # one exchange, and its outcome is written
         about=[select(ActionCall.id, ActionCall.subject_kind, ActionCall.subject_id)],
     )
 )

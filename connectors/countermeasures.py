@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from connectors import applied, calling, calls, execute, facts, instances, limits, registry
@@ -266,12 +266,12 @@ def standing(session: Session, states: Iterable[str] = IN_FORCE) -> Sequence[Cou
     ).all()
 
 
-def doubted(session: Session, limit: int = 50) -> Sequence[Countermeasure]:
+def doubted(session: Session, *conditions: ColumnElement[bool], limit: int = 50) -> Sequence[Countermeasure]:
     """What is in force although its entity was seen at work, and nobody has said that it holds; the latest first."""
     return session.scalars(
         select(Countermeasure)
         .where(Countermeasure.removed_at.is_(None), Countermeasure.state.in_(IN_FORCE))
-        .where(Countermeasure.activity_at.is_not(None))
+        .where(Countermeasure.activity_at.is_not(None), *conditions)
         .order_by(Countermeasure.activity_at.desc())
         .limit(limit)
     ).all()
@@ -285,6 +285,7 @@ KIND = work.register(
         batch=1,
         concurrency=8,
         lane="instance",
+        ends_within=timedelta(seconds=execute.MOST_SECONDS + 5),
         about=[select(Countermeasure.id, Countermeasure.subject_kind, Countermeasure.subject_id)],
     )
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from connectors import applied, calls, execute, guards, instances, rails, registry
+from connectors import applied, calls, execute, guards, holds, instances, limits, rails, registry
 from connectors.calls import CallContext
 from connectors.contract import Action, ActionFailed, Entity
 from connectors.guards import Verdict
@@ -18,12 +18,16 @@ from core.secrets import Unsealable
 
 @dataclass(frozen=True)
 class AtProduct:
-    """One product that would be called: the request with its secrets masked, or why it cannot be told beforehand."""
+    """One product that would be called: the request with its secrets masked, or why it cannot be told beforehand.
+
+    `waits`: until when the call would wait for its turn now, and why.
+    """
 
     instance: str
     action: Action
     request: dict[str, Any] | None
     why: str
+    waits: limits.Wait | None = None
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,10 @@ def foresee(
     return Foreseen(
         action=model,
         mode=mode,
-        at=[_at(one, named.inputs) for one in (targets if mode == "all" else targets[:1])],
+        at=[_at(session, one, named.inputs) for one in (targets if mode == "all" else targets[:1])],
         inputs=named.inputs,
         entities=named.entities,
-        verdict=guards.judge(model, named.entities, asked, stand),
+        verdict=holds.judge(session, ctx.actor, ctx.subject, model, guards.judge(model, named.entities, asked, stand)),
         budget=stand.budget,
         used=stand.used,
         standing=applied.active_for(session, pairs),
@@ -80,10 +84,11 @@ def foresee(
     )
 
 
-def _at(target: Target, inputs: Mapping[str, Any]) -> AtProduct:
+def _at(session: Session, target: Target, inputs: Mapping[str, Any]) -> AtProduct:
     name = target.instance.name
+    waits = limits.foresee(session, target.instance)
     try:
         shown = execute.show(target.action, instances.product_of(target.instance), inputs, "…")
     except (ActionFailed, Unsealable) as error:
-        return AtProduct(name, target.action, None, error.message)
-    return AtProduct(name, target.action, shown, "")
+        return AtProduct(name, target.action, None, error.message, waits)
+    return AtProduct(name, target.action, shown, "", waits)

@@ -17,7 +17,7 @@ from connectors.contract import Rate
 from connectors.models import INTENDED, ActionCall, ConnectorInstance, ConnectorUse
 from connectors.products import Heard
 from core import metrics
-from core.db import UnitOfWork
+from core.db import UnitOfWork, database_now
 from core.ids import new_id
 
 WAITS = metrics.counter(
@@ -80,17 +80,27 @@ def ask(uow: UnitOfWork, instance_id: UUID, *, acts: bool, since: datetime | Non
     if not acts:
         last = row.line_until if since is None else row.again_until
         until = max(until, last + step) if last is not None else until
-    why = (
-        f"{row.name} asked to be left alone for a while"
-        if resting
-        else f"{row.name} takes {rates.told(limits)}"
-    )
+    why = _why(row, limits, resting=resting)
     lost = until - (since or now) > MOST[acts]
     if not acts and not lost:
         column = "line_until" if since is None else "again_until"
         uow.execute(_changed(instance_id).values({column: until}))
     uow.after_commit(lambda: WAITS.add(row.connector, "product" if resting else "limit"))
     return Wait(until, f"It waits for its turn: {why}.", lost)
+
+
+def foresee(session: Session, row: ConnectorInstance) -> Wait | None:
+    """Whether a call that acts would find no room at the product now, and when it would; nothing is written."""
+    limits, now = of(row), database_now(session)
+    free = max((_free_at(session, row.id, limit, now) for limit in limits), default=now)
+    resting = row.paused_until is not None and row.paused_until > now
+    if resting and row.paused_until is not None:
+        free = max(free, row.paused_until)
+    return Wait(free, _why(row, limits, resting=resting), lost=False) if free > now else None
+
+
+def _why(row: ConnectorInstance, limits: tuple[Rate, ...], *, resting: bool) -> str:
+    return f"{row.name} asked to be left alone for a while" if resting else f"{row.name} takes {rates.told(limits)}"
 
 
 def heard(uow: UnitOfWork, instance_id: UUID, said: Heard, *, counted: int = 1) -> None:

@@ -1,7 +1,7 @@
-"""Who read what: files that left the record, kept apart from the journal and for a time of its own."""
+"""Who read what: files that left the record and what was sent to us, kept apart from the journal and for a time of its own."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Index, Text, Uuid, select
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from core import logs, retention
 from core.actors import Actor
 from core.auth.permissions import declare
-from core.db import Base, UnitOfWork, unit_of_work
+from core.db import Base, UnitOfWork, database_now, reading, unit_of_work
 from core.ids import new_id
 from core.retention import Old
 from core.types import Instant, Ref
@@ -44,6 +44,20 @@ def note(actor: Actor, doing: str, thing: Ref, name: str, *, within: UUID | None
     """
     with unit_of_work() as uow:
         add(uow, actor, doing, thing, name, within=within)
+
+
+def note_once(
+    actor: Actor, doing: str, thing: Ref, name: str, *, within: UUID | None = None, every: timedelta = timedelta(hours=1)
+) -> None:
+    """The same for what a page shows again and again while it is open: one line in `every`, of one reader and thing."""
+    with reading() as session:
+        again = select(Access.id).where(
+            Access.thing_kind == thing.kind, Access.thing_id == thing.id, Access.doing == doing,
+            Access.actor_kind == str(actor.kind), Access.actor_id == actor.id, Access.at > database_now(session) - every,
+        )  # fmt: skip
+        if session.scalar(again.limit(1)) is not None:
+            return
+    note(actor, doing, thing, name, within=within)
 
 
 def add(

@@ -31,6 +31,7 @@ class Dispatcher:
         threads = sum(kind.concurrency for kind in work.kinds().values())
         self._pool = ThreadPoolExecutor(max(threads, 1), thread_name_prefix="work")
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
         self._running: dict[str, int] = {}
         self._again: set[str] = set()
         self._stop = threading.Event()
@@ -40,12 +41,23 @@ class Dispatcher:
         """Begin to look for due rows."""
         self._sweeper.start()
 
-    def stop(self, within: timedelta = timedelta(seconds=4)) -> None:
-        """Take nothing new and wait for what runs; what does not end in time is taken over when its lease ends."""
+    def stop(self) -> None:
+        """Take nothing new and wait for what runs, each kind as long as its `ends_within` says.
+
+        What does not end in time is taken over when its lease ends; what had been asked of a product is then unknown.
+        """
+        began = time.monotonic()
         self._stop.set()
-        waiter = threading.Thread(target=self._pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
-        waiter.start()
-        waiter.join(within.total_seconds())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            while (left := self._patience() - (time.monotonic() - began)) > 0:
+                self._ended.wait(left)
+
+    def _patience(self) -> float:
+        """Seconds that a stop may take for the sake of what runs now."""
+        kinds = work.kinds()
+        running = [kinds[name] for name, number in self._running.items() if number and name in kinds]
+        return max((kind.ends_within.total_seconds() for kind in running), default=0.0)
 
     def wake(self, name: str) -> None:
         """Drain this kind soon; never blocks."""
@@ -58,10 +70,11 @@ class Dispatcher:
                 return
             self._running[name] = self._running.get(name, 0) + 1
         try:
-            self._pool.submit(self._drain, name)
+            begun = self._pool.submit(self._drain, name)
         except RuntimeError:  # the pool has been shut down between the check and here
-            with self._lock:
-                self._running[name] -= 1
+            self._left(name)
+        else:
+            begun.add_done_callback(lambda task: self._left(name) if task.cancelled() else None)
 
     def _drain(self, name: str) -> None:
         while True:
@@ -74,7 +87,14 @@ class Dispatcher:
                     self._again.discard(name)
                     continue
                 self._running[name] -= 1
+                self._ended.notify_all()
                 return
+
+    def _left(self, name: str) -> None:
+        """A drain that was to run does not."""
+        with self._lock:
+            self._running[name] -= 1
+            self._ended.notify_all()
 
     def _sweep(self) -> None:
         while not self._stop.wait(SWEEP_EVERY.total_seconds()):

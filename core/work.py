@@ -126,6 +126,7 @@ class WorkKind:
     pace: Callable[[int], int] | None = (
         None  # called with the size of the batch before: how many to claim next
     )
+    ends_within: timedelta = timedelta(seconds=4)  # how long a process that is stopped waits for a batch in hand
     about: Sequence[Select[*tuple[Any, ...]]] = field(default=(), compare=False)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import not_, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from connectors import countermeasures
@@ -20,8 +20,7 @@ from core.types import Ref, Severity
 from incidents import facts, reaching
 from incidents.closing import register_close_check
 from incidents.episodes import Episode
-from incidents.models import Alert, Incident, Sighting
-from incidents.observables import observable_id
+from incidents.models import Alert, Incident, Observable, Sighting
 from incidents.stages import Priority
 from incidents.visibility import visible_to
 
@@ -192,18 +191,23 @@ class Doubt:
 
 def doubts(session: Session, actor: Actor, *, about: Incident | None = None) -> list[Doubt]:
     """What may have failed, of what the actor may see, the latest first; `about`: what an incident's values are under."""
-    found = [row for row in countermeasures.doubted(session) if row.subject_kind == "incident"]
-    wanted = {UUID(row.subject_id) for row in found}
-    query = select(Incident).where(Incident.id.in_(wanted), visible_to(actor)) if wanted else None
-    seen = {incident.id: incident for incident in session.scalars(query)} if query is not None else {}
-    told = [Doubt(row, seen[UUID(row.subject_id)]) for row in found if UUID(row.subject_id) in seen]
-    if about is None or not told:
-        return told
-    values = [_observable(one.measure) for one in told]
-    inside = (Sighting.incident_id == about.id, Sighting.alert_id.is_(None), Sighting.observable_id.in_(values))
-    mine = set(session.scalars(select(Sighting.observable_id).where(*inside)))
-    return [one for one in told if one.incident.id == about.id or _observable(one.measure) in mine]
+    wanted = [Countermeasure.subject_kind == "incident", Countermeasure.subject_id.not_in(_hidden(session, actor))]
+    if about is not None:
+        inside = (
+            select(Observable.type, Observable.value)
+            .join(Sighting, Sighting.observable_id == Observable.id)
+            .where(Sighting.incident_id == about.id, Sighting.alert_id.is_(None))
+        )
+        its_values = tuple_(Countermeasure.entity_type, Countermeasure.entity_value).in_(inside)
+        wanted.append(or_(Countermeasure.subject_id == str(about.id), its_values))
+    found = countermeasures.doubted(session, *wanted)
+    ids = {UUID(row.subject_id) for row in found}
+    query = select(Incident).where(Incident.id.in_(ids), visible_to(actor))
+    seen = {incident.id: incident for incident in session.scalars(query)} if ids else {}
+    return [Doubt(row, seen[UUID(row.subject_id)]) for row in found if UUID(row.subject_id) in seen]
 
 
-def _observable(row: Countermeasure) -> UUID:
-    return observable_id(row.entity_type, row.entity_value)
+def _hidden(session: Session, actor: Actor) -> list[str]:
+    """The incidents that this person may not see, as subjects spell them; few are restricted."""
+    restricted = (Incident.restricted_to.is_not(None), not_(visible_to(actor)))
+    return [str(one) for one in session.scalars(select(Incident.id).where(*restricted))]

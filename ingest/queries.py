@@ -12,6 +12,7 @@ from core import lookback
 from core.actors import Actor
 from core.db import database_now
 from core.errors import NotFound
+from incidents.models import Alert, AlertDelivery, Incident
 from ingest.models import ASIDE, QUARANTINED, Delivery, Source, SourceSecret, Subscription
 from ingest.visibility import deliveries_visible_to
 
@@ -93,6 +94,18 @@ def delivery(session: Session, actor: Actor, delivery_id: UUID) -> tuple[Deliver
             "There is no such delivery, or you may not see it; bodies are kept for a limited time."
         )
     return row[0], row[1]
+
+
+def within(session: Session, delivery_id: UUID) -> UUID | None:
+    """The incident whose readers may know who reads this delivery: of several that it led to, a restricted one."""
+    brought = (
+        select(Incident.id)
+        .join(Alert, Alert.incident_id == Incident.id)
+        .join(AlertDelivery, AlertDelivery.alert_id == Alert.id)
+        .where(AlertDelivery.delivery_id == delivery_id)
+        .order_by(Incident.restricted_to.is_(None), Incident.id)
+    )
+    return session.scalar(brought.limit(1))
 
 
 def quarantined(session: Session, actor: Actor, *, most: int | None = None) -> int:

@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
+from sqlalchemy.orm import aliased
 
 from core import logs, work
 from core.actors import SYSTEM
@@ -25,9 +26,18 @@ def patience(page: Page) -> timedelta | None:
 def _handle(claims: list[work.Claim]) -> None:
     for claim in claims:
         with logs.tied(claim.correlation), unit_of_work() as uow:
+            _lock_alike(uow, claim.id)
             page = paging.locked(uow, claim.id)
             due = _taken_up(uow, page) if page is not None else None
             work.later(uow, PAGES, claim, due)
+
+
+def _lock_alike(uow: UnitOfWork, page_id: UUID) -> None:
+    """Of pages about the same, whose time may have come at once, one after the other is judged: the second sees the first ring."""
+    mine = aliased(Page)
+    alike = (Page.subject_kind == mine.subject_kind, Page.subject_id == mine.subject_id)
+    query = select(Page.id).join(mine, and_(*alike)).where(mine.id == page_id, Page.closed_at.is_(None))
+    uow.execute(query.order_by(Page.id).with_for_update(of=Page)).all()
 
 
 def _taken_up(uow: UnitOfWork, page: Page) -> datetime | None:

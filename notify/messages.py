@@ -1,6 +1,7 @@
 """Sends plain messages: durable and tried again, but never escalated."""
 
 import json
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -252,6 +253,7 @@ MESSAGES = work.register(
         on_park=_parked,
         lane="lane",
         lane_batches=3,
+        ends_within=timedelta(seconds=15),
         about=[select(Message.id, Message.subject_kind, Message.subject_id)],
     )
 )

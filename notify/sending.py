@@ -345,6 +345,7 @@ ATTEMPTS = work.register(
         on_park=_parked,
         on_replay=_replayed,
         lane="lane",
+        ends_within=timedelta(seconds=TIMEOUT + 5),
         about=[
             select(PageAttempt.id, Page.subject_kind, Page.subject_id).join(Page, Page.id == PageAttempt.page_id),
             paging.inside(PageAttempt.id).join(PageAttempt, PageAttempt.target_id == PageTarget.bundle_id),

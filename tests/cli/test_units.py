@@ -9,9 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from tables_ready import ROOT
 
-from core import supervisor
+from cli import assemble
+from connectors.execute import MOST_SECONDS
+from core import supervisor, work
 from core.settings import Settings
 
 UNITS = ROOT / "docs" / "systemd"
@@ -43,7 +46,12 @@ def test_the_service_is_hardened_kept_alive_and_gets_its_key_as_a_credential() -
         "NoNewPrivileges": "yes", "ProtectHome": "yes", "PrivateTmp": "yes", "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE",
     }.items():  # fmt: skip
         assert service[word] == value, word
-    assert int(service["TimeoutStopSec"]) >= 10
+    assemble.load()
+    longest = max(kind.ends_within.total_seconds() for kind in work.kinds().values())
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert longest >= MOST_SECONDS, "a call under way is waited for"
+    assert int(service["TimeoutStopSec"]) > longest + 2
+    assert int(compose["services"]["worker"]["stop_grace_period"].removesuffix("s")) > longest + 2
     assert service["LoadCredential"].startswith("secret_key:")
     assert "TOCSIN_SECRET_KEY_FILE=%d/secret_key" in service["Environment"]
     assert service["ExecStart"].split() == ["/opt/tocsin/.venv/bin/tocsin", "serve"]

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from tables_ready import ROOT, Database
 from vendor_server import Answer, Vendor
 
-from connectors import calling, calls, instances, limits
+from connectors import calling, calls, foreseeing, instances, limits
 from connectors.calls import CallContext
 from connectors.models import ActionCall, ConnectorInstance, ConnectorUse
 from connectors.outcomes import Outcome
@@ -307,3 +307,23 @@ def test_two_workers_keep_one_limit(database: Database, vendor: Vendor) -> None:
     turns = sorted(turn for one in ids if (turn := now(one).called_at))
     assert all(turns[i + 5] - turns[i] >= timedelta(seconds=2) for i in range(7)), turns
     assert sum(now(one).tries for one in ids) == 12
+
+
+def test_who_looks_first_is_told_that_there_is_no_room_now(database: Database, edge: respx.MockRouter, drain: Drain, clock: HeldClock) -> None:
+    product("narrow", "4/1m")
+
+    def waits() -> limits.Wait | None:
+        with reading() as session:
+            told = foreseeing.foresee(session, CTX, "http.get", {"path": "/"}, instance="narrow")
+        return told.at[0].waits
+
+    assert waits() is None
+    look("narrow", 4)
+    drain(WORK)
+    wait = waits()
+    assert wait is not None
+    assert (wait.why, wait.until) == ("narrow takes 4 calls in 1m", clock.now + timedelta(minutes=1))
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(ConnectorUse)) == 4, "looking takes no turn"
+    clock.advance(minutes=1)
+    assert waits() is None

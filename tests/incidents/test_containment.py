@@ -14,8 +14,8 @@ from core.auth import users
 from core.db import reading, unit_of_work
 from core.ids import new_id
 from core.types import Ref, Severity
-from incident_bench import ANN, draft, incident, low, opened, take, verbs
-from incidents import closing, lifecycle
+from incident_bench import ANN, BOB, draft, incident, low, opened, take, verbs
+from incidents import closing, containment, lifecycle
 from incidents.closing import Closing
 from incidents.models import Incident
 from notify.escalation import Target
@@ -149,3 +149,19 @@ def test_a_countermeasure_without_an_end_keeps_a_declared_serious_incident_open(
     assert [(p.path, p.message) for p in caught.value.problems] == [
         ("countermeasures", "edr.isolate_host on db03 is still in force: remove it, or say when it ends.")
     ]
+
+
+def test_an_incident_finds_its_doubt_behind_however_many_of_others(case: UUID, clock: Any) -> None:
+    """The newest of others, and what is restricted to others, take no place in the list."""
+    take(low())
+    clock.advance(minutes=1)
+    (other, secret) = (opened(title="Another").id, opened(title="Secret").id)
+    for n in range(55):
+        contained(other if n % 2 else secret, value=f"host-{n}", kind="host", activity_at=clock.now)
+    with unit_of_work() as uow:
+        lifecycle.restrict(uow, ANN, secret, [])
+    with reading() as session:
+        mine = containment.doubts(session, BOB, about=incident(case))
+        listed = containment.doubts(session, BOB)
+    assert [one.measure.entity_value for one in mine] == ["web01"]
+    assert {one.incident.id for one in listed} == {case, other}, "27 of another, and ours"

@@ -1,5 +1,6 @@
 """An acknowledged page about which nobody does anything rings again: once, whatever dies meanwhile, and only if it is loud."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -221,3 +222,28 @@ def test_who_acknowledges_while_a_worker_has_it_in_hand_keeps_the_whole_time(
     due_pages.PAGES.handle(claims)
     page = look(page_id)
     assert (page.state, page.due_at) == ("acknowledged", clock.now + HALF_AN_HOUR)
+
+
+def test_of_two_pages_about_one_thing_that_fall_due_at_once_one_rings(
+    team: dict[str, UUID], clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(team)
+    both = [ring(), ring()]
+    for page_id in both:
+        acknowledge(page_id, team["ana"])
+    clock.advance(HALF_AN_HOUR + timedelta(seconds=1))
+    looked = due_pages._rings_anyway
+
+    def slowly(uow: Any, page: Page) -> bool:
+        found = looked(uow, page)
+        time.sleep(0.4)  # the other worker looks meanwhile, where nothing holds it back
+        return found
+
+    monkeypatch.setattr(due_pages, "_rings_anyway", slowly)
+    claims = work.claim(due_pages.PAGES, 10)
+    assert {claim.id for claim in claims} == set(both)
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(lambda claim: due_pages._handle([claim]), claims))
+    with reading() as session:
+        states = sorted(session.scalars(select(Page.state)))
+    assert states == ["acknowledged", "waiting"]

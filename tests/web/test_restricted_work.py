@@ -11,6 +11,7 @@ from people_here import People
 from sqlalchemy import select
 
 from cli import assemble
+from core import access
 from core.actors import SYSTEM
 from core.db import reading, unit_of_work
 from core.ids import new_id
@@ -177,3 +178,41 @@ def test_who_was_paged_for_what_they_may_not_see_reads_that_it_rang_and_can_say_
     had = raul._send("POST", acknowledge, headers={"X-CSRF-Token": raul.csrf}).json()
     assert (had["state"], had["acknowledged_name"]) == ("acknowledged", "Raul")
     assert WORD not in str(had)
+
+
+def test_who_reads_what_was_sent_stands_in_the_access_log_and_no_body_breaks_a_page(people: People) -> None:
+    case, alert = restricted(people)
+    (plain,) = take(draft(title="A plain one", fingerprint=(("n", "1"),)))
+    with unit_of_work() as uow:
+        uow.add(
+            Source(
+                id=SOURCE.id, name=SOURCE.name, connector=SOURCE.connector, proof="bearer", trust="normal",
+                created_at=uow.now,
+            )
+        )  # fmt: skip
+        sent = {}
+        for one in (alert, plain.alert_id):
+            sent[one] = uow.scalars(select(AlertDelivery.delivery_id).where(AlertDelivery.alert_id == one)).one()
+            body = b"[" * 60_000
+            uow.add(
+                Delivery(
+                    id=sent[one], received_at=uow.now, source_id=SOURCE.id, body=body, content_type="application/json",
+                    headers={}, digest=hashlib.sha256(body).digest(), size=len(body), state="quarantined", reason="deep",
+                    alerts=1, fence=0, attempts=0,
+                )
+            )  # fmt: skip
+    mara, raul, aldo = Reader(people.mara), Reader(people.raul), Reader(people.aldo)
+    paths = (f"/quarantine/{sent[plain.alert_id]}", f"/alerts/{plain.alert_id}", f"/api/v1/deliveries/{sent[plain.alert_id]}")
+    for path in paths:
+        raul.fetch(path)
+    mara.get(f"/alerts/{alert}")
+    with reading() as session:
+        told = [(one.actor_name, one.doing, one.thing_id, one.within) for one in access.log(session)]
+    assert told == [
+        ("Mara", "read what was sent by", str(sent[alert]), case),
+        ("Raul", "read what was sent by", str(sent[plain.alert_id]), plain.incident_id),
+    ], "once, though it was read three times"
+    page = aldo.get("/journal/access")
+    assert f"thing={sent[plain.alert_id]}" in page
+    assert str(sent[alert]) not in page, "of a restricted incident its readers hear"
+    assert str(sent[alert]) in mara.get("/journal/access")

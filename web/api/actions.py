@@ -34,7 +34,9 @@ class OfferOut(Shape):
 
 
 class ForeseenOut(Shape):
-    """What would be done: at which products, with which request (secrets masked); `refused` says why it would not be."""
+    """What would be done: at which products, with which request (secrets masked); `refused` says why it would not be,
+    `waits_until` when the product has room for one call more.
+    """
 
     name: str
     title: str
@@ -44,6 +46,7 @@ class ForeseenOut(Shape):
     held: str | None
     at: list[str]
     requests: list[dict[str, Any] | None]
+    waits_until: datetime | None
     lasts_seconds: int | None
     review_seconds: int | None
     told: str | None
@@ -137,6 +140,7 @@ def foresee(
         held=verdict.why if verdict is not None and verdict.state == "held" else None,
         at=[one.instance for one in told.at] if told is not None else [],
         requests=[one.request for one in told.at] if told is not None else [],
+        waits_until=_latest([one.waits.until for one in told.at if one.waits]) if told is not None else None,
         lasts_seconds=_seconds(told.lasts) if told is not None else None,
         review_seconds=_seconds(told.reviewed) if told is not None else None,
         told=look.told or None,
@@ -185,6 +189,10 @@ def _seen(session: Session, actor: Actor, incident_id: UUID, kind: str, value: s
 
 def _span(seconds: int | None) -> timedelta | None:
     return timedelta(seconds=seconds) if seconds is not None else None
+
+
+def _latest(moments: list[datetime]) -> datetime | None:
+    return max(moments, default=None)
 
 
 def _seconds(span: timedelta | None) -> int | None:

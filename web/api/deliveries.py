@@ -12,6 +12,7 @@ from core.errors import Invalid
 from ingest import process, queries
 from ingest.models import Delivery, Source
 from web.calling import may
+from web.raw_bodies import noted
 from web.shapes import Listing, Shape
 
 router = APIRouter(prefix="/api/v1/deliveries", tags=["deliveries"])
@@ -59,7 +60,9 @@ def list_deliveries(
 def read_delivery(delivery_id: UUID, actor: Actor = may("delivery.read")) -> DeliveryOut:
     """One delivery, by the receipt that its sender got."""
     with reading() as session:
-        return _out(*queries.delivery(session, actor, delivery_id))
+        found = _out(*queries.delivery(session, actor, delivery_id))
+    noted(actor, delivery_id, found.source)
+    return found
 
 
 @router.post("/replay")

@@ -1,6 +1,5 @@
 """Alerts: what tools said, as a list and one by one with the raw delivery beside what was understood."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,13 +27,13 @@ from ingest.models import Delivery, Source
 from ingest.visibility import deliveries_visible_to
 from web import keyset
 from web.languages import gettext as _
+from web.raw_bodies import SHOWN_BYTES, noted, readable
 from web.pages import Page, show
 from web.security import allowed
 from web.telling import Told, tell_all
 
 router = APIRouter(include_in_schema=False)
 
-SHOWN_BYTES = 65_536
 MOST_COUNTED = 1_000
 NOTHING = UUID(int=0)
 
@@ -199,6 +198,8 @@ def one(request: Request, alert_id: UUID, actor: Actor = allowed("incident.read"
         story = tell_all(
             queries.readable(session, actor, entries(session, ref=Ref("alert", str(alert.id)), limit=30))
         )
+    if delivery is not None:
+        noted(actor, delivery.id, alert.source or "")
     page = AlertPage(
         alert=alert,
         incident=incident,
@@ -211,14 +212,3 @@ def one(request: Request, alert_id: UUID, actor: Actor = allowed("incident.read"
         story=story,
     )
     return show(request, page)
-
-
-def readable(body: bytes, content_type: str) -> str:
-    """A body for reading: JSON indented, anything else as text, cut at 64 KiB."""
-    text = body[:SHOWN_BYTES].decode("utf-8", "replace")
-    if len(body) <= SHOWN_BYTES and ("json" in content_type or text.lstrip()[:1] in "{["):
-        try:
-            return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        except ValueError:
-            return text
-    return text

@@ -1,6 +1,5 @@
 """Quarantine: deliveries that could not be read, why, and reading them again."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -14,12 +13,12 @@ from ingest import process, queries
 from ingest.models import QUARANTINED, Delivery, Source
 from web import keyset
 from web.languages import gettext as _
+from web.raw_bodies import SHOWN_BYTES, noted, readable
 from web.pages import Page, show, then
 from web.security import Form, allowed
 
 router = APIRouter(include_in_schema=False)
 
-SHOWN_BYTES = 65_536
 
 
 @dataclass(kw_only=True)
@@ -74,16 +73,11 @@ def one(request: Request, delivery_id: UUID, actor: Actor = allowed("delivery.re
     """One delivery."""
     with reading() as session:
         delivery, source = queries.delivery(session, actor, delivery_id)
-    text = delivery.body[:SHOWN_BYTES].decode("utf-8", "replace")
-    if delivery.size <= SHOWN_BYTES and text.lstrip()[:1] in "{[":
-        try:
-            text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        except ValueError:
-            text = text.strip()
+    noted(actor, delivery.id, source.name)
     page = DeliveryPage(
         delivery=delivery,
         source=source,
-        body=text,
+        body=readable(delivery.body).strip(),
         cut=delivery.size > SHOWN_BYTES,
         may_replay=actor.may("delivery.replay"),
     )

@@ -30,6 +30,7 @@ from web import connecting, first_steps, four_eyes
 from web.first_steps import Step
 from web.languages import gettext as _
 from web.markdown import to_page
+from web.raw_bodies import noted
 from web.pages import Page, show, then
 from web.security import Form, allowed
 
@@ -67,6 +68,7 @@ class Seen:
     alert: Alert
     raw: str | None
     cut: bool
+    delivery: UUID | None = None
 
 
 @dataclass(kw_only=True)
@@ -313,6 +315,8 @@ def _one(
                 session, actor, source.id, max(source.created_at, now() - timedelta(days=7))
             )
         next_step = first_steps.following(session, actor, "source")
+    if seen is not None and seen.delivery is not None:
+        noted(actor, seen.delivery, source.name)
     ways = connecting.ways(source, product, secret)
     setup = product.setup.replace("{{ url }}", sources.url_of(source, secret))
     setup = setup.replace("{{ token }}", secret or connecting.HIDDEN)
@@ -358,18 +362,18 @@ def _seen(session: Session, actor: Actor, source: Source, product: Connector) ->
     alert = session.scalar(newest.order_by(Alert.created_at.desc(), Alert.id.desc()).limit(1))
     if alert is None:
         return None
-    body = None
+    row = None
     if actor.may("delivery.read"):
-        body = session.scalar(
-            select(Delivery.body)
+        row = session.execute(
+            select(Delivery.id, Delivery.body)
             .join(AlertDelivery, AlertDelivery.delivery_id == Delivery.id)
             .where(AlertDelivery.alert_id == alert.id, deliveries_visible_to(actor))
             .order_by(AlertDelivery.received_at.desc())
             .limit(1)
-        )
-    if body is None:
+        ).first()
+    if row is None:
         return Seen(alert, None, cut=False)
     raw, cut = looking.event_of(
-        product, body, source.config, title=alert.title, external_id=alert.external_id
+        product, row.body, source.config, title=alert.title, external_id=alert.external_id
     )
-    return Seen(alert, raw, cut)
+    return Seen(alert, raw, cut, row.id)
