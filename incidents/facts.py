@@ -32,6 +32,11 @@ MILESTONE_SET = declare("incident.milestone_set", "set a milestone")
 
 OBSERVABLE_ADDED = declare("observable.added", "added an observable")
 OBSERVABLE_REMOVED = declare("observable.removed", "removed an observable")
+OBSERVABLE_JUDGED = declare("observable.judged", "said what a value is")
+
+DISCLOSURE_NOTED = declare("disclosure.noted", "noted what somebody outside is told")
+DISCLOSURE_CHANGED = declare("disclosure.changed", "changed what is noted of telling somebody outside")
+DISCLOSURE_WITHDRAWN = declare("disclosure.withdrawn", "took back a note of telling somebody outside")
 
 COMMENT_ADDED = declare("comment.added", "commented")
 COMMENT_EDITED = declare("comment.edited", "edited a comment")

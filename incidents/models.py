@@ -12,9 +12,11 @@ from core.types import Dated, Identified, Instant, Json, Ref, Severity, Versione
 from incidents.acceptance_models import Acceptance
 from incidents.alert_models import Alert, AlertDelivery, GroupingRule, Gust, HostAddress, Observable, Sighting, Upkeep
 from incidents.attachment_models import Attachment
+from incidents.disclosure_models import Disclosure
 from incidents.reporter_models import Reporter, ReporterMessage
 from incidents.review_models import Finding, FollowUp, ReviewPoint
 from incidents.search_models import SearchWord
+from incidents.verdict_models import Verdict
 from incidents.view_models import SavedView
 from incidents.watch_models import Watch
 
@@ -214,7 +216,7 @@ class Task(Identified, Dated, Versioned, Base):
 
 
 __all__ = [
-    "Acceptance", "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "Finding", "FollowUp",
+    "Acceptance", "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "Disclosure", "Finding", "FollowUp",
     "GroupingRule", "Gust", "HostAddress", "Incident", "IncidentCounter", "Milestone", "Observable", "Reporter", "ReporterMessage",
-    "ReviewPoint", "SavedView", "SearchWord", "Sighting", "Task", "Team", "Upkeep", "Watch",
+    "ReviewPoint", "SavedView", "SearchWord", "Sighting", "Task", "Team", "Upkeep", "Verdict", "Watch",
 ]  # fmt: skip

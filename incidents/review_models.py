@@ -62,6 +62,7 @@ class ReviewPoint(Identified, Dated, Base):
     state: Mapped[str] = mapped_column(String(16), default="")
     says: Mapped[str] = mapped_column(Text)
     result: Mapped[str] = mapped_column(Text, default="")  # the figure of an impact, what was decided
+    options: Mapped[str] = mapped_column(Text, default="")  # between which a decision was, one a line
     how: Mapped[str] = mapped_column(Text, default="")  # how it is known, on what information
     who: Mapped[str] = mapped_column(String(200), default="")  # who checked or decided
     added_by: Mapped[str] = mapped_column(String(200))

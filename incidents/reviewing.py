@@ -35,6 +35,7 @@ class Section:
     asks: str
     areas: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    options: str = ""
     result: str = ""
     how: str = ""
     who: str = ""
@@ -51,8 +52,12 @@ SECTIONS: dict[str, Section] = {
                 how="Checked how?", who="Checked by"),
         Section("cause", "How it got in, and why", "What let it happen, one cause a line, the deepest last?", how="How do you know?"),
         Section("gap", "Why it was not seen earlier", "Which detection was missing, silent or overlooked?"),
-        Section("decision", "Decisions", "What had to be decided?", result="What was decided",
-                how="Options, and what was known then", who="Decided by"),
+        Section("decision", "Decisions", "What had to be decided?", options="Between what, one option a line",
+                result="What was decided", how="What was known then", who="Decided by"),
+        Section("side", "Side effects of what we did", "What did a countermeasure break, and for whom?",
+                result="Of which action or countermeasure (okta.suspend_user)", how="How do you know?"),
+        Section("rule", "Detection rules", "Which detection was written or changed, so that it is seen next time?", (),
+                ("written", "changed", "planned"), result="Where it is (product, repository)", how="Tested how?"),
         Section("well", "What went well", "What helped, and should stay?"),
         Section("badly", "What went badly", "What cost time or made it worse? Name the thing, not the person."),
         Section("luck", "Where we were lucky", "What would have been worse on another day?"),
@@ -71,6 +76,7 @@ class PointDraft:
     says: str
     area: str = ""
     state: str = ""
+    options: str = ""
     result: str = ""
     how: str = ""
     who: str = ""
@@ -88,13 +94,13 @@ def add(uow: UnitOfWork, actor: Actor, incident_id: UUID, draft: PointDraft) -> 
         id=new_id(), created_at=uow.now, incident_id=incident_id, section=section.name, says=_text(draft.says, 4000),
         area=draft.area or (section.areas[0] if section.areas else ""),
         state=draft.state or (section.states[0] if section.states else ""),
-        result=_text(draft.result, 1000), how=_text(draft.how, 2000),
+        options=_text(draft.options, 2000), result=_text(draft.result, 1000), how=_text(draft.how, 2000),
         who=(_text(draft.who, 200) or actor.name) if section.who else "", added_by=actor.name,
     )  # fmt: skip
     uow.add(row)
     uow.flush()
     body = {"section": row.section, **({"area": row.area} if row.area else {})}
-    told = {"title": row.says, "result": row.result, "how": row.how, "who": row.who, "state": row.state}
+    told = {"title": row.says, "options": row.options, "result": row.result, "how": row.how, "who": row.who, "state": row.state}
     refs = Ref("incident", str(incident_id)), Ref("review_point", str(row.id))
     journal.record(uow, actor, Fact(facts.REVIEW_NOTED, refs, body, told))
     return row
@@ -148,7 +154,7 @@ def _checked(draft: PointDraft) -> Section:
     problems += [
         Problem(name, f"A point of “{section.title}” has no {name}.")
         for name, given, taken in (
-            ("result", draft.result, section.result), ("how", draft.how, section.how), ("who", draft.who, section.who),
+            ("options", draft.options, section.options), ("result", draft.result, section.result), ("how", draft.how, section.how), ("who", draft.who, section.who),
         )
         if given.strip() and not taken
     ]  # fmt: skip

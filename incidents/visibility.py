@@ -16,7 +16,7 @@ from core.actors import Actor, ActorKind
 from core.types import Ref
 from incidents.acceptance_models import Acceptance
 from incidents.alert_models import Alert
-from incidents.models import Attachment, Comment, Finding, FollowUp, Incident, Reporter, ReviewPoint, Task
+from incidents.models import Attachment, Comment, Disclosure, Finding, FollowUp, Incident, Reporter, ReviewPoint, Task
 from incidents.permissions import READ
 
 Judge = Callable[[Session, Actor, Sequence[UUID]], Collection[UUID]]
@@ -114,6 +114,7 @@ _JUDGED: dict[str, tuple[Any, Any]] = {
     "attachment": (Attachment, lambda actor: belongs_to_visible(actor, Attachment.incident_id)),
     "finding": (Finding, lambda actor: belongs_to_visible(actor, Finding.incident_id)),
     "follow_up": (FollowUp, lambda actor: belongs_to_visible(actor, FollowUp.incident_id)),
+    "disclosure": (Disclosure, lambda actor: belongs_to_visible(actor, Disclosure.incident_id)),
     "review_point": (ReviewPoint, lambda actor: belongs_to_visible(actor, ReviewPoint.incident_id)),
 }
 

@@ -14,13 +14,14 @@ from core.auth import users
 from core.journal import Entry
 from core.settings import settings
 from core.types import Ref
-from incidents import comments, milestones, observables, queries, targets
+from incidents import comments, milestones, observables, queries, targets, verdicts
 from incidents.filters import AlertFilter
 from incidents.models import Alert as AlertRow
 from incidents.models import Incident
 from incidents.models import Task as TaskRow
 from notify import ledger
 from notify import queries as notify_queries
+from reports import decisions as log
 from reports import learned, obligations, paragraph, proof, response, roles, times, usual
 from reports.model import (
     Alert,
@@ -33,6 +34,7 @@ from reports.model import (
     Observable,
     Page,
     PageMoment,
+    Shared,
     Task,
 )
 from reports.telling import clipped, told
@@ -55,16 +57,16 @@ def build(
     alerts = _alerts(session, actor, incident.id)
     pages = _pages(session, incident)
     tasks = _tasks(session, actor, incident.id, names)
-    actions = response.actions(session, incident.ref, names)
     countermeasures = response.countermeasures(session, incident.ref)
     timeline = tuple(_line(entry, names) for entry in entries)
     head = _head(incident, names)
     findings = learned.findings(session, actor, incident.id)
     review = learned.points(session, actor, incident.id)
-    owed = obligations.of(session, actor, incident.id, names)
-    decided = (*response.decisions(entries), *learned.decided(review), *obligations.decided(owed))
-    decisions = tuple(sorted(decided, key=lambda one: one.at))
-    values = _observables(session, actor, incident.id, countermeasures)
+    actions = response.actions(session, incident.ref, names, review)
+    owed = obligations.of(session, actor, incident.id, names, now)
+    decisions = log.of(session, entries, tasks, review, owed)
+    shared = obligations.shared(session, actor, incident.id)
+    values = _observables(session, actor, incident.id, countermeasures, shared)
     report = IncidentReport(
         made_at=now,
         made_by=actor.name,
@@ -78,6 +80,7 @@ def build(
         ),
         waited=times.waited(entries, incident.closed_at or now),
         obligations=owed,
+        shared=shared,
         notices=response.notices(session, incident.ref, names),
         findings=findings,
         review=review,
@@ -169,11 +172,16 @@ def _alerts(session: Session, actor: Actor, incident_id: UUID) -> tuple[Alert, .
 
 
 def _observables(
-    session: Session, actor: Actor, incident_id: UUID, countermeasures: Sequence[Countermeasure]
+    session: Session,
+    actor: Actor,
+    incident_id: UUID,
+    countermeasures: Sequence[Countermeasure],
+    shared: Sequence[Shared],
 ) -> tuple[Observable, ...]:
+    judged = verdicts.of_incident(session, actor, incident_id)
     acted: Mapping[str, str] = {one.target: f"{one.what}: {one.state}" for one in countermeasures}
     return tuple(
-        Observable(o.type, o.value, shown, o.roles, o.first_seen, o.last_seen, o.others, acted.get(shown, ""))
+        learned.indicator(o, shown, acted.get(shown, ""), judged.get(o.id), shared)
         for o in observables.of_incident(session, actor, incident_id)
         if (shown := defang(o.type, o.value))
     )
@@ -207,6 +215,7 @@ def _tasks(session: Session, actor: Actor, incident_id: UUID, names: dict[UUID, 
         Task(
             t.title, t.status, t.ended_by or (names.get(t.assignee_id) if t.assignee_id else t.assign), t.created_at,
             t.due_at, t.ended_at, tuple((k, clipped(v, 200)) for k, v in (t.answers or {}).items()), t.reason,
+            tuple((k, offered) for k in (t.form or {}).get("properties") or {} if (offered := obligations.choices(t.form, k))),
         )
         for t in reversed(found)
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """What a report tells of the attacker and of the look back: findings, points, actions, evidence, messages to reporters."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,29 +17,55 @@ from incidents import findings as record
 from incidents import reviewing
 from incidents.models import FollowUp as FollowUpRow
 from incidents.models import Incident
+from incidents.observables import Listed
+from incidents.verdicts import Standing
 from incidents.visibility import belongs_to_visible
-from reports.model import Decision, Evidence, Finding, FollowUp, Message, Point
+from reports.model import Decision, Evidence, Finding, FollowUp, Message, Observable, Point, Shared
 from reports.telling import clipped
 
 MOST_FETCHED = 2000
+ALL = "all indicators"
+"""What stands for the values where all that the incident held were shared."""
 
 
 def findings(session: Session, actor: Actor, incident_id: UUID) -> tuple[Finding, ...]:
-    """What the attacker did, in the order it happened."""
+    """What the attacker did, in the order it happened; a file that shows it is named as in the evidence register."""
+    files: dict[UUID | None, str] = {
+        row.id: f"E{number}"
+        for number, row in enumerate(attachments.of_incident(session, actor, incident_id), 1)
+    }
     return tuple(
         Finding(
             f"A{number}", row.occurred_at, row.precision, row.says, row.source, row.confidence, row.technique,
-            tuple(defang(str(one["type"]), str(one["value"])) for one in row.entities), row.evidence,
-            row.changed_by or row.added_by,
+            tuple(defang(str(one["type"]), str(one["value"])) for one in row.entities),
+            " · ".join(filter(None, (files.get(row.attachment_id, ""), row.evidence))), row.changed_by or row.added_by,
         )
         for number, row in enumerate(record.every(session, actor, incident_id), 1)
+    )  # fmt: skip
+
+
+def indicator(
+    one: Listed, shown: str, acted: str, judged: Standing | None, shared: Sequence[Shared]
+) -> Observable:
+    """A value with its verdict and with whom it was shared; `shown` is the value defanged."""
+    told = tuple(
+        f"{share.to} (TLP:{share.tlp.upper()})" for share in shared if share.at and share.what in (shown, ALL)
+    )
+    made = Observable(
+        one.type, one.value, shown, one.roles, one.first_seen, one.last_seen, one.others, acted, shared=told
+    )
+    if judged is None:
+        return made
+    return replace(
+        made, verdict=judged.verdict, verdict_by=judged.by, verdict_at=judged.at, proposed=judged.proposed,
+        verdict_says=" · ".join(filter(None, (judged.says, "" if judged.proposed else judged.look_up))),
     )  # fmt: skip
 
 
 def points(session: Session, actor: Actor, incident_id: UUID) -> tuple[Point, ...]:
     """The points of its review, oldest first."""
     return tuple(
-        Point(row.section, row.created_at, row.area, row.state, row.says, row.result, row.how, row.who, row.added_by)
+        Point(row.section, row.created_at, row.area, row.state, row.says, row.result, row.how, row.who, row.added_by, row.options)
         for row in reviewing.of_incident(session, actor, incident_id)
     )  # fmt: skip
 
@@ -46,10 +73,13 @@ def points(session: Session, actor: Actor, incident_id: UUID) -> tuple[Point, ..
 def decided(review: tuple[Point, ...]) -> tuple[Decision, ...]:
     """The decisions that were written down in the review."""
     return tuple(
-        Decision(point.at, point.says, point.result or "not said", point.who, point.how or None)
+        Decision(
+            point.at, point.says, point.result or "not said", point.who, None,
+            tuple(filter(None, map(str.strip, point.options.splitlines()))), point.how,
+        )
         for point in review
         if point.section == "decision"
-    )
+    )  # fmt: skip
 
 
 def questions(review: tuple[Point, ...]) -> tuple[str, ...]:

@@ -81,6 +81,11 @@ class Action:
     ended_at: datetime | None
     answer: str | None
     automatic: bool
+    reason: str | None = None  # why it was asked for
+    rail: str | None = None  # the guard rail that refused or held it
+    verified_at: datetime | None = None
+    undone_at: datetime | None = None
+    side_effects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,18 @@ class Countermeasure:
 
 @dataclass(frozen=True)
 class Decision:
-    """A question that people decided, and by whom."""
+    """A question that people decided, and by whom; `because` is their reason, `informed` what lay before them.
+
+    options: between what, as far as it is known.
+    """
 
     at: datetime
     question: str
     decision: str
     by: str
     because: str | None
+    options: tuple[str, ...] = ()
+    informed: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,6 +146,12 @@ class Observable:
     last_seen: datetime
     elsewhere: int
     acted: str = ""  # the countermeasure against it, and its state
+    verdict: str = "unknown"
+    verdict_by: str = ""  # a person, or the look-up that proposes it; "" when nobody and nothing has said
+    verdict_at: datetime | None = None
+    verdict_says: str = ""
+    proposed: bool = False  # by a look-up, and no person has judged
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,6 +202,7 @@ class Task:
     ended_at: datetime | None
     answers: tuple[tuple[str, str], ...] = ()
     reason: str | None = None
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()  # fields of its form that gave a choice, and between what
 
 
 @dataclass(frozen=True)
@@ -197,6 +214,7 @@ class Run:
     state: str
     started_at: datetime
     ended_at: datetime | None
+    chose: tuple[tuple[datetime, str, str, str], ...] = ()  # by itself: when, at which step, what, why
 
 
 @dataclass(frozen=True)
@@ -237,7 +255,10 @@ class Waited:
 
 @dataclass(frozen=True)
 class Obligation:
-    """Whether somebody outside must be told: the question, “applies”, “does not apply” or “not decided”, why and by whom."""
+    """Whether somebody outside must be told: the question, “applies”, “does not apply” or “not decided”, why and by whom.
+
+    Of a notice that a person noted also: to whom, under which marking, when it was sent and received, and their number.
+    """
 
     question: str
     state: str
@@ -245,6 +266,25 @@ class Obligation:
     by: str
     at: datetime | None
     due_at: datetime | None
+    options: tuple[str, ...] = ()
+    sent_at: datetime | None = None
+    receipt_at: datetime | None = None
+    reference: str = ""
+    to: str = ""
+    tlp: str = ""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Indicators that were shared with somebody outside, under which marking; `what` is defanged where it is a value."""
+
+    to: str
+    what: str
+    tlp: str
+    at: datetime | None
+    receipt_at: datetime | None
+    reference: str
+    by: str
 
 
 @dataclass(frozen=True)
@@ -288,6 +328,7 @@ class Point:
     how: str
     who: str
     added_by: str
+    options: str = ""
 
 
 @dataclass(frozen=True)
@@ -364,6 +405,7 @@ class IncidentReport:
     messages: tuple[Message, ...] = ()
     notices: tuple[Notice, ...] = ()
     obligations: tuple[Obligation, ...] = ()
+    shared: tuple[Shared, ...] = ()
     waited: tuple[Waited, ...] = ()
     external: bool = False
 

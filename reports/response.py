@@ -1,6 +1,7 @@
-"""What the response did for an incident: calls of products, what they put in place, decisions, playbooks."""
+"""What the response did for an incident: calls of products, what they put in place, messages, playbooks."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,13 +12,14 @@ from connectors.models import IN_FORCE, ActionCall
 from connectors.models import Countermeasure as CountermeasureRow
 from core import bulk
 from core.actors import ActorKind
-from core.journal import Entry
 from core.types import Ref
 from incidents.models import ReporterMessage
 from notify import queries as notify_queries
-from playbooks.models import PlaybookRun
-from reports.model import Action, Countermeasure, Decision, Notice, Run
+from playbooks.models import PlaybookRun, StepAttempt
+from reports.model import Action, Countermeasure, Notice, Point, Run
 from reports.telling import clipped
+
+MOST_STEPS = 5000
 
 __all__ = [
     "IN_FORCE",
@@ -25,25 +27,30 @@ __all__ = [
     "Countermeasure",
     "actions",
     "countermeasures",
-    "decisions",
     "notices",
     "runs",
 ]
 
-_DECIDING = {
-    "incident.confirmation_changed": "Is this a security incident?",
-    "incident.closed": "What was it, and may it be closed?",
-    "incident.severity_raised": "How severe is it?",
-}
-
-
-def actions(session: Session, subject: Ref, names: Mapping[UUID, str]) -> tuple[Action, ...]:
-    """Every call made (or refused, or held) for the subject, oldest first."""
+def actions(
+    session: Session, subject: Ref, names: Mapping[UUID, str], review: Sequence[Point] = ()
+) -> tuple[Action, ...]:
+    """Every call made (or refused, or held) for the subject, oldest first, with what became of it; its side effects are
+    those points of the review that name it.
+    """
+    made = select(CountermeasureRow).where(
+        CountermeasureRow.subject_kind == subject.kind, CountermeasureRow.subject_id == subject.id
+    )
+    put: dict[UUID, list[CountermeasureRow]] = {}
+    for row in session.scalars(made):
+        put.setdefault(row.call_id, []).append(row)
+    noted = [point for point in review if point.section == "side"]
     query = (
         select(ActionCall)
         .where(ActionCall.subject_kind == subject.kind, ActionCall.subject_id == subject.id)
         .order_by(ActionCall.id)
     )
+    calls = list(session.scalars(query))
+    parents = {call.parent_id for call in calls}
     return tuple(
         Action(
             at=call.called_at or call.created_at,
@@ -56,9 +63,14 @@ def actions(session: Session, subject: Ref, names: Mapping[UUID, str]) -> tuple[
             ended_at=call.finished_at,
             answer=call.note,
             automatic=call.actor_kind != ActorKind.person,
+            reason=call.reason,
+            rail=call.rail,
+            verified_at=_last([row.verified_at for row in put.get(call.id, ())]),
+            undone_at=_last([row.removed_at for row in put.get(call.id, ())]),
+            side_effects=tuple(point.says for point in noted if (call.action or call.asked) in point.result),
         )
-        for call in session.scalars(query)
-        if call.parent_id is not None or call.action is not None
+        for call in calls
+        if call.id not in parents
     )
 
 
@@ -86,40 +98,6 @@ def countermeasures(session: Session, subject: Ref) -> tuple[Countermeasure, ...
     )
 
 
-def decisions(entries: Sequence[Entry]) -> tuple[Decision, ...]:
-    """What people decided, from the journal: answers to a playbook's questions, confirmation, closing."""
-    found = []
-    for entry in entries:
-        said = {**entry.body, **(entry.data or {})}
-        if entry.verb == "step.answered" and entry.actor_kind == ActorKind.person:
-            question = str(
-                said.get("question") or said.get("ask") or said.get("step") or "A step of the playbook"
-            )
-            answer = (
-                said.get("decision")
-                or said.get("answer")
-                or ("approved" if said.get("approve") else "refused")
-            )
-        elif entry.verb == "step.decided_alone":
-            question, answer = str(said.get("ask") or "A step of the playbook"), "approved, decided alone"
-        elif entry.verb in _DECIDING and entry.actor_kind == ActorKind.person:
-            question = _DECIDING[entry.verb]
-            answer = said.get("disposition") or said.get("to") or entry.says
-        else:
-            continue
-        because = said.get("because") or said.get("reason") or said.get("summary")
-        found.append(
-            Decision(
-                entry.at,
-                question,
-                str(answer).replace("_", " "),
-                entry.actor_name,
-                str(because) if because else None,
-            )
-        )
-    return tuple(found)
-
-
 def notices(session: Session, subject: Ref, names: Mapping[UUID, str]) -> tuple[Notice, ...]:
     """Messages about the subject to people and places, oldest first; not those to reporters, nor into our own inboxes."""
     sent = [row for row in notify_queries.messages(session, [subject], limit=500) if row.channel != "inbox"]
@@ -144,10 +122,26 @@ def runs(session: Session, subject: Ref) -> tuple[Run, ...]:
         .where(PlaybookRun.subject_kind == subject.kind, PlaybookRun.subject_id == subject.id)
         .order_by(PlaybookRun.id)
     )
+    runs = list(session.scalars(query))
+    chose: dict[UUID, list[tuple[datetime, str, str, str]]] = {}
+    tried = select(StepAttempt).where(bulk.among(session, StepAttempt.run_id, [run.id for run in runs]))
+    for step in session.scalars(tried.order_by(StepAttempt.id).limit(MOST_STEPS)) if runs else ():
+        if "chosen" in step.detail:
+            branch = step.detail.get("name") or step.detail["chosen"]
+            told = (step.started_at, step.path, clipped(branch, 120), clipped(step.detail.get("why") or "", 300))
+            chose.setdefault(step.run_id, []).append(told)
     return tuple(
-        Run(run.name, run.mode, run.state, run.started_at or run.created_at, run.ended_at)
-        for run in session.scalars(query)
-    )
+        Run(
+            run.name, run.mode, run.state, run.started_at or run.created_at, run.ended_at, tuple(chose.get(run.id, ()))
+        )
+        for run in runs
+    )  # fmt: skip
+
+
+def _last(moments: Sequence[datetime | None]) -> datetime | None:
+    """The last of them, once all are there: a call that put two things in place is undone when both are."""
+    known = [moment for moment in moments if moment is not None]
+    return max(known) if known and len(known) == len(moments) else None
 
 
 def _name(approver: str, names: Mapping[UUID, str]) -> str:

@@ -73,7 +73,7 @@ class Withdrawal(Shape):
 
 
 class PointOut(Shape):
-    """One point of a review; section is one of impact, scope, cause, gap, decision, well, badly, luck, question, confidence."""
+    """One point of a review; section is one of impact, scope, cause, gap, decision, well, badly, luck, question, confidence, rule, side."""
 
     id: UUID
     incident_id: UUID
@@ -82,6 +82,7 @@ class PointOut(Shape):
     area: str
     state: str
     says: str
+    options: str
     result: str
     how: str
     who: str
@@ -95,6 +96,7 @@ class PointIn(Shape):
     says: str = Field(min_length=1, max_length=4000)
     area: str = ""
     state: str = ""
+    options: str = Field(default="", max_length=2000)
     result: str = Field(default="", max_length=1000)
     how: str = Field(default="", max_length=2000)
     who: str = Field(default="", max_length=200)

@@ -1,7 +1,7 @@
 """The attacker's timeline of one incident: read, added to by hand or from an alert, corrected, withdrawn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -14,7 +14,7 @@ from incidents import queries as record
 from incidents.findings import CONFIDENCES, FindingDraft
 from incidents.milestones import PRECISIONS
 from incidents.models import Attachment, Finding, Incident
-from web import keyset
+from web import keyset, uploads
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Fields, Form, allowed
@@ -43,6 +43,7 @@ class FindingsPage(Page, template="findings.html", rail="incidents"):
     findings: list[Finding]
     files: Sequence[Attachment]
     total: int
+    new: bool
     entered: dict[str, str]
     problems: list[Problem]
     precisions: tuple[str, ...]
@@ -81,7 +82,8 @@ def _list(
         page = FindingsPage(
             incident=incident, findings=found.items, total=findings.number_in(session, actor, incident.id),
             files=attachments.of_incident(session, actor, incident.id, limit=MOST_FILES_OFFERED),
-            entered=entered, problems=problems, precisions=PRECISIONS, confidences=CONFIDENCES,
+            new="new" in request.query_params, entered=entered, problems=problems, precisions=PRECISIONS,
+            confidences=CONFIDENCES,
             next=keyset.address(path, request.query_params, after=found.next) if found.next else None,
             first=path if after else None,
         )  # fmt: skip
@@ -109,6 +111,10 @@ def add(request: Request, form: Form, key: str, actor: Actor = allowed("incident
     try:
         draft = _draft(form)
         with unit_of_work() as uow:
+            for file in uploads.sent(form, "files")[:1]:
+                shows = attachments.add(uow, actor, incident.id, file, note=draft.says[:200])
+                uow.flush()
+                draft = replace(draft, attachment_id=shows.id)
             findings.add(uow, actor, incident.id, draft)
     except Invalid as error:
         entered = {name: form.get(name) for name in _FIELDS}

@@ -32,6 +32,7 @@ from incidents import (
     parts,
     reporting,
     storms,
+    verdicts,
 )
 from incidents.alert_models import Alert
 from incidents.containment import Doubt
@@ -39,6 +40,7 @@ from incidents.milestones import Times
 from incidents.models import Attachment, Finding, Incident, Reporter, ReporterMessage, Task
 from incidents.observables import Listed
 from incidents.stages import Confirmation, Stage, Tlp, WaitingOn
+from incidents.verdicts import Judged, Standing
 from incidents.visibility import alerts_visible_to, as_id, visible_to
 from playbooks import by_hand
 from playbooks.by_hand import Offer
@@ -96,6 +98,8 @@ class IncidentPage(Page, template="incident.html", rail="incidents"):
     startable: list[tuple[str, str]]
     observables: list[Listed]
     values_total: int
+    judged: dict[UUID, Standing]
+    verdicts: list[str]
     offers: dict[str, list[Offer]]
     asked_about: dict[tuple[str, str], list[ActionTold]]
     files: Sequence[Attachment]
@@ -228,6 +232,8 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             observables=seen,
             offers=_offers(session, actor, incident, seen),
             asked_about=response.by_value(calls),
+            judged=verdicts.of_incident(session, actor, incident.id),
+            verdicts=list(Judged),
             values_total=observables.number_in(session, actor, incident.id),
             files=attachments.of_incident(session, actor, incident.id, limit=MOST_FILES_SHOWN),
             reporters=reporting.reporters(session, actor, incident.id),

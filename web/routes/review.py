@@ -92,7 +92,7 @@ def _people(session: Session) -> list[User]:
 @router.post("/incidents/{key}/review")
 def add(request: Request, form: Form, key: str, actor: Actor = allowed("incident.edit")) -> Response:
     """Add a point to the review."""
-    entered = {name: form.get(name) for name in ("section", "says", "area", "state", "result", "how", "who")}
+    entered = {name: form.get(name) for name in ("section", "says", "area", "state", "options", "result", "how", "who")}
     with reading() as session:
         incident = record.incident(session, actor, key)
     try:

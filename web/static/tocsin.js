@@ -146,7 +146,7 @@
       if (box) { box.checked = !box.checked; ticks(); }
     } else {
       const button = document.querySelector("[data-key='" + CSS.escape(event.key) + "']");
-      if (button) { event.preventDefault(); if (button.matches("textarea, input")) button.focus(); else button.click(); }
+      if (button) { event.preventDefault(); if (button.matches("textarea, input, select")) { for (let d = button.closest("details"); d; d = d.parentElement.closest("details")) d.open = true; button.focus(); } else button.click(); }
     }
   });
 

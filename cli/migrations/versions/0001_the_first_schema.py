@@ -1118,6 +1118,34 @@ def upgrade() -> None:
         batch_op.create_index('ix_countermeasures_standing', ['entity_type', 'entity_value'], unique=False, postgresql_where=sa.text('removed_at IS NULL'), sqlite_where=sa.text('removed_at IS NULL'))
         batch_op.create_index('ix_countermeasures_subject', ['subject_kind', 'subject_id', 'id'], unique=False)
 
+    op.create_table('disclosures',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('to_whom', sa.String(length=200), nullable=False),
+    sa.Column('what', sa.Text(), nullable=False),
+    sa.Column('tlp', sa.String(length=16), nullable=False),
+    sa.Column('applies', sa.Boolean(), nullable=False),
+    sa.Column('because', sa.Text(), nullable=False),
+    sa.Column('observable_id', sa.Uuid(), nullable=True),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('sent_at', Instant(), nullable=True),
+    sa.Column('receipt_at', Instant(), nullable=True),
+    sa.Column('reference', sa.String(length=200), nullable=False),
+    sa.Column('added_by', sa.String(length=200), nullable=False),
+    sa.Column('changed_at', Instant(), nullable=True),
+    sa.Column('changed_by', sa.String(length=200), nullable=True),
+    sa.Column('withdrawn_at', Instant(), nullable=True),
+    sa.Column('withdrawn_by', sa.String(length=200), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_disclosures_incident_id_incidents')),
+    sa.ForeignKeyConstraint(['observable_id'], ['observables.id'], name=op.f('fk_disclosures_observable_id_observables')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_disclosures'))
+    )
+    with op.batch_alter_table('disclosures', schema=None) as batch_op:
+        batch_op.create_index('ix_disclosures_incident', ['incident_id', 'created_at', 'id'], unique=False)
+
     op.create_table('follow_ups',
     sa.Column('incident_id', sa.Uuid(), nullable=False),
     sa.Column('title', sa.String(length=500), nullable=False),
@@ -1293,6 +1321,7 @@ def upgrade() -> None:
     sa.Column('state', sa.String(length=16), nullable=False),
     sa.Column('says', sa.Text(), nullable=False),
     sa.Column('result', sa.Text(), nullable=False),
+    sa.Column('options', sa.Text(), nullable=False),
     sa.Column('how', sa.Text(), nullable=False),
     sa.Column('who', sa.String(length=200), nullable=False),
     sa.Column('added_by', sa.String(length=200), nullable=False),
@@ -1355,6 +1384,23 @@ def upgrade() -> None:
         batch_op.create_index('ix_tasks_created_at', ['created_at', 'id'], unique=False)
         batch_op.create_index('ix_tasks_incident', ['incident_id', 'created_at'], unique=False)
         batch_op.create_index('ix_tasks_open', ['created_at', 'id'], unique=False, postgresql_where=sa.text("status = 'open'"), sqlite_where=sa.text("status = 'open'"))
+
+    op.create_table('verdicts',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('observable_id', sa.Uuid(), nullable=False),
+    sa.Column('verdict', sa.String(length=16), nullable=False),
+    sa.Column('because', sa.Text(), nullable=False),
+    sa.Column('call_id', sa.Uuid(), nullable=True),
+    sa.Column('look_up', sa.String(length=100), nullable=False),
+    sa.Column('by', sa.String(length=200), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_verdicts_incident_id_incidents')),
+    sa.ForeignKeyConstraint(['observable_id'], ['observables.id'], name=op.f('fk_verdicts_observable_id_observables')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_verdicts'))
+    )
+    with op.batch_alter_table('verdicts', schema=None) as batch_op:
+        batch_op.create_index('ix_verdicts_incident', ['incident_id', 'id'], unique=False)
 
     op.create_table('watches',
     sa.Column('incident_id', sa.Uuid(), nullable=False),
