@@ -16,7 +16,8 @@ from incidents.stages import Confirmation, Disposition
 from incidents.visibility import as_id
 from playbooks.models import Wait
 from reports import learned, obligations
-from reports.model import Decision, Obligation, Point, Task
+from reports.model import Decision, Point, Task
+from reports.told_model import Obligation
 from reports.telling import clipped
 
 _DECIDING: dict[str, tuple[str, tuple[str, ...]]] = {

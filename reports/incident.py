@@ -23,20 +23,8 @@ from notify import ledger
 from notify import queries as notify_queries
 from reports import decisions as log
 from reports import learned, obligations, paragraph, proof, response, roles, times, usual
-from reports.model import (
-    Alert,
-    Attempt,
-    Comment,
-    Countermeasure,
-    Head,
-    IncidentReport,
-    Line,
-    Observable,
-    Page,
-    PageMoment,
-    Shared,
-    Task,
-)
+from reports.model import Alert, Comment, Countermeasure, Head, IncidentReport, Line, Observable, Task
+from reports.told_model import Attempt, Page, PageMoment, Shared
 from reports.telling import clipped, told
 
 MOST_ENTRIES = 5000

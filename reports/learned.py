@@ -20,7 +20,8 @@ from incidents.models import Incident
 from incidents.observables import Listed
 from incidents.verdicts import Standing
 from incidents.visibility import belongs_to_visible
-from reports.model import Decision, Evidence, Finding, FollowUp, Message, Observable, Point, Shared
+from reports.model import Decision, Evidence, Finding, FollowUp, Observable, Point
+from reports.told_model import Message, Shared
 from reports.telling import clipped
 
 MOST_FETCHED = 2000

@@ -17,7 +17,8 @@ from incidents.models import Observable as Value
 from incidents.models import Task
 from playbooks.models import StepAttempt
 from reports.learned import ALL
-from reports.model import Decision, Obligation, Shared
+from reports.model import Decision
+from reports.told_model import Obligation, Shared
 
 STEP = "obligations"
 """A task of a step with this id asks whether somebody must be told, in whatever playbook."""

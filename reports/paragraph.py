@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from incidents.models import Milestone
 from incidents.stages import MEANING, Disposition
-from reports.model import Action, Alert, Decision, Finding, Head, Observable, Page, Point
+from reports.model import Action, Alert, Decision, Finding, Head, Observable, Point
+from reports.told_model import Page
 from reports.telling import clipped
 from reports.wording import duration, listed, moment
 

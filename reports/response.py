@@ -16,7 +16,8 @@ from core.types import Ref
 from incidents.models import ReporterMessage
 from notify import queries as notify_queries
 from playbooks.models import PlaybookRun, StepAttempt
-from reports.model import Action, Countermeasure, Notice, Point, Run
+from reports.model import Action, Countermeasure, Point, Run
+from reports.told_model import Notice
 from reports.telling import clipped
 
 MOST_STEPS = 5000

@@ -22,7 +22,8 @@ from incidents.lifecycle import IncidentDraft
 from incidents.milestones import Times
 from playbooks import ports, runs
 from reports import contract, incident, roles, usual
-from reports.model import Comment, IncidentReport, Message, Observable
+from reports.model import Comment, IncidentReport, Observable
+from reports.told_model import Message
 
 Drain = Callable[..., int]
 START = datetime(2026, 11, 22, 3, 12, tzinfo=UTC)

@@ -18,9 +18,10 @@ from core.actors import SYSTEM, Actor
 from core.auth import users
 from core.db import reading, unit_of_work
 from core.errors import NotFound
-from incidents import attachments, closing, comments, findings, follow_ups, lifecycle, reviewing
+from incidents import attachments, closing, comments, disclosing, findings, follow_ups, lifecycle, observables, reviewing, verdicts
 from incidents.attachments import Upload
 from incidents.closing import Closing
+from incidents.disclosing import DisclosureDraft
 from incidents.findings import FindingDraft
 from incidents.follow_ups import FollowUpDraft
 from incidents.lifecycle import IncidentDraft
@@ -52,6 +53,17 @@ def facts() -> list[tuple[str, Callable[[IncidentReport], Any], Any]]:
         ("decisions", lambda r: ("Shut the mail gateway?", "No", "Rita Ruiz") in [(d.question, d.decision, d.by) for d in r.decisions], True),
         ("evidence", lambda r: [(e.number, e.name, len(e.custody)) for e in r.evidence], [("E1", "invoice.docm", 1)]),
         ("indicators", lambda r: "203.0.113[.]7" in [o.shown for o in r.observables], True),
+        ("verdicts", lambda r: [(o.verdict, o.verdict_by, o.verdict_says, o.proposed) for o in r.observables if o.shown == "203.0.113[.]7"],
+         [("malicious", "Rita Ruiz", "C2", False)]),
+        ("shared", lambda r: [(s.to, s.what, s.tlp, s.reference) for s in r.shared], [("CSIRT-ES", "203.0.113[.]7", "green", "C-1")]),
+        ("shared with", lambda r: [o.shared for o in r.observables if o.shared], [("CSIRT-ES (TLP:GREEN)",)]),
+        ("rules", lambda r: [p.state for p in r.points("rule")], ["changed"]),
+        ("obligations", lambda r: [(o.to, o.state, o.reference, o.because, o.by) for o in r.obligations],
+         [("Data protection authority", "received", "AEPD-7", "Art. 33", "Rita Ruiz"), ("National CSIRT", "does not apply", "", "no essential service", "Rita Ruiz")]),
+        ("duty decided", lambda r: [(d.decision, d.by) for d in r.decisions if "National CSIRT" in d.question], [("does not apply", "Rita Ruiz")]),
+        ("options", lambda r: [(d.options, d.informed) for d in r.decisions if d.question.startswith("Shut")], [(("shut it", "leave it"), "pay day")]),
+        ("options of the record", lambda r: [d.options[:2] for d in r.decisions if d.question.startswith("Is this")], [("unconfirmed", "suspected")]),
+        ("evidence of a finding", lambda r: [f.evidence for f in r.findings if "invoice" in f.says], ["E1 · EDR, 04:12"]),
         ("luck", lambda r: [len(r.points(name)) for name in ("well", "badly", "luck")], [1, 1, 1]),
         ("actions", lambda r: [(a.title, a.owner, a.overdue) for a in r.follow_ups], [("Block macros", "Rita Ruiz", True)]),
         ("earlier", lambda r: [a.title for a in r.earlier], ["Left open"]),
@@ -96,7 +108,9 @@ def lived() -> tuple[str, Actor]:
                     "how": "hours × rate",
                 },
                 "scope": {"area": "hosts", "state": "not_affected", "how": "hunted", "who": "Raul Gil"},
-                "decision": {"result": "No", "how": "pay day"},
+                "decision": {"result": "No", "how": "pay day", "options": "shut it\nleave it"},
+                "rule": {"state": "changed", "result": "Sigma", "how": "replayed"},
+                "side": {"result": "okta.suspend_user"},
             }.get(name, {})
             says = {
                 "decision": "Shut the mail gateway?",
@@ -115,6 +129,21 @@ def lived() -> tuple[str, Actor]:
         comments.add(uow, rita, of.id, "Called Raul Gil")
         upload = Upload("invoice.docm", blobs.measure(io.BytesIO(b"\xd0\xcf\x11\xe0" + b"x" * 90), 10_000))
         file = attachments.add(uow, rita, of.id, upload)
+        uow.flush()
+        opened = next(row for row in findings.every(uow, rita, of.id) if "invoice" in row.says)
+        shown = replace(draft, evidence="EDR, 04:12", attachment_id=file.id)
+        findings.correct(uow, rita, opened.id, shown)
+        value = next(one for one in observables.of_incident(uow, rita, of.id) if one.value == "203.0.113.7")
+        verdicts.judge(uow, rita, of.id, value.id, "suspicious")
+        verdicts.judge(uow, rita, of.id, value.id, "malicious", because="C2")
+        now = uow.now
+        for told in (
+            DisclosureDraft("Data protection authority", "first notice", because="Art. 33", due_at=now, sent_at=now - hour,
+                            receipt_at=now, reference="AEPD-7"),
+            DisclosureDraft("National CSIRT", "NIS2 early warning", applies=False, because="no essential service"),
+            DisclosureDraft("CSIRT-ES", kind="indicators", tlp="green", observable_id=value.id, sent_at=now, reference="C-1"),
+        ):  # fmt: skip
+            disclosing.add(uow, rita, of.id, told)
         lifecycle.confirm(uow, rita, of.id, "declared", because="a password was typed")
     access.note(rita, "downloaded", file.ref, file.name, within=of.id)
     with unit_of_work() as uow:
@@ -151,6 +180,7 @@ def test_each_section_says_what_the_record_holds(
     for words in (
         "9,000 EUR", "A1 Opened invoice.docm", "T1204.002", "not affected", "Shut the mail gateway?", "E1 invoice.docm", "Raul Gil",
         "Block macros", "overdue", "Left open", "Who else got it?", "How to verify it", "nobody outside keeps a checkpoint", "Rita Ruiz",
+        "AEPD-7", "no essential service", "CSIRT-ES", "TLP:GREEN", "shut it · leave it", "malicious", "E1 · EDR, 04:12",
         "hxxps://t[.]example/1", "not known", "Something about luck", f"Version {report.version}", "203.0.113[.]7",
     ):  # fmt: skip
         assert words in full, words

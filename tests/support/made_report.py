@@ -2,24 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from reports.model import (
-    Action,
-    Alert,
-    Attempt,
-    Comment,
-    Countermeasure,
-    Decision,
-    Evidence,
-    Head,
-    IncidentReport,
-    KeyTime,
-    Line,
-    Observable,
-    Page,
-    PageMoment,
-    Run,
-    Task,
-)
+from reports.model import Action, Alert, Comment, Countermeasure, Decision, Evidence, Head, IncidentReport, KeyTime, Line, Observable, Run, Task
+from reports.told_model import Attempt, Page, PageMoment
 from reports.proof_model import Proof
 
 START = datetime(2026, 11, 22, 3, 12, tzinfo=UTC)

@@ -34,6 +34,7 @@ from incidents import (
     attachments,
     closing,
     comments,
+    disclosing,
     findings,
     follow_ups,
     indexing,
@@ -45,6 +46,7 @@ from incidents import (
     reviewing,
     stopping,
     tasks,
+    verdicts,
 )
 from incidents.accepting import AcceptanceDraft
 from incidents.attachments import Upload
@@ -161,16 +163,20 @@ def secret(people: People) -> dict[str, list[str]]:
         stopping.stop(uow, mara, case, f"the {WORD} account")
         later = follow_ups.add(uow, mara, case, follow_ups.FollowUpDraft(title=f"Change {WORD}"))
         point = reviewing.add(uow, mara, case, reviewing.PointDraft(section="impact", says=f"We saw {WORD}"))
+        told = disclosing.add(uow, mara, case, disclosing.DisclosureDraft(f"{WORD} Ltd"))
+        value = observables.of_incident(uow, mara, case)[0]
+        verdicts.judge(uow, mara, case, value.id, "malicious", because=WORD)
         uow.flush()
+        ids["disclosure_id"] = [str(told.id)]
         ids |= {"finding_id": [str(found.id)], "follow_up_id": [str(later.id)], "point_id": [str(point.id)]}
     publish("- {id: say, task: {title: Talk to them}}")
     with unit_of_work() as uow:
         run = runs.start(uow, mara, playbook="p", subject=Ref("incident", str(case)))
         ids["run_id"] = [str(run.id)]
-        told = reporting.ReportDraft(
+        report = reporting.ReportDraft(
             subject=WORD, text=f"I saw {WORD}", name=WORD, email=f"{WORD}@example.com"
         )
-        ids["reporter_id"] = [str(reporting.receive(uow, told, into=uow.get_one(Incident, case)).id)]
+        ids["reporter_id"] = [str(reporting.receive(uow, report, into=uow.get_one(Incident, case)).id)]
         indexing.index_alerts(uow)
     return ids
 

@@ -1,7 +1,9 @@
 """The attacker's timeline, the review and the actions for afterwards, at the pages and over the API, from the first click to Now."""
 
+import json
 import re
 from datetime import timedelta
+from typing import Any
 
 import incident_bench as bench
 import pytest
@@ -117,3 +119,73 @@ def test_a_review_says_what_is_known_and_its_actions_come_back(people: People) -
     assert "Block all macros" not in rita.get("/follow-ups")
     assert "policy 17" in rita.get("/follow-ups?show=all")
     assert "It happened before" not in rita.get(f"/incidents/{incidents[1]}/close")
+
+
+def test_a_verdict_is_agreed_to_or_said_and_who_outside_was_told_is_written_down(people: People) -> None:
+    (taken,) = bench.take(bench.draft())
+    of = bench.incident(taken.incident_id)
+    rita, aldo = Reader(people.rita), Reader(people.aldo)
+    page, verdict = f"/incidents/{of.key}/outside", f"/incidents/{of.key}/verdict"
+    (value, *_rest) = re.findall(r'id="of-([0-9a-f-]{36})"', rita.get(f"/incidents/{of.key}"))
+    rita.post(verdict, observable=value, verdict="malicious", because="<b>C2</b>")
+    shown = rita.get(f"/incidents/{of.key}")
+    assert "&lt;b&gt;C2" in shown
+    assert "said what a value is" in shown
+    rita.post(verdict, 422, observable=value, verdict="evil")
+    rita.post(verdict, 422, observable="nothing", verdict="malicious")
+    aldo.post(verdict, 403, observable=value, verdict="harmless")
+
+    assert "Nobody outside is noted yet" in rita.get(page)
+    rita.post(page, to_whom="Data <i>authority</i>", what="first notice", due_at="2030-01-01 10:00", tlp="amber")
+    entered = rita.post(page, 422, to_whom="CSIRT", applies="no").text
+    assert "why it does not apply" in entered
+    assert 'value="CSIRT"' in entered, "what was entered stays"
+    (row,) = re.findall(r"\?change=([0-9a-f-]{36})", rita.get(page))
+    shown = rita.get(f"{page}?change={row}")
+    assert "Data &lt;i&gt;authority" in shown
+    rita.post(page, change=row, version="1", to_whom="Authority", sent_at="2026-01-01 10:00", reference="A-7")
+    assert "A-7" in rita.get(page)
+    rita.post(f"/disclosures/{row}/withdraw", reason="another incident")
+    assert "Nobody outside is noted yet" in rita.get(page)
+    aldo.get(page)
+    aldo.post(page, 403, to_whom="x")
+
+
+def test_the_api_says_the_same_of_verdicts_and_of_who_was_told(people: People) -> None:
+    (taken,) = bench.take(bench.draft())
+    api = f"/api/v1/incidents/{bench.incident(taken.incident_id).key}"
+    rita = Reader(people.rita)
+
+    def send(method: str, path: str, body: dict[str, Any], status: int) -> dict[str, Any]:
+        answer = rita._send(method, path, json=body, headers={"X-CSRF-Token": rita.csrf})
+        assert answer.status_code == status, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    page = rita.get(api.removeprefix("/api/v1"))
+    (value, *_rest) = re.findall(r'id="of-([0-9a-f-]{36})"', page)
+    send("POST", f"{api}/verdicts", {"observable_id": value, "verdict": "suspicious", "because": "seen twice"}, 201)
+    send("POST", f"{api}/verdicts", {"observable_id": value, "verdict": "evil"}, 422)
+    (told,) = json.loads(rita.get(f"{api}/verdicts"))["items"]
+    assert (told["verdict"], told["says"], told["proposed"]) == ("suspicious", "seen twice", False)
+    made = send("POST", f"{api}/disclosures", {"to_whom": "CSIRT", "kind": "indicators", "tlp": "green"}, 201)
+    send("POST", f"{api}/disclosures", {"to_whom": "CSIRT", "applies": False}, 422)
+    change = {"to_whom": "CSIRT", "kind": "indicators", "sent_at": "2026-01-01T10:00:00Z", "reference": "C-1", "version": made["version"]}
+    at = f"/api/v1/disclosures/{made['id']}"
+    assert send("PUT", at, change, 200)["reference"] == "C-1"
+    send("PUT", at, {**change, "reference": "C-2"}, 409)
+    assert [one["tlp"] for one in json.loads(rita.get(f"{api}/disclosures"))["items"]] == ["green"]
+    send("POST", f"{at}/withdraw", {"reason": "they had it"}, 200)
+    assert json.loads(rita.get(f"{api}/disclosures"))["items"] == []
+
+
+def test_a_finding_is_entered_with_the_file_that_shows_it(people: People) -> None:
+    of = bench.opened()
+    rita = Reader(people.rita)
+    page = f"/incidents/{of.key}/findings"
+    assert "autofocus" not in rita.get(page)
+    assert "autofocus" in rita.get(f"{page}?new=1"), "the key goes straight to the first field"
+    rita.post(page, says="Ran invoice.docm", occurred_at="2026-11-01 03:12", precision="minute", confidence="high",
+              files=[("files", ("edr.txt", b"process tree"))])  # fmt: skip
+    assert 'href="/attachments/' in rita.get(page)
+    assert "edr.txt" in rita.get(f"/incidents/{of.key}")
