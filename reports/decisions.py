@@ -25,6 +25,7 @@ _DECIDING: dict[str, tuple[str, tuple[str, ...]]] = {
     "incident.closed": ("What was it, and may it be closed?", tuple(Disposition)),
     "incident.severity_raised": ("How severe is it?", tuple(str(one) for one in Severity)),
 }
+_VOTES = {"step.answered": "", "step.decided_alone": "approved, decided alone"}
 _IF_NOBODY = {"deny": "not done", "escalate": "asked again, and somebody paged", "fail": "the step fails"}
 
 
@@ -57,17 +58,17 @@ def _chosen(task: Task) -> list[Decision]:
 
 def _journalled(session: Session, entries: Sequence[Entry]) -> list[Decision]:
     people = [entry for entry in entries if entry.actor_kind == ActorKind.person]
-    votes = [entry for entry in people if entry.verb == "step.answered"]
+    votes = [entry for entry in people if entry.verb in _VOTES]
     waits = _waits(session, [of for entry in votes if (of := as_id(str(entry.body.get("wait") or "")))])
     found = []
     for entry in people:
         said = {**entry.body, **(entry.data or {})}
         because = said.get("because") or said.get("reason") or said.get("summary")
         reason = str(because) if because else None
-        if entry.verb == "step.answered":
+        if entry.verb in _VOTES:
             asking = waits.get(as_id(str(said.get("wait") or "")), {})
             question = str(said.get("ask") or asking.get("ask") or "A step of the playbook")
-            answer = "agreed" if said.get("approve") else "refused"
+            answer = _VOTES[entry.verb] or ("approved" if said.get("approve") else "refused")
             found.append(
                 Decision(
                     entry.at, question, answer, entry.actor_name, reason, _between(asking), _shown(asking)

@@ -32,6 +32,7 @@ __all__ = [
     "runs",
 ]
 
+
 def actions(
     session: Session, subject: Ref, names: Mapping[UUID, str], review: Sequence[Point] = ()
 ) -> tuple[Action, ...]:
