@@ -4,8 +4,8 @@ from core.journal import declare
 
 PLAYBOOK_APPLIED = declare("playbook.applied", "published a playbook")
 PLAYBOOK_REMOVED = declare("playbook.removed", "removed a playbook")
-PLAYBOOK_PROMOTED = declare("playbook.promoted", "let a playbook act by itself")
-PLAYBOOK_DEMOTED = declare("playbook.demoted", "had a playbook ask again")
+PLAYBOOK_PROMOTED = declare("playbook.promoted", "let a playbook do more by itself")
+PLAYBOOK_DEMOTED = declare("playbook.demoted", "had a playbook do less by itself")
 TRIGGER_FAILED = declare("playbook.trigger_failed", "could not decide whether to start a playbook")
 
 RUN_STARTED = declare("run.started", "started the playbook")

@@ -1,4 +1,4 @@
-"""The ladder of a playbook: promoted to act by itself, which takes two people, and taken down again, which takes one."""
+"""The ladder of a playbook, watch, ask, act: each step up takes two people, each step down takes one, at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,43 +51,56 @@ def answers(session: Session, key: str) -> Answers:
     return Answers(sum(bool(answer["data"]["approved"]) for answer in given), len(given))
 
 
-def promote(uow: UnitOfWork, actor: Actor, key: str) -> Change | None:
-    """Have the published version act by itself: the proposal that somebody else must agree to, or None: done at once.
+LADDER = ("watch", "ask", "act")
+"""Only says what it would do; asks before what disrupts; acts by itself within the guard rails."""
 
-    It holds for this version: a changed playbook begins again in the mode of its file. Raises NotFound, Conflict.
+
+def promote(uow: UnitOfWork, actor: Actor, key: str) -> Change | None:
+    """Have the published version go one step further: the proposal that somebody else must agree to, or None: done at once.
+
+    From watch to ask, from ask to act. It holds for this version: a changed playbook begins again in the mode of its
+    file. Raises NotFound, Conflict.
     """
     permissions.require(actor, PROMOTE.name)
     row = _row(uow, key)
-    if row.mode == "act":
+    if row.mode == LADDER[-1]:
         raise Conflict(f"{row.name} acts by itself already.")
+    to = LADDER[LADDER.index(row.mode) + 1]
     number = uow.get_one(PlaybookVersion, row.version_id).number
-    said = answers(uow, key)
-    says = (
-        f"Let “{row.name}” (version {number}) act by itself, without asking. In 30 days people agreed with "
-        f"{said.agreed} of its {said.asked} proposals."
-    )
-    return four_eyes.loosen(uow, actor, ACT, {"key": key, "version": str(row.version_id)}, says)
+    if to == "act":
+        said = answers(uow, key)
+        says = (
+            f"Let “{row.name}” (version {number}) act by itself, without asking. In 30 days people agreed with "
+            f"{said.agreed} of its {said.asked} proposals."
+        )
+    else:
+        says = (
+            f"Let “{row.name}” (version {number}) work with people: it looks things up, gives tasks, pages, and asks before what "
+            "disrupts. Until now it only says what it would do."
+        )
+    return four_eyes.loosen(uow, actor, ACT, {"key": key, "version": str(row.version_id), "to": to}, says)
 
 
 def demote(uow: UnitOfWork, actor: Actor, key: str) -> Playbook:
-    """Have a playbook ask again from its next run on. Raises NotFound, Conflict."""
+    """Have a playbook go one step back from its next run on: act to ask, ask to watch. Raises NotFound, Conflict."""
     permissions.require(actor, PROMOTE.name)
     row = _row(uow, key)
-    if row.mode != "act":
-        raise Conflict(f"{row.name} does not act by itself.")
-    written = storing.plan_of(uow, row.version_id).mode
-    row.mode = "ask" if written == "act" else written
+    if row.mode == LADDER[0]:
+        raise Conflict(f"{row.name} only watches already.")
+    row.mode = LADDER[LADDER.index(row.mode) - 1]
     record(uow, actor, Fact(facts.PLAYBOOK_DEMOTED, (Ref("playbook", key),), {"key": key, "mode": row.mode}))
     return row
 
 
-def _act(uow: UnitOfWork, actor: Actor, payload: Mapping[str, Any]) -> None:
-    row = _row(uow, payload["key"])
+def _climb(uow: UnitOfWork, actor: Actor, payload: Mapping[str, Any]) -> None:
+    row, to = _row(uow, payload["key"]), payload["to"]
     if str(row.version_id) != payload["version"]:
         raise Conflict(f"{row.name} was changed since this was proposed; look at it, and propose it again.")
-    row.mode = "act"
+    if LADDER.index(to) != LADDER.index(row.mode) + 1:
+        raise Conflict(f"{row.name} is in the mode {row.mode} now; propose it again.")
+    row.mode = to
     number = uow.get_one(PlaybookVersion, row.version_id).number
-    told = {"key": row.key, "version": number, "by": "promotion"}
+    told = {"key": row.key, "version": number, "by": "promotion", "mode": to}
     record(uow, actor, Fact(facts.PLAYBOOK_PROMOTED, (Ref("playbook", row.key),), told))
 
 
@@ -100,4 +113,4 @@ def _row(uow: UnitOfWork, key: str) -> Playbook:
     return row
 
 
-ACT = four_eyes.declare_kind("playbook.act", permission=PROMOTE.name, apply=_act, path="/playbooks")
+ACT = four_eyes.declare_kind("playbook.act", permission=PROMOTE.name, apply=_climb, path="/playbooks")

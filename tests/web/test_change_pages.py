@@ -178,9 +178,19 @@ def test_a_playbook_acts_by_itself_only_when_two_want_it(team: People) -> None:
     assert mode() == "act"  # the same version: what was agreed holds
     Reader(unproved(team.mara)).post(f"/playbooks/{key}/demote")
     assert mode() == "ask"
+    Reader(unproved(team.mara)).post(f"/playbooks/{key}/demote")
+    assert mode() == "watch"
+    assert "Have it only watch" not in mara.get(f"/playbooks/{key}")
+    mara.post(f"/playbooks/{key}/demote", status=409)
+    mara.post(f"/playbooks/{key}/promote")
+    assert mode() == "watch"  # up again takes two, also for the lowest step
+    ana.post(f"{the_change()}/agree")
+    assert mode() == "ask"
     with reading() as session:
         told = entries(session, verbs=["playbook.promoted", "playbook.demoted"], limit=5)
-        assert {one.verb for one in told} == {"playbook.promoted", "playbook.demoted"}
+        assert [(one.verb, one.body["mode"]) for one in told] == [
+            ("playbook.promoted", "ask"), ("playbook.demoted", "watch"), ("playbook.demoted", "ask"), ("playbook.promoted", "act"),
+        ]  # fmt: skip
         assert promoting.answers(session, key).asked == 0
 
 

@@ -168,18 +168,20 @@ def one(request: Request, key: str, actor: Actor = allowed("playbook.read")) -> 
 
 @router.post("/playbooks/{key}/promote")
 def promote(key: str, actor: Actor = allowed("playbook.promote")) -> Response:
-    """Let it act by itself, once somebody else agrees."""
+    """Let it go one step further, once somebody else agrees."""
     with unit_of_work() as uow:
-        told = four_eyes.said(promoting.promote(uow, actor, key), _("It acts by itself from its next run on."))
+        told = four_eyes.said(promoting.promote(uow, actor, key), _("It goes one step further from its next run on."))
     return then(f"/playbooks/{key}", told)
 
 
 @router.post("/playbooks/{key}/demote")
 def demote(key: str, actor: Actor = allowed("playbook.promote")) -> Response:
-    """Have it ask again."""
+    """Have it go one step back, at once."""
     with unit_of_work() as uow:
-        promoting.demote(uow, actor, key)
-    return then(f"/playbooks/{key}", _("It asks again from its next run on."))
+        row = promoting.demote(uow, actor, key)
+    asks = row.mode == "ask"
+    told = _("It asks again from its next run on.") if asks else _("It only watches from its next run on.")
+    return then(f"/playbooks/{key}", told)
 
 
 @router.post("/playbooks/{key}/start")
