@@ -84,16 +84,18 @@ class Kind:
     permission: str
     apply: Callable[[UnitOfWork, Actor, Mapping[str, Any]], None]
     path: str
+    erased: tuple[str, ...] = ()  # members of the payload that go once it is decided
 
 
 _kinds: dict[str, Kind] = {}  # filled by declare_kind() as packages are imported
 
 
 def declare_kind(
-    name: str, *, permission: str, apply: Callable[[UnitOfWork, Actor, Mapping[str, Any]], None], path: str
-) -> Kind:
+    name: str, *, permission: str, apply: Callable[[UnitOfWork, Actor, Mapping[str, Any]], None], path: str,
+    erased: tuple[str, ...] = (),
+) -> Kind:  # fmt: skip
     """Declare a kind of change, at import. `apply(uow, proposer, payload)` does it, and raises when it cannot be any more."""
-    return _kinds.setdefault(name, Kind(name, permission, apply, path))
+    return _kinds.setdefault(name, Kind(name, permission, apply, path, erased))
 
 
 def kind_of(change: Change) -> Kind:
@@ -242,6 +244,9 @@ def _end(
     change.state, change.decided_at, change.decided_by = state, uow.now, actor.name
     change.due_at = change.lease_until = change.parked_at = change.error = None
     change.fence += 1
+    erased = kind_of(change).erased
+    if erased:
+        change.payload = {name: value for name, value in change.payload.items() if name not in erased}
     _told(uow, actor, verb, change.ref, change.kind, change.says, proposed_by=change.actor_name, reason=reason)
 
 

@@ -64,6 +64,8 @@ TASK_ASSIGNED = declare("task.assigned", "assigned a task")
 TASK_COMPLETED = declare("task.completed", "completed a task")
 TASK_SKIPPED = declare("task.skipped", "skipped a task")
 
+INCIDENT_REDACTED = declare("incident.redacted", "took a value out of the record of the incident")
+
 CIRCLE_ADDED = declare("circle.added", "added a constituency or team")
 
 ALERTS_ACCEPTED = declare("acceptance.made", "said to ignore such alerts for a time")

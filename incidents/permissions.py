@@ -13,6 +13,7 @@ DECLARE = declare("incident.declare", "Declare incidents", ("responder", "manage
 ACCEPT = declare("alert.accept", "Ignore alerts for a time", ("responder", "manager"))
 SHARE_VIEWS = declare("view.share", "Share views with everybody", ("responder", "manager"))
 RESTRICT = declare("incident.restrict", "Change who may see an incident", ("manager",))
+REDACT = declare("incident.redact", "Take a value out of the record of an incident", ("manager",))
 WORK_TASKS = declare("task.work", "Do tasks", ("responder", "manager"))
 EDIT_RULES = declare("grouping_rule.edit", "Change grouping rules", ())
 EDIT_CIRCLES = declare("circle.edit", "Change constituencies and teams", ())

@@ -1,17 +1,21 @@
-"""Takes secrets out of what was delivered, once reading it has shown which values they are."""
+"""Takes secrets out of what was delivered: once reading has shown which values they are, or when a person asks for it."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, select, update
 
 from connectors import bodies
 from connectors.contract import Unreadable
+from core import places
 from core.db import UnitOfWork
+from core.places import Place
 from core.redaction import Redactor
+from incidents.models import Alert, AlertDelivery
 from ingest import envelopes
+from ingest.mail_models import MailIn
 from ingest.models import Delivery
 
 
@@ -47,3 +51,15 @@ def keep(uow: UnitOfWork, delivery_id: UUID, kept: Kept) -> None:
     row = update(Delivery).where(Delivery.id == delivery_id)
     changed = row.values(body=kept.body, content_type=kept.content_type, headers=kept.headers)
     uow.execute(changed.execution_options(synchronize_session=False))
+
+
+def _of(subject: UUID) -> ColumnElement[bool]:
+    """The deliveries that an incident's alerts came in."""
+    came_in = select(AlertDelivery.delivery_id).join(Alert, Alert.id == AlertDelivery.alert_id)
+    return Delivery.id.in_(came_in.where(Alert.incident_id == subject))
+
+
+places.declare(
+    Place("raw deliveries", Delivery, _of, "delivery"),
+    Place("lines about mails", MailIn, lambda subject: MailIn.incident_id == subject, "mail"),
+)

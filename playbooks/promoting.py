@@ -16,7 +16,7 @@ from core.errors import Conflict, NotFound
 from core.four_eyes import Change
 from core.journal import Fact, record
 from core.types import Ref
-from playbooks import facts, storing
+from playbooks import facts
 from playbooks.models import Playbook, PlaybookRun, PlaybookVersion, Wait
 from playbooks.permissions import PROMOTE
 

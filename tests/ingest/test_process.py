@@ -1,8 +1,8 @@
 """What was delivered becomes alerts; what cannot be read is set aside and still heard."""
 
-import json
 
 import pytest
+from delivered import deliver, row
 from sqlalchemy import select
 
 from core import journal
@@ -12,25 +12,8 @@ from core.errors import Forbidden, NotFound
 from core.types import Ref
 from incidents import opening
 from incidents.models import Alert
-from ingest import process, queries, sources, storing
-from ingest.models import Delivery, Source, Subscription
-from ingest.storing import Arrival, body_key
-
-
-def deliver(source: Source, body: object, content_type: str = "application/json", **kwargs) -> Delivery:
-    """Store one delivery as the door does."""
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    arrival = Arrival(
-            source_id=source.id, body=raw, content_type=content_type, headers={},
-            key=kwargs.pop("key", body_key(raw)), **kwargs,
-        )  # fmt: skip
-    storing.store([arrival])
-    return row(arrival.id)
-
-
-def row(delivery_id) -> Delivery:
-    with reading() as session:
-        return session.get_one(Delivery, delivery_id)
+from ingest import process, queries, sources
+from ingest.models import Subscription
 
 
 def alerts() -> list[Alert]:

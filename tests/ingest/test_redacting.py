@@ -3,29 +3,17 @@
 import json
 
 import pytest
-from sqlalchemy import inspect, select, text
+from delivered import deliver, everything_kept
+from sqlalchemy import select
 
 from connectors import registry
 from core.db import reading
 from core.redaction import mask
 from incidents.models import Alert, Incident
 from ingest.models import Delivery
-from tests.ingest.test_process import deliver
 
 SECRET = "AKIA0EXAMPLE0NOT0REAL"
 KEY_BODY = "bm90IGEgcmVhbC9rZXk="
-
-
-def everything_kept() -> bytes:
-    """All rows of all tables, as one text."""
-    with reading() as session:
-        names = inspect(session.connection()).get_table_names()
-        rows = [tuple(row) for name in names for row in session.execute(text(f'SELECT * FROM "{name}"'))]
-    return b"\n".join(
-        bytes(cell) if isinstance(cell, bytes | memoryview) else str(cell).encode()
-        for row in rows
-        for cell in row
-    )
 
 
 def sample(product: str) -> bytes:
