@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Text, Uuid, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core import logs, work
+from core import logs, telemetry, work
 from core.db import Base, UnitOfWork
 from core.ids import new_id
 from core.journal import Entry, JournalRef, by_ids
@@ -34,22 +34,29 @@ class OutboxRow(Identified, work.Work, Base):
 _handlers: dict[str, Handler] = {}  # filled at import
 _by_verb: dict[str, list[str]] = {}  # filled at import
 _at_once: dict[str, "Hearer"] = {}  # filled at import
+_each_at_once: dict[str, Handler] = {}  # filled at import
+
+FEW = 8
+"""A transaction that holds more facts for one who hears each at once ends without him: they come by the outbox."""
 
 
 def subscriber(
-    name: str, verbs: Iterable[str], *, at_once: Hearer | None = None
+    name: str, verbs: Iterable[str], *, at_once: Hearer | None = None, each_at_once: Handler | None = None
 ) -> Callable[[Handler], Handler]:
     """Call the decorated function with every fact of these verbs; it is retried, and parked after 8 attempts.
 
     The function runs in the transaction that also finishes the delivery: what it writes happens exactly once. `at_once`
     is tried first, with all facts of a transaction at its end, which saves a hop; so it must be quick, and take no lock
     that somebody holds for long. If it fails, nothing is lost of the transaction, and the facts come by the outbox.
+    `each_at_once` is the same with one fact at a time, tied to its receipt, when there are FEW.
     """
 
     def add(handler: Handler) -> Handler:
         _handlers[name] = handler
         if at_once is not None:
             _at_once[name] = at_once
+        if each_at_once is not None:
+            _each_at_once[name] = each_at_once
         for verb in verbs:
             names = _by_verb.setdefault(verb, [])
             if name not in names:
@@ -77,7 +84,7 @@ def enqueue(uow: UnitOfWork, entry: UUID, verb: str, read: Callable[[], Entry]) 
     """Queue an entry for its subscribers; only the journal calls this. `read` gives it as it will be read back."""
     for name in _by_verb.get(verb, ()):
         tied = logs.tied_to()  # now: it is written later, when something else may be going on
-        if name in _at_once:
+        if name in _at_once or name in _each_at_once:
             uow.before_commit(_hand_over, _Told(read(), name, tied))
         else:
             _queue(uow, entry, name, tied)
@@ -97,15 +104,27 @@ def _queue(uow: UnitOfWork, entry: UUID, name: str, tied: str | None) -> None:
 
 def _hand_over(uow: UnitOfWork, told: Sequence[_Told]) -> None:
     """Tell those who hear at once; when one of them fails, each is told later, as everybody else is."""
-    try:
-        with uow.begin_nested():
-            for name in dict.fromkeys(one.subscriber for one in told):
-                _at_once[name](uow, [one.entry for one in told if one.subscriber == name])
-            uow.flush()
-    except Exception as error:  # noqa: BLE001 - whatever it is: the outbox tries again, and parks what cannot be handled
-        log.info("facts are handed over later", extra={"reason": repr(error)[:500]})
-        for one in told:
+    for name in dict.fromkeys(one.subscriber for one in told):
+        mine = [one for one in told if one.subscriber == name]
+        if name in _at_once or len(mine) <= FEW:
+            try:
+                with uow.begin_nested():
+                    _tell_at_once(uow, name, mine)
+                    uow.flush()
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever it is: the outbox tries again, and parks what cannot be handled
+                log.info("facts are handed over later", extra={"reason": repr(error)[:500]})
+        for one in mine:
             _queue(uow, one.entry.id, one.subscriber, one.correlation)
+
+
+def _tell_at_once(uow: UnitOfWork, name: str, told: Sequence[_Told]) -> None:
+    if name in _at_once:
+        _at_once[name](uow, [one.entry for one in told])
+        return
+    for one in told:
+        with telemetry.doing(KIND.name, one.correlation):
+            _each_at_once[name](uow, one.entry)
 
 
 def _handle(uow: UnitOfWork, row: OutboxRow) -> None:

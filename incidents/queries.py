@@ -279,9 +279,17 @@ def readable(session: Session, actor: Actor, entries: Sequence[Entry]) -> list[E
 
 def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
     """The `incident` of incidents.schema.INCIDENT, for conditions and templates. Raises NotFound."""
-    found = session.get(Incident, incident_id)
-    if found is None:
+    link = select(Alert.url).where(Alert.incident_id == incident_id).order_by(Alert.created_at, Alert.id).limit(1)
+    row = session.execute(
+        select(Incident, User.email, Constituency.slug, Team.slug, link.scalar_subquery())
+        .outerjoin(User, User.id == Incident.owner_id)
+        .outerjoin(Constituency, Constituency.id == Incident.constituency_id)
+        .outerjoin(Team, Team.id == Incident.team_id)
+        .where(Incident.id == incident_id)
+    ).one_or_none()
+    if row is None:
         raise NotFound("There is no such incident.")
+    found, owner, constituency, team, url = row
     seen = session.execute(
         select(Observable.type, Observable.value, Sighting.role)
         .join(Sighting, Sighting.observable_id == Observable.id)
@@ -289,20 +297,16 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
         .order_by(Sighting.created_at, Sighting.id)
         .limit(3000)
     )
-    owner = session.get(User, found.owner_id) if found.owner_id else None
-    constituency = session.get(Constituency, found.constituency_id) if found.constituency_id else None
-    team = session.get(Team, found.team_id) if found.team_id else None
-    first = select(Alert.url).where(Alert.incident_id == incident_id).order_by(Alert.created_at, Alert.id)
     severity = Severity(found.severity)
     return {
         **{name: getattr(found, name) for name in _COPIED},
-        "link": session.scalar(first.limit(1)),
+        "link": url,
         "same_minute": _same_minute(session, found) if found.category == "availability" else [],
         "id": str(found.id),
         "severity_rank": severity.rank,
-        "owner": owner.email if owner else None,
-        "constituency": constituency.slug if constituency else None,
-        "team": team.slug if team else None,
+        "owner": owner,
+        "constituency": constituency,
+        "team": team,
         "restricted": found.restricted_to is not None,
         "recurrence": found.recurrence_of is not None,
         "tags": list(found.tags),

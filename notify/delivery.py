@@ -5,11 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql, sqlite
 
 from core.actors import Actor
 from core.auth import permissions
-from core.db import UnitOfWork
+from core.db import UnitOfWork, is_postgres
 from core.errors import Conflict, NotFound
 from core.types import Ref, Severity
 from notify import due_pages, facts, paging, policies, sending
@@ -54,38 +54,34 @@ def page(
     `path` leads to what it is about in our pages; `received_at` is when the first word of it reached Tocsin.
     An unknown policy falls back to the default one, so that a page is never lost; raises NotFound without one.
     """
-    if key is not None and (known := _open_with(uow, key)) is not None:
-        return _again(uow, actor, known)
     chosen = policies.plan(uow, policy)
     if alone := [*([lead] if lead is not None else []), *first]:
         chosen = policies.led(chosen, alone)
-    new = Page(
-        created_at=uow.now,
-        key=key,
-        kind=kind or f"{subject.kind}:{subject.id}",
-        at_once=at_once,
-        policy=chosen["name"],
-        plan=chosen,
-        subject_kind=subject.kind,
-        subject_id=subject.id,
-        title=one_line(title, 300) or "Somebody is needed",
-        message=block(message),
-        path=path if path.startswith("/") else "/" + path,
-        severity=severity,
-        urgency=_urgency(severity),
-        state=PageState.waiting,
-        step=-1,
-        round=0,
-        received_at=received_at,
-    )
-    try:
-        with uow.begin_nested():
-            uow.add(new)
-            uow.flush()
-    except IntegrityError:  # another worker opened a page with this key a moment ago
+    insert = (postgresql.insert if is_postgres(uow) else sqlite.insert)(Page)
+    values = {
+        "created_at": uow.now,
+        "key": key,
+        "kind": kind or f"{subject.kind}:{subject.id}",
+        "at_once": at_once,
+        "policy": chosen["name"],
+        "plan": chosen,
+        "subject_kind": subject.kind,
+        "subject_id": subject.id,
+        "title": one_line(title, 300) or "Somebody is needed",
+        "message": block(message),
+        "path": path if path.startswith("/") else "/" + path,
+        "severity": severity,
+        "urgency": _urgency(severity),
+        "state": PageState.waiting,
+        "step": -1,
+        "round": 0,
+        "received_at": received_at,
+    }
+    new: Page | None = uow.scalar(insert.values(values).on_conflict_do_nothing().returning(Page))
+    if new is None:  # a page with this key is open
         known = _open_with(uow, key or "")
         if known is None:
-            raise
+            raise Conflict("A page with this key was closed a moment ago; try again.")
         return _again(uow, actor, known)
     body: dict[str, object] = {
         "policy": new.policy,
@@ -107,14 +103,14 @@ def join(
     """Add to a page about the same subject, by the same policy, that nobody has acknowledged; None without such a page.
 
     Who is being reached is not paged twice. If it is worse now, the next step is taken at once; a page that had run out
-    of people starts again. Raises NotFound without any policy.
+    of people starts again.
     """
     query = (
         select(Page)
         .where(
             Page.subject_kind == subject.kind,
             Page.subject_id == subject.id,
-            Page.policy == policies.plan(uow, policy)["name"],
+            Page.policy == policies.called(policy),
             Page.state.in_([PageState.waiting, PageState.exhausted]),
         )
         .order_by(Page.created_at, Page.id)

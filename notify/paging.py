@@ -59,7 +59,8 @@ def advance(
     the due time.
     """
     while True:
-        move = next_move(page.plan, page.round, page.step, heard=_heard(uow, page))
+        # Before the first step nobody can have been reached in this round.
+        move = next_move(page.plan, page.round, page.step, heard=page.step >= 0 and _heard(uow, page))
         if move is None:
             page.state = PageState.exhausted
             say(uow, actor, facts.PAGE_EXHAUSTED, page, {"severity": page.severity}, data={"reason": reason})

@@ -1,10 +1,10 @@
 """Reads an escalation policy into the plan that a page keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, or_, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
@@ -21,15 +21,26 @@ def plan(session: Session, name: str) -> dict[str, Any]:
 
     {id, name, version, repeat, ack_timeout, steps: [{delay, targets: [{kind, id}]}], catch_all: {delay, targets}}.
     """
-    found = session.scalar(select(Policy).where(Policy.name == name))
-    if found is None:
-        found = session.scalar(select(Policy).where(Policy.is_default).order_by(Policy.name).limit(1))
-    if found is None:
+    query = (
+        select(Policy, PolicyStep)
+        .outerjoin(PolicyStep, PolicyStep.policy_id == Policy.id)
+        .where(or_(Policy.name == name, Policy.is_default))
+        .order_by(Policy.name != name, Policy.name, PolicyStep.position)
+    )
+    rows = session.execute(query).all()
+    if not rows:
         names = ", ".join(session.scalars(select(Policy.name).order_by(Policy.name))) or "none yet"
         raise NotFound(
             f'There is no escalation policy "{name}" and no default one. Policies: {names}. Add one under On-call.'
         )
-    return as_plan(session, found)
+    policy = rows[0][0]
+    return _written(policy, [step for of, step in rows if of is policy and step is not None])
+
+
+def called(name: str) -> ScalarSelect[str]:
+    """The name of the policy that plan() takes for `name`, as part of a statement; NULL when there is none."""
+    either = select(Policy.name).where(or_(Policy.name == name, Policy.is_default))
+    return either.order_by(Policy.name != name, Policy.name).limit(1).scalar_subquery()
 
 
 def led(plan: dict[str, Any], leads: Sequence[UUID]) -> dict[str, Any]:
@@ -44,6 +55,10 @@ def as_plan(session: Session, policy: Policy) -> dict[str, Any]:
     steps = session.scalars(
         select(PolicyStep).where(PolicyStep.policy_id == policy.id).order_by(PolicyStep.position)
     )
+    return _written(policy, steps)
+
+
+def _written(policy: Policy, steps: Iterable[PolicyStep]) -> dict[str, Any]:
     return {
         "id": str(policy.id),
         "name": policy.name,

@@ -56,7 +56,8 @@ def behind(
     targets = list(targets)
     wanted: dict[tuple[UUID | None, UUID | None], Wanted] = {}
     missing: list[str] = []
-    rotas = schedules.load(session, [UUID(t.id) for t in targets if t.kind == "schedule"], since=at)
+    named = [UUID(t.id) for t in targets if t.kind == "schedule"]
+    rotas = schedules.load(session, named, since=at) if named else {}
     for target in targets:
         number = UUID(target.id)
         if target.kind == "contact":
@@ -80,15 +81,11 @@ def behind(
 def _still_here(session: Session, wanted: Iterable[Wanted], missing: list[str]) -> list[Wanted]:
     wanted = list(wanted)
     users = [w.user_id for w in wanted if w.user_id]
-    there = set(session.scalars(select(User.id).where(User.id.in_(users), User.disabled_at.is_(None))))
     contacts = [w.contact_id for w in wanted if w.contact_id]
-    there |= set(
-        session.scalars(
-            select(ContactMethod.id).where(
-                ContactMethod.id.in_(contacts), ContactMethod.disabled_at.is_(None)
-            )
-        )
-    )
+    there: set[UUID | None] = set()
+    for model, asked in ((User, users), (ContactMethod, contacts)):
+        if asked:
+            there |= set(session.scalars(select(model.id).where(model.id.in_(asked), model.disabled_at.is_(None))))
     missing += [
         f"who was {w.why} can no longer be reached"
         for w in wanted

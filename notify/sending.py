@@ -162,9 +162,8 @@ def _send_and_tell(claim: work.Claim, job: Job) -> None:
 
 def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | None:
     """Write down that this is being sent; None when there is nothing (more) to send."""
-    target = uow.get_one(PageTarget, attempt.target_id)
     page = uow.get(Page, attempt.page_id) if attempt.page_id else None
-    inside = [] if page else braking.inside(uow, target)
+    inside = [] if page else braking.inside(uow, uow.get_one(PageTarget, attempt.target_id))
     if attempt.state != AttemptState.pending or not (inside or (page and page.state == PageState.waiting)):
         attempt.state = AttemptState.cancelled
         work.finish(uow, ATTEMPTS, claim)

@@ -39,12 +39,14 @@ def start(
     trigger: Mapping[str, Any] | None = None,
     trigger_key: str | None = None,
     mode: str | None = None,
+    wait: bool = True,
 ) -> PlaybookRun:
     """Start a playbook on an incident, with the version that is published now.
 
     The same `trigger_key` starts one run only. If a run with the same concurrency key lives, the playbook's policy
     decides: the new one waits (state `queued`), is not started (the living run is returned), replaces the other, or
-    runs beside it. Raises NotFound, Forbidden, Invalid.
+    runs beside it. Without `wait`, a living run that is being driven just then is not waited for: the database refuses.
+    Raises NotFound, Forbidden, Invalid.
     """
     permissions.require(actor, START.name)
     found = uow.scalar(select(Playbook).where(Playbook.key == playbook, Playbook.removed_at.is_(None)))
@@ -61,7 +63,7 @@ def start(
     plan = storing.plan_of(uow, found.version_id)
     given = _checked_inputs(plan, inputs or {})
     key = _concurrency_key(uow, plan, subject, given, trigger or {})
-    state, other = _place_in_line(uow, actor, plan, key)
+    state, other = _place_in_line(uow, actor, plan, key, wait=wait)
     if other is not None:
         record(uow, actor, Fact(facts.RUN_DROPPED, (other.ref, subject), {"playbook": playbook, "key": key}))
         return other
@@ -331,14 +333,13 @@ def _concurrency_key(
 
 
 def _place_in_line(
-    uow: UnitOfWork, actor: Actor, plan: Plan, key: str | None
+    uow: UnitOfWork, actor: Actor, plan: Plan, key: str | None, *, wait: bool = True
 ) -> tuple[str, PlaybookRun | None]:
     """The state of a new run, or the living run that stands for it."""
     if key is None or plan.concurrency_policy == "allow":
         return "running", None
-    other = uow.scalar(
-        select(PlaybookRun).where(PlaybookRun.playbook == plan.key, PlaybookRun.slot == key).with_for_update()
-    )
+    living = select(PlaybookRun).where(PlaybookRun.playbook == plan.key, PlaybookRun.slot == key)
+    other = uow.scalar(living.with_for_update(nowait=not wait))
     if other is None:
         return "running", None
     if plan.concurrency_policy == "queue":

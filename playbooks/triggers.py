@@ -17,12 +17,21 @@ from playbooks.models import Playbook, PlaybookRun
 from playbooks.state import RUN_LIVE
 
 
-@subscriber("playbooks.triggers", verbs=TRIGGER_FACTS)
+def start_at_once(uow: UnitOfWork, entry: Entry) -> None:
+    """As start_playbooks(), waiting for no run that is being driven: then it raises."""
+    _start(uow, entry, wait=False)
+
+
+@subscriber("playbooks.triggers", verbs=TRIGGER_FACTS, each_at_once=start_at_once)
 def start_playbooks(uow: UnitOfWork, entry: Entry) -> None:
     """Start every playbook whose trigger is this fact and whose condition holds; each at most once per fact.
 
     A condition that cannot be decided does not hold; that is journalled.
     """
+    _start(uow, entry, wait=True)
+
+
+def _start(uow: UnitOfWork, entry: Entry, *, wait: bool) -> None:
     incident = entry.ref("incident")
     if incident is None:
         return
@@ -53,8 +62,8 @@ def start_playbooks(uow: UnitOfWork, entry: Entry) -> None:
                 if not result.matched:
                     continue
             runs.start(
-                uow, SYSTEM, playbook=key, subject=subject, trigger=told, trigger_key=f"{entry.id}:{key}"
-            )
+                uow, SYSTEM, playbook=key, subject=subject, trigger=told, trigger_key=f"{entry.id}:{key}", wait=wait
+            )  # fmt: skip
             break
 
 

@@ -358,7 +358,7 @@ PORTS = Ports(
         "mail": _mail,
         "reporter": _reporter,
     },
-    refuse_first=frozenset({"call"}),
+    refuse_first=frozenset({"call", "page"}),
     may_answer=_may_answer,
     withdraw=_withdraw,
     task_answer=_task_answer,
