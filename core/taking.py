@@ -42,6 +42,6 @@ def taking(kind: "WorkKind", of_lane: str, *, told: bool, busy: bool) -> Any:
         update(model)
         .where(model.id.in_(select(picked.c.id)))
         .values(lease_until=until, fence=model.fence + 1, attempts=model.attempts + 1)
-        .returning(model.id, model.fence, model.attempts, model.correlation)
+        .returning(model.id, model.fence, model.attempts, model.correlation, at.label("at"))
         .execution_options(synchronize_session=False)
     )

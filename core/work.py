@@ -87,12 +87,16 @@ def lane_index(table: str, column: str) -> Index:
 
 @dataclass(frozen=True)
 class Claim:
-    """A row that is ours until its lease ends; `attempts` counts this one, `correlation` is what it is tied to."""
+    """A row that is ours until its lease ends; `attempts` counts this one, `correlation` is what it is tied to.
+
+    `at` is when it was claimed, by the database's clock.
+    """
 
     id: UUID
     fence: int
     attempts: int
-    correlation: str | None = None
+    correlation: str | None
+    at: datetime
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,14 @@ def lock(uow: UnitOfWork, target: PageTarget) -> None:
         uow.execute(contact.with_for_update(key_share=True))
 
 
+def counts(page: Page) -> bool:
+    """Whether pages like this one are counted: a critical one neither waits for others nor is counted for them."""
+    return page.severity != Severity.critical
+
+
 def too_many(uow: UnitOfWork, page: Page, target: PageTarget) -> bool:
     """Whether this one waits for the bundle: never a critical one or a call; the first of a kind after MOST_FIRST others."""
-    if page.severity == Severity.critical or page.at_once:
+    if page.at_once or not counts(page):
         return False
     recent = select(func.count()).where(
         *_same_person(target),

@@ -119,7 +119,8 @@ def _take(uow: UnitOfWork, page: Page, move: Move, also: tuple[Target, ...] = ()
             why=one.why,
             urgency=page.urgency,
         )
-        braking.lock(uow, target)
+        if braking.counts(page):
+            braking.lock(uow, target)
         if braking.too_many(uow, page, target):
             braking.into_bundle(uow, page, target)
             body = {"brake": braking.BRAKE, "minutes": braking.WINDOW.seconds // 60}

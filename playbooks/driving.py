@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from core import crashpoints, logs, telemetry, work
 from core.actors import Actor, ActorKind
-from core.db import UnitOfWork, database_now, reading, unit_of_work
+from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import TocsinError
 from core.journal import Fact, record, verbs
 from core.types import Ref
@@ -78,8 +78,9 @@ def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
     """Everything that can be done without a transaction."""
     given = ports.current()
     with reading() as session:
-        now = database_now(session)
-        found = storing.load(session, [claim.id for claim in claims])
+        # A run that is claimed for the first time has begun nothing, or takes up what another one began.
+        fresh = {claim.id for claim in claims if claim.fence == 1}
+        found = storing.load(session, [claim.id for claim in claims], fresh)
         is_bound = given.bound(session)
         still = given.held(session)
         stopped = given.stopped(session, {one.subject for one in found.values()})
@@ -92,7 +93,7 @@ def _worked_out(claims: list[work.Claim]) -> list[_Driven]:
         loaded = found.get(claim.id)
         if loaded is None:
             continue
-        run = Run(loaded.plan, loaded.state, dict(facts[loaded.subject]), now, is_bound, still=still)
+        run = Run(loaded.plan, loaded.state, dict(facts[loaded.subject]), claim.at, is_bound, still=still)
         held = loaded.subject in stopped
         if held:  # what products were asked to do ends; nothing else is heard or begun
             loaded.answers = [one for one in loaded.answers if one[2]["event"] == "call"]

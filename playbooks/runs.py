@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import IntegrityError
 
 from core import bulk
 from core.actors import Actor, ActorKind
 from core.auth import factors, permissions
-from core.db import UnitOfWork
+from core.db import UnitOfWork, is_postgres
 from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.expressions import render
 from core.ids import new_id
@@ -26,7 +26,7 @@ from playbooks.plan import Plan
 from playbooks.state import RUN_ENDED, RUN_LIVE
 from playbooks.taking_up import AGAIN, taken_up
 
-__all__ = ["answer", "cancel", "finish_wait", "retry_step", "start"]
+__all__ = ["answer", "begin", "cancel", "finish_wait", "retry_step", "start"]
 
 
 def start(
@@ -39,14 +39,12 @@ def start(
     trigger: Mapping[str, Any] | None = None,
     trigger_key: str | None = None,
     mode: str | None = None,
-    wait: bool = True,
 ) -> PlaybookRun:
     """Start a playbook on an incident, with the version that is published now.
 
     The same `trigger_key` starts one run only. If a run with the same concurrency key lives, the playbook's policy
     decides: the new one waits (state `queued`), is not started (the living run is returned), replaces the other, or
-    runs beside it. Without `wait`, a living run that is being driven just then is not waited for: the database refuses.
-    Raises NotFound, Forbidden, Invalid.
+    runs beside it. Raises NotFound, Forbidden, Invalid.
     """
     permissions.require(actor, START.name)
     found = uow.scalar(select(Playbook).where(Playbook.key == playbook, Playbook.removed_at.is_(None)))
@@ -56,6 +54,27 @@ def start(
         )
     if not ports.current().visible(uow, actor, subject):
         raise NotFound("There is no such incident, or you may not see it.")
+    return begin(
+        uow, actor, found, subject=subject, inputs=inputs, trigger=trigger, trigger_key=trigger_key, mode=mode
+    )
+
+
+def begin(
+    uow: UnitOfWork,
+    actor: Actor,
+    found: Playbook,
+    *,
+    subject: Ref,
+    inputs: Mapping[str, Any] | None = None,
+    trigger: Mapping[str, Any] | None = None,
+    trigger_key: str | None = None,
+    mode: str | None = None,
+    wait: bool = True,
+) -> PlaybookRun:
+    """As start(), for whoever has found the playbook and knows that the actor may start it on this.
+
+    Without `wait`, a living run that is being driven just then is not waited for: the database refuses.
+    """
     if trigger_key is not None:
         known = uow.scalar(select(PlaybookRun).where(PlaybookRun.trigger_key == trigger_key))
         if known is not None:
@@ -65,7 +84,7 @@ def start(
     key = _concurrency_key(uow, plan, subject, given, trigger or {})
     state, other = _place_in_line(uow, actor, plan, key, wait=wait)
     if other is not None:
-        record(uow, actor, Fact(facts.RUN_DROPPED, (other.ref, subject), {"playbook": playbook, "key": key}))
+        record(uow, actor, Fact(facts.RUN_DROPPED, (other.ref, subject), {"playbook": found.key, "key": key}))
         return other
     row = _insert(
         uow, actor, plan, version_id=found.version_id, mode=mode or found.mode, state=state, subject=subject,
@@ -74,7 +93,7 @@ def start(
     )  # fmt: skip
     verb = facts.RUN_STARTED if state == "running" else facts.RUN_QUEUED
     body = {
-        "playbook": playbook,
+        "playbook": found.key,
         "mode": row.mode,
         "version": str(found.version_id),
         "trigger": dict(trigger or {}).get("verb"),
@@ -282,22 +301,16 @@ def _insert(
     """A new run's row; raises Conflict when another one took its place in line a moment ago."""
     begins = uow.now if state == "running" else None
     key = values.get("concurrency_key")
-    row = PlaybookRun(
+    insert = (postgresql.insert if is_postgres(uow) else sqlite.insert)(PlaybookRun)
+    new = insert.values(
         id=new_id(), created_at=uow.now, playbook=plan.key, name=plan.name, state=state, subject_kind=subject.kind,
         subject_id=subject.id, slot=key if begins and plan.concurrency_policy != "allow" else None, actions=0,
         started_by_kind=actor.kind, started_by_id=actor.id, started_by=actor.name, started_at=begins, due_at=begins,
         **values,
     )  # fmt: skip
-    if row.slot is None and row.trigger_key is None:  # nothing of it can be taken already
-        uow.add(row)
-        uow.flush()
-        return row
-    try:
-        with uow.begin_nested():
-            uow.add(row)
-            uow.flush()
-    except IntegrityError as error:
-        raise Conflict(f"{plan.name} was started for the same thing a moment ago.") from error
+    row: PlaybookRun | None = uow.scalar(new.on_conflict_do_nothing().returning(PlaybookRun))
+    if row is None:
+        raise Conflict(f"{plan.name} was started for the same thing a moment ago.")
     return row
 
 

@@ -1,6 +1,6 @@
 """Loads runs as values and writes what changed, with Core statements and under the run's fence."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -64,15 +64,18 @@ def plan_of(session: Session, version_id: UUID) -> Plan:
 _plans: dict[UUID, Plan] = {}
 
 
-def load(session: Session, ids: Iterable[UUID]) -> dict[UUID, Loaded]:
-    """Runs by id, as values."""
+def load(session: Session, ids: Iterable[UUID], fresh: Collection[UUID] = ()) -> dict[UUID, Loaded]:
+    """Runs by id, as values; those that are `fresh` have begun nothing by themselves yet."""
     wanted = list(ids)
     rows = session.scalars(
         select(PlaybookRun).where(PlaybookRun.id.in_(wanted)).execution_options(populate_existing=True)
     )
     found = {row.id: Loaded(row, plan_of(session, row.version_id), _state(row)) for row in rows}
     by_id: dict[UUID, Attempt] = {}
-    query = select(_ATTEMPT).where(_ATTEMPT.c.run_id.in_(found)).order_by(_ATTEMPT.c.attempt)
+    begun = [one.row.id for one in found.values() if one.row.id not in fresh or one.row.forked_from is not None]
+    if not begun:
+        return found
+    query = select(_ATTEMPT).where(_ATTEMPT.c.run_id.in_(begun)).order_by(_ATTEMPT.c.attempt)
     for line in session.execute(query).mappings():
         attempt = _attempt(line)
         by_id[attempt.id] = attempt

@@ -37,8 +37,8 @@ def _start(uow: UnitOfWork, entry: Entry, *, wait: bool) -> None:
         return
     subject = Ref("incident", incident)
     context: Context | None = None
-    for key, version_id in _published(uow):
-        plan = storing.plan_of(uow, version_id)
+    for playbook in _published(uow):
+        plan = storing.plan_of(uow, playbook.version_id)
         for number, trigger in enumerate(plan.triggers):
             if trigger.on != entry.verb:
                 continue
@@ -48,30 +48,26 @@ def _start(uow: UnitOfWork, entry: Entry, *, wait: bool) -> None:
                     context = Context({"incident": ports.current().facts(uow, subject), "trigger": told})
                 result = compile_condition(trigger.when, TRIGGER_SCHEMA, routing=True).holds(context)
                 if result.error:
-                    body = {"playbook": key, "trigger": number}
+                    body = {"playbook": playbook.key, "trigger": number}
                     record(
                         uow,
                         SYSTEM,
                         Fact(
                             facts.TRIGGER_FAILED,
-                            (subject, Ref("playbook", key)),
+                            (subject, Ref("playbook", playbook.key)),
                             body,
                             {"error": result.error},
                         ),
                     )
                 if not result.matched:
                     continue
-            runs.start(
-                uow, SYSTEM, playbook=key, subject=subject, trigger=told, trigger_key=f"{entry.id}:{key}", wait=wait
-            )  # fmt: skip
+            key = f"{entry.id}:{playbook.key}"
+            runs.begin(uow, SYSTEM, playbook, subject=subject, trigger=told, trigger_key=key, wait=wait)
             break
 
 
-def _published(uow: UnitOfWork) -> list[tuple[str, UUID]]:
-    query = (
-        select(Playbook.key, Playbook.version_id).where(Playbook.removed_at.is_(None)).order_by(Playbook.key)
-    )
-    return [(key, version_id) for key, version_id in uow.execute(query)]
+def _published(uow: UnitOfWork) -> Sequence[Playbook]:
+    return uow.scalars(select(Playbook).where(Playbook.removed_at.is_(None)).order_by(Playbook.key)).all()
 
 
 @subscriber("playbooks.tasks", verbs=("task.completed", "task.skipped"))
