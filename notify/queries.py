@@ -48,9 +48,10 @@ class OnCallNow:
 
 def on_call_now(session: Session, at: datetime) -> list[OnCallNow]:
     """Every schedule, by name."""
-    names = users.names(session)
+    every = schedules.load(session, None, since=at)
+    names = users.names(session) if every else {}
     found = []
-    for schedule_id, schedule in schedules.load(session, None, since=at).items():
+    for schedule_id, schedule in every.items():
         shifts = _joined(resolve(schedule, at, at + AHEAD))
         present = shifts[0] if shifts and shifts[0].start <= at else None
         later = shifts[1:] if present else shifts

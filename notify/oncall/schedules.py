@@ -18,6 +18,8 @@ def load(session: Session, ids: Iterable[UUID] | None, *, since: datetime) -> di
     if ids is not None:
         query = query.where(ScheduleRow.id.in_(list(ids)))
     rows = list(session.scalars(query))
+    if not rows:
+        return {}
     found = [row.id for row in rows]
     layers: dict[UUID, list[Layer]] = {}
     for rotation in session.scalars(
