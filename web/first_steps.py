@@ -37,23 +37,26 @@ def of(session: Session, actor: Actor) -> list[Step]:
     """The steps in their order, for those who can take them in an installation's first week; none once all are done."""
     if actor.user_id is None or not actor.may("source.manage"):
         return []
-    began = session.scalar(select(func.min(User.created_at)))
-    if began is None or clock.now() - began > NEW:
-        return []
     ways = select(ContactMethod.id).where(
         ContactMethod.user_id == actor.user_id, ContactMethod.disabled_at.is_(None),
         ContactMethod.channel != "inbox", ContactMethod.verified_at.is_not(None),
     )  # fmt: skip
     heard = select(Source.id).where(Source.last_seen_at.is_not(None))
+    asked = (select(ProtectedEntity.id).exists(), heard.exists(), ways.exists())
+    began, protected, connected, reached = session.execute(
+        select(select(func.min(User.created_at)).scalar_subquery(), *asked)
+    ).one()
+    if clock.now() - began > NEW:
+        return []
     steps = [
         Step("yours", _("Say what is yours"), _("Networks, servers and people that Tocsin will never act against."),
-             "/settings/yours", session.scalar(select(ProtectedEntity.id).limit(1)) is not None),
+             "/settings/yours", protected),
         Step("factor", _("Add a second factor"), _("Without it you cannot agree to what disrupts."),
              "/profile/factor", factors.enrolled(session, actor.user_id)),
         Step("source", _("Connect a tool"), _("It gets an address and a secret; its first alert appears by itself."),
-             "/settings/sources#connect", session.scalar(heard.limit(1)) is not None),
+             "/settings/sources#connect", connected),
         Step("way", _("Say how you are reached"), _("Your phone, confirmed by the code that a test brings."),
-             "/profile#contacts", session.scalar(ways.limit(1)) is not None),
+             "/profile#contacts", reached),
         Step("drill", _("Send yourself a test page"), _("It takes the way that a real one takes, and is timed."),
              "/oncall", drills.answered(session)),
         Step("block", _("Let your firewall fetch what is blocked"), _("A list at an address of its own; Tocsin needs no credentials."),

@@ -147,12 +147,12 @@ def now(request: Request, actor: Signed) -> Response:
             leaving,
         )
         live = {row.state: row[1] for row in running}
-        aside = session.scalar(
-            select(func.count())
-            .select_from(ActionCall)
-            .where(ActionCall.state.in_([HELD, UNKNOWN]), not_hidden(ActionCall.subject_id)),
-            leaving,
-        )
+        seen = visible_to(actor)
+        calls = select(func.count(ActionCall.id)).where(ActionCall.state.in_([HELD, UNKNOWN]), not_hidden(ActionCall.subject_id))
+        oldest = select(func.min(Incident.opened_at)).where(Incident.closed_at.is_(None), seen)
+        fresh = select(func.count()).select_from(Incident).where(Incident.created_at >= day, seen)
+        three = select(*(one.scalar_subquery() for one in (calls, oldest, fresh)))
+        aside, since, opened_day = session.execute(three, leaving).one()
         sources = door.every_source(session)
         rotas = paging.on_call_now(session, at)
         request.state.known = surroundings.Known(needs=len(found), rotas=rotas, hidden=leaving["hidden"])
@@ -163,22 +163,15 @@ def now(request: Request, actor: Signed) -> Response:
             open_total=sum(counted.by_severity.values()),
             without_owner=counted.unowned,
             mine=counted.mine,
-            oldest=session.scalar(
-                select(func.min(Incident.opened_at)).where(Incident.closed_at.is_(None), visible_to(actor))
-            ),
+            oldest=since,
             waiting_pages=list(session.scalars(_unheard(actor), leaving)),
             hours=hours,
             alerts_day=sum(hours),
             alerts_day_more=max(hours) >= MOST_AN_HOUR,
-            opened_day=session.scalar(
-                select(func.count())
-                .select_from(Incident)
-                .where(Incident.created_at >= day, visible_to(actor))
-            )
-            or 0,
+            opened_day=opened_day,
             runs_live=sum(live.values()),
             runs_waiting=live.get("waiting", 0),
-            calls_aside=aside or 0,
+            calls_aside=aside,
             latest=record.incidents(session, actor, IncidentFilter(), limit=8).items,
             owners=dict(users.names(session).items()),
             rotas=rotas,
