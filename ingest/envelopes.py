@@ -11,6 +11,8 @@ import msgspec
 from core.errors import Invalid, TocsinError, TooLarge
 
 _GZIP, _ZLIB = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS
+_MOST_MEMBERS = 10_000
+_FIRST_BITE, _LARGEST_BITE = 1024, 1024 * 1024
 _DROPPED = frozenset(
     [
         "accept",
@@ -64,20 +66,30 @@ def undo_coding(wire: bytes, coding: str | None, most: int) -> bytes:
 
 def _inflate(packed: bytes, window: int, most: int) -> bytes:
     parts: list[bytes] = []
-    made = 0
+    made, members, place = 0, 0, 0
+    whole = memoryview(packed)
     try:
-        while packed:  # gzip files may be strung together
+        while place < len(packed):  # gzip files may be strung together
+            members += 1
+            if members > _MOST_MEMBERS:
+                raise Invalid(f"The compressed body is strung together of more than {_MOST_MEMBERS} pieces; send it as one.")
             unpacker = zlib.decompressobj(window)
-            part = unpacker.decompress(packed, most - made + 1)
-            made += len(part)
-            if made > most or unpacker.unconsumed_tail:
-                raise TooLarge(
-                    f"Unpacked, this body has more than {most} bytes; send smaller batches.", limit=most
-                )
-            if not unpacker.eof:
-                raise Invalid("The compressed body ends too early; send it again whole.")
-            parts.append(part)
-            packed = unpacker.unused_data.lstrip(b"\0")
+            bite = _FIRST_BITE  # what is left over of a bite is copied: of many small pieces no bite may be large
+            while not unpacker.eof:
+                if place >= len(packed):
+                    raise Invalid("The compressed body ends too early; send it again whole.")
+                given = whole[place : place + bite]
+                part = unpacker.decompress(given, most - made + 1)
+                made += len(part)
+                if made > most or unpacker.unconsumed_tail:
+                    raise TooLarge(
+                        f"Unpacked, this body has more than {most} bytes; send smaller batches.", limit=most
+                    )
+                parts.append(part)
+                place += len(given) - len(unpacker.unused_data)
+                bite = min(bite * 4, _LARGEST_BITE)
+            while place < len(packed) and not packed[place]:
+                place += 1  # zeros fill up to a block
     except zlib.error:
         raise Invalid(
             "The body is not compressed as its Content-Encoding says; correct the header or the body."

@@ -49,3 +49,17 @@ class Mailbox(Identified, work.Work, Base):
     looked_at: Mapped[datetime | None] = mapped_column(Instant)
     problem: Mapped[str | None] = mapped_column(Text)
     taken: Mapped[int] = mapped_column(default=0)
+
+
+class MailPicture(Identified, Dated, work.Work, Base):
+    """The picture of one mail among the files, by the digest of its bytes: made once, or why there is none."""
+
+    __tablename__ = "mail_pictures"
+    __table_args__ = (work.due_index("mail_pictures"),)
+
+    digest: Mapped[str] = mapped_column(ForeignKey("blobs.digest"), unique=True)
+    picture: Mapped[str | None] = mapped_column(ForeignKey("blobs.digest"))
+    width: Mapped[int] = mapped_column(default=0)  # pixels
+    height: Mapped[int] = mapped_column(default=0)
+    text: Mapped[str] = mapped_column(Text, default="")  # the same as text
+    problem: Mapped[str | None] = mapped_column(Text)

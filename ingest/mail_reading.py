@@ -12,6 +12,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 from itertools import islice
 from typing import Any
 
+from core import charsets
 from core.errors import Invalid
 from incidents.sniffing import kind_of
 from ingest.mail_markup import text_of_html
@@ -202,11 +203,7 @@ def _bounded(found: _Found, into: list[Any], one: object) -> None:
 
 
 def _decoded(content: bytes, part: Message) -> str:
-    charset = part.get_content_charset() or "utf-8"
-    try:
-        return content.decode(charset, "replace")
-    except (LookupError, ValueError):
-        return content.decode("utf-8", "replace")
+    return charsets.decoded(content, part.get_content_charset())
 
 
 def _header(value: Any, most: int = MOST_HEADER) -> str:

@@ -67,7 +67,7 @@ def label(name: str) -> str:
 def _structure(field: Field, text: str) -> Any:
     try:
         read = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = _("%(name)s is not JSON: %(why)s") % {"name": field.name, "why": str(error)}
         raise Invalid(message, [Problem(field.name, message)]) from error
     if not isinstance(read, list if field.type == "array" else dict):

@@ -10,10 +10,12 @@ from starlette.datastructures import UploadFile as SentFile
 from stream_zip import ZIP_AUTO, stream_zip
 
 from core import blobs
-from core.errors import Invalid, Problem
+from core.errors import Conflict, Invalid, Problem
 from core.settings import settings
 from incidents.attachments import Upload
 from incidents.models import Attachment
+from ingest.mail_picture import Picture
+from ingest.mail_pictures import Kept
 from ingest import mail_facts
 from web.languages import gettext as _
 from web.security import Fields
@@ -66,3 +68,12 @@ def as_text(text: str) -> PlainTextResponse:
     return PlainTextResponse(
         visible(text.replace("\r\n", "\n")), headers={**SHUT, "Content-Disposition": "inline"}
     )
+
+
+def drawn(kept: Kept) -> Picture:
+    """The picture of a mail. Raises Invalid when none can be made, Conflict while it is being drawn."""
+    if kept.picture is not None:
+        return kept.picture
+    if kept.problem:
+        raise Invalid(kept.problem)
+    raise Conflict(_("The picture is being drawn; ask again in a few seconds."))

@@ -116,7 +116,7 @@ def accepted(uow: UnitOfWork, user_id: UUID, ticket: str, answer: str) -> Second
         asked, question, at = _opened(_SHOW, ticket)
         named = json.loads(answer[:20_000])["rawId"]
         credential = _decoded(str(named))
-    except (Invalid, ValueError, KeyError, TypeError):
+    except (Invalid, ValueError, KeyError, TypeError, RecursionError):
         return None
     query = select(SecondFactor).where(
         SecondFactor.credential == credential,

@@ -15,6 +15,7 @@ from weakref import WeakSet
 import httpcore
 import httpx
 
+from core import charsets
 from core.errors import Invalid
 from core.net import patience
 from core.net.egress import Egress, current, resolve, screen
@@ -93,10 +94,7 @@ class Response:
     def text(self) -> str:
         """The content as text, in its declared charset or UTF-8."""
         charset = self.headers.get("content-type", "").partition("charset=")[2].partition(";")[0].strip(' "')
-        try:
-            return self.content.decode(charset or "utf-8", "replace")
-        except LookupError:
-            return self.content.decode("utf-8", "replace")
+        return charsets.decoded(self.content, charset)
 
     def json(self) -> Any:
         """The content as JSON; raises NetFailed (sent) when it is none."""

@@ -1,13 +1,19 @@
 """The picture of a mail is drawn offline and within limits, whatever the mail is."""
 
+import os
+import pwd
 import socket
+import subprocess
+import sys
 import threading
 import time
 from email.message import EmailMessage
 from email.policy import SMTP
+from pathlib import Path
 
 import pytest
 from sample_mails import forward, plain
+from tables_ready import ROOT
 
 from core.errors import Invalid, TooMany
 from ingest import mail_drawing, mail_picture, mail_sheet
@@ -126,3 +132,19 @@ def test_only_so_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     finally:
         for _ in range(mail_picture.AT_ONCE):
             mail_picture._turns.release()
+
+
+def test_who_draws_has_no_network_of_ours_and_is_not_root() -> None:
+    script = (
+        "import os, socket; from ingest import mail_drawing as m; m.limit(); m.alone(); "
+        "there = os.readlink('/proc/self/ns/net'); m.drop(); print(os.geteuid(), there)"
+    )
+    ways = (["unshare", "--net", "true"], ["unshare", "--user", "--net", "true"])
+    lets_us = any(subprocess.run(way, capture_output=True, check=False).returncode == 0 for way in ways)
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    uid, _, network = told.stdout.strip().partition(" ")
+    if os.geteuid() == 0:
+        assert int(uid) == pwd.getpwnam("nobody").pw_uid
+    else:
+        assert int(uid) != 0
+    assert (network == str(Path("/proc/self/ns/net").readlink())) is not lets_us

@@ -71,6 +71,8 @@ def over_http(path: str, payload: Any) -> httpx.Response:
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(security.Guard(app()))
         async with httpx.AsyncClient(transport=transport, base_url="http://tocsin.test") as client:
+            if isinstance(payload, bytes):
+                return await client.post(path, content=payload)
             return await client.post(path, json=payload)
 
     return asyncio.run(send())
@@ -116,6 +118,8 @@ def test_a_product_is_told_the_address_and_calls_it(
     if not at_once:
         assert over_http(path[:-1] + ("A" if path[-1] != "A" else "E"), {}).status_code == 404
         assert over_http(path.rpartition(".")[0] + ".hidden", {}).status_code == 404
+        deep = over_http(path, b"[" * 30_000)
+        assert (deep.status_code, "nested" in deep.text) == (422, True)
         answers.append(over_http(path, {"verdict": "clean"}))
     assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"run": str(run)})]
     drain()

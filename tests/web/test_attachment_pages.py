@@ -1,6 +1,7 @@
 """A file goes in by a form or the API and comes out in an archive that nothing opens by accident; who fetched it is written down."""
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import incident_bench as bench
@@ -11,8 +12,11 @@ from people_here import People
 from sample_mails import phish
 
 from cli import assemble
+from core import live
 from core.settings import configure, settings
+from core.types import Ref
 from incidents import lifecycle
+from ingest import mail_pictures
 from core.db import unit_of_work
 
 pytestmark = pytest.mark.usefixtures("sqlite_database")
@@ -91,7 +95,7 @@ def test_a_restricted_incident_keeps_its_files(people: People) -> None:
     assert "a.txt" in rita.get("/journal/access")
 
 
-def test_a_mail_is_looked_at_as_a_picture(people: People) -> None:
+def test_a_mail_is_looked_at_as_a_picture(people: People, drain: Callable[..., int]) -> None:
     rita, key = Reader(people.rita), opened(people)
     raw = phish().as_bytes()
     rita.post(
@@ -101,6 +105,16 @@ def test_a_mail_is_looked_at_as_a_picture(people: People) -> None:
     shown = rita.get(f"/incidents/{key}")
     assert shown.count(f"/attachments/{mail['id']}/picture") == 1
     assert f"/attachments/{text['id']}/picture" not in shown
+    page = rita.get(f"/attachments/{mail['id']}/picture")
+    assert "The picture is being drawn" in page
+    assert f'data-live="attachment:{mail["id"]}"' in page
+    for path in (f"/attachments/{mail['id']}/picture.png", f"/api/v1/attachments/{mail['id']}/picture"):
+        assert "being drawn" in rita.fetch(path, 409).text
+    told: list[Ref] = []
+    live.relay_through(told.extend)
+    assert drain(mail_pictures.WORK) == 1, "once for a mail, however many ask"
+    live.relay_through(None)
+    assert Ref("attachment", mail["id"]) in told, "an open page shows it by itself"
     page = rita.get(f"/attachments/{mail['id']}/picture")
     assert 'src="data:image/png;base64,iVBOR' in page
     assert "the same stands below as text" in page
@@ -119,6 +133,7 @@ def test_a_mail_is_looked_at_as_a_picture(people: People) -> None:
     )
     rita.post(f"/incidents/{key}/attachments", files=[("files", ("bad.eml", bad))])
     bad_mail = rita.fetch(f"/api/v1/incidents/{key}/attachments").json()["items"][2]
+    drain(mail_pictures.WORK)
     assert "There is no picture of this mail" in rita.get(f"/attachments/{bad_mail['id']}/picture")
     with unit_of_work() as uow:
         lifecycle.restrict(uow, people.mara, bench.UUID(mail["incident_id"]), [])

@@ -29,7 +29,7 @@ from core.journal import Entry, Fact, declare, record
 from core.settings import configure, settings
 from core.types import Ref, Severity
 from core.work import Claim
-from ingest import mail_door, mail_poll, sources, storing
+from ingest import mail_door, mail_pictures, mail_poll, sources, storing
 from ingest.mail_models import Mailbox, MailIn
 from notify import contacts, delivery, messages
 from notify.escalation import Target
@@ -120,6 +120,10 @@ def a_mail(uow: UnitOfWork, _people: People) -> None:
     uow.after_commit(lambda: mail_door.take(blobs.measure(io.BytesIO(raw), len(raw)), envelope))
 
 
+def a_picture(uow: UnitOfWork, _people: People) -> None:
+    mail_pictures.ask(uow, blobs.put(uow, plain().as_bytes(), "message/rfc822"))
+
+
 def a_mailbox(uow: UnitOfWork, _people: People) -> None:
     configure(settings().with_(imap_url="imaps://soc:x@127.0.0.1:9/INBOX"))
     mail_poll.seed(uow)
@@ -151,6 +155,7 @@ MADE: dict[str, Maker] = {
     "notify.messages": a_message,
     "ingest.deliveries": a_delivery,
     "ingest.mail": a_mail,
+    "ingest.mail_pictures": a_picture,
     "ingest.mailbox": a_mailbox,
     "playbooks.runs": a_run,
 }

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
-from core import access, blobs, clock
+from core import access, clock
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Invalid
 from incidents import attachments, queries
-from ingest import mail_picture
+from ingest import mail_pictures
 from web import uploads
 from web.calling import may
 from web.shapes import Listing, Shape, rows
@@ -90,12 +90,13 @@ def download_attachment(attachment_id: UUID, actor: Actor = may("incident.read")
 def picture_of_attachment(attachment_id: UUID, actor: Actor = may("incident.read")) -> Response:
     """Of a mail: a PNG of what its reader roughly saw, made without loading or running anything; it is written into the access log.
 
-    422 when the file is no mail, or is built so that no picture can be made of it.
+    422 when the file is no mail, or is built so that no picture can be made of it; 409 while it is being drawn, seconds after
+    the mail came.
     """
     with reading() as session:
         file, _key = attachments.one(session, actor, attachment_id)
         if not file.is_mail:
             raise Invalid("This file is no mail: there is no picture of it.")
-        raw = blobs.get(session, file.digest)
+        kept = mail_pictures.kept(session, file.digest)
     access.note(actor, "looked at the picture of", file.ref, file.name, within=file.incident_id)
-    return Response(mail_picture.of(raw, {}).png, media_type="image/png", headers=uploads.SHUT)
+    return Response(uploads.drawn(kept).png, media_type="image/png", headers=uploads.SHUT)

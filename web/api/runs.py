@@ -184,8 +184,8 @@ async def bounded_json(request: Request, most: int = 64 * 1024) -> Any:
         return {}
     try:
         return msgspec.json.decode(body)
-    except msgspec.MsgspecError:
-        raise Invalid("The body must be JSON.") from None
+    except (msgspec.MsgspecError, RecursionError):
+        raise Invalid("The body must be JSON, and not nested as deep as this.") from None
 
 
 def _answered(token: str, payload: Any) -> UUID:

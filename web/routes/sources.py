@@ -273,7 +273,7 @@ def _config(text: str) -> dict[str, Any]:
         return {}
     try:
         read = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = _("This is not JSON: %(why)s") % {"why": str(error)}
         raise Invalid(message, [Problem("config", message)]) from error
     if not isinstance(read, dict):

@@ -830,6 +830,31 @@ def upgrade() -> None:
         batch_op.create_index('ix_incidents_severity', ['severity', 'created_at', 'id'], unique=False)
         batch_op.create_index('uq_incidents_group', ['group_key'], unique=True, postgresql_where=sa.text('closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL'), sqlite_where=sa.text('closed_at IS NULL AND group_released_at IS NULL AND group_key IS NOT NULL'))
 
+    op.create_table('mail_pictures',
+    sa.Column('digest', sa.Text(), nullable=False),
+    sa.Column('picture', sa.Text(), nullable=True),
+    sa.Column('width', sa.Integer(), nullable=False),
+    sa.Column('height', sa.Integer(), nullable=False),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('problem', sa.Text(), nullable=True),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('lease_until', Instant(), nullable=True),
+    sa.Column('fence', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
+    sa.ForeignKeyConstraint(['digest'], ['blobs.digest'], name=op.f('fk_mail_pictures_digest_blobs')),
+    sa.ForeignKeyConstraint(['picture'], ['blobs.digest'], name=op.f('fk_mail_pictures_picture_blobs')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_mail_pictures')),
+    sa.UniqueConstraint('digest', name=op.f('uq_mail_pictures_digest'))
+    )
+    with op.batch_alter_table('mail_pictures', schema=None) as batch_op:
+        batch_op.create_index('ix_mail_pictures_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_mail_pictures_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
+
     op.create_table('overrides',
     sa.Column('schedule_id', sa.Uuid(), nullable=False),
     sa.Column('user_id', sa.Uuid(), nullable=False),
