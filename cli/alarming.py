@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -11,10 +11,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from cli.watching import Finding
-from core import logs
+from core import heartbeat, logs
 from core.errors import Invalid
-from core.net import NetError, current, http, smtp
-from core.net.egress import Egress
+from core.net import NetError, http, smtp
 
 log = logs.get(__name__)
 
@@ -24,7 +23,6 @@ OVER_AFTER = timedelta(minutes=5)
 """What has not been found for this long is over; what comes and goes is told once."""
 BETWEEN = timedelta(seconds=60)
 """Two notifications are at least this far apart; what is found meanwhile goes into the next one."""
-_LIMIT = http.Timeout(connect=5.0, read=10.0, total=15.0)
 
 
 @dataclass
@@ -112,7 +110,7 @@ def checked(way: str) -> str:
 def beat(url: str) -> bool:
     """Say to a dead man's switch outside that all is well; what it answers is its own affair."""
     try:
-        http.send(http.Request(url=url, timeout=_LIMIT), egress=_towards(url))
+        heartbeat.send(url)
     except (NetError, Invalid) as error:
         log.warning("the heartbeat did not get out", extra={"reason": error.message})
         return False
@@ -131,7 +129,7 @@ def _tell(way: str, title: str, lines: list[str], fresh: list[Finding], sender: 
                 "url": base_url,
             }
             answer = http.send(
-                http.Request(method="POST", url=way, json=body, timeout=_LIMIT), egress=_towards(way)
+                http.Request(method="POST", url=way, json=body, timeout=heartbeat.LIMIT), egress=heartbeat.towards(way)
             )
             if not answer.ok:
                 log.error("the watch was not heard", extra={"status": answer.status})
@@ -155,7 +153,7 @@ def _mail(way: str, title: str, lines: list[str], sender: str, base_url: str) ->
     mail.set_content(
         "\n".join(lines) + f"\n\nThis comes from Tocsin's watch, not from its paging.\n{base_url}\n"
     )
-    smtp.send(server, mail, timeout=10.0, egress=_towards(server))
+    smtp.send(server, mail, timeout=10.0, egress=heartbeat.towards(server))
 
 
 def _server(way: str) -> tuple[str, dict[str, str]]:
@@ -164,13 +162,3 @@ def _server(way: str) -> tuple[str, dict[str, str]]:
     options = dict(parse_qsl(parts.query))
     own = {name: value for name, value in options.items() if name not in ("to", "from")}
     return urlunsplit(parts._replace(query=urlencode(own))), options
-
-
-def _towards(url: str) -> Egress:
-    """The operator named this address, so it may be reached wherever it is; a muzzled Tocsin reaches nobody."""
-    rules = current(allow_private=True)
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if rules.muzzled or not host:
-        return rules
-    return replace(rules, allow=(*rules.allow, f"[{host}]" if ":" in host else host))

@@ -80,18 +80,6 @@ def ready_for_mail(given: Settings) -> None:
 
 
 @contextmanager
-def taking_mail(given: Settings) -> Iterator[None]:
-    """Take mail in by SMTP for the length of the block, where TOCSIN_MAIL_LISTEN says so."""
-    if given.mail_listen is None:
-        yield
-        return
-    from ingest import mail_listen  # its server is only loaded where it is wanted
-
-    with mail_listen.listening(given):
-        yield
-
-
-@contextmanager
 def linked(given: Settings, *, listen: bool) -> Iterator[None]:
     """In the scaled shape: wake workers and tell open pages over Redis, and hear what others tell."""
     if given.redis_url is None:

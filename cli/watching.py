@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from core import chosen
+from core.settings import settings
 from core.types import to_micros
 
 MOST = 20  # findings of one check that are told one by one
@@ -71,6 +73,13 @@ def opened(url: str) -> Engine:
         poolclass=NullPool,
         connect_args={"connect_timeout": 5, "options": options},
     )
+
+
+def heartbeat_url(engine: Engine) -> str | None:
+    """Where the heartbeat goes: as the environment says, else as a page does, read anew. None: nowhere, or nobody can say."""
+    with suppress(SQLAlchemyError), engine.connect() as connection:
+        return chosen.effective(connection).heartbeat_url
+    return settings().heartbeat_url
 
 
 def look(engine: Engine, limits: Limits | None = None) -> list[Finding]:

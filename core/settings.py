@@ -60,6 +60,7 @@ class Settings:
     secret_key_generated: bool = False
     second_factor_required: bool = True  # False: asked only of those who have one
     second_factor_fresh: timedelta = timedelta(minutes=15)
+    fixed: frozenset[str] = frozenset()  # what was given here, not left to its default: no page changes it
 
     @property
     def embedded(self) -> bool:
@@ -138,11 +139,12 @@ class Settings:
             second_factor_required=_required(env),
             second_factor_fresh=timedelta(minutes=max(1, _number(env, "TOCSIN_SECOND_FACTOR_MINUTES", 15))),
             witness_every=timedelta(minutes=_number(env, "TOCSIN_WITNESS_MINUTES", 24 * 60)),
+            fixed=frozenset(name for name, variable in CHANGEABLE.items() if env.get(variable)),
         )
 
     def with_(self, **changes: Any) -> Self:
-        """A copy with some settings changed."""
-        return replace(self, **changes)
+        """A copy with some settings changed, as if they had been given from outside."""
+        return replace(self, fixed=self.fixed | changes.keys(), **changes)
 
 
 _current: list[Settings] = []
@@ -181,6 +183,14 @@ def _required(env: Mapping[str, str]) -> bool:
     if word not in ("required", "optional"):
         raise Invalid("TOCSIN_SECOND_FACTOR must be required or optional")
     return word == "required"
+
+
+CHANGEABLE = {
+    "report_form": "TOCSIN_REPORT_FORM", "report_code": "TOCSIN_REPORT_CODE", "imap_url": "TOCSIN_IMAP_URL",
+    "imap_every": "TOCSIN_IMAP_SECONDS", "mail_listen": "TOCSIN_MAIL_LISTEN", "mail_to": "TOCSIN_MAIL_TO",
+    "heartbeat_url": "TOCSIN_HEARTBEAT_URL",
+}  # fmt: skip
+"""What a page may change where its variable is not set."""
 
 
 _SECRETS = (

@@ -151,7 +151,8 @@ def listening(given: Settings) -> Iterator[None]:
         listener.start()
     except OSError as error:
         raise Invalid(
-            f"TOCSIN_MAIL_LISTEN={given.mail_listen}: cannot listen there: {error.strerror or error}"
+            f"Mail cannot be taken in at {given.mail_listen}: {error.strerror or error}. Choose another port, above 1023, "
+            "that nothing else listens on."
         ) from error
     at = {"at": f"{where.host}:{where.port}"}
     log.info("mail is taken in", extra=at)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from core import blobs, logs, work
-from core.db import UnitOfWork, is_postgres, unit_of_work
+from core import blobs, chosen, logs, work
+from core.db import UnitOfWork, is_postgres, reading, unit_of_work
 from core.errors import Invalid, TooLarge
 from core.ids import new_id
 from core.net import Egress, NetError, current, imap
@@ -23,8 +23,8 @@ MOST = 50
 
 
 def seed(uow: UnitOfWork) -> None:
-    """Have the mailbox of TOCSIN_IMAP_URL looked into, and no other. Raises Invalid when it cannot be read."""
-    url = settings().imap_url
+    """Have the mailbox that is set looked into, now and then, and no other. Raises Invalid when its URL cannot be read."""
+    url = chosen.effective(uow).imap_url
     mine = _digest(url) if url else ""
     uow.execute(update(Mailbox).where(Mailbox.place != mine).values(due_at=None, parked_at=None))
     if not url:
@@ -38,6 +38,13 @@ def seed(uow: UnitOfWork) -> None:
         index_elements=["place"], set_={"due_at": uow.now, "parked_at": None, "attempts": 0, "error": None}
     )
     uow.execute(again)
+    uow.wake(KIND.name)
+
+
+def waiting(mailbox: imap.Mailbox) -> int:
+    """How many mails wait there; none is touched. Raises NetError."""
+    with imap.visit(mailbox, egress=_allowed(mailbox)) as box:
+        return box.count()
 
 
 def visit(mailbox: imap.Mailbox) -> tuple[int, bool]:
@@ -64,8 +71,11 @@ def visit(mailbox: imap.Mailbox) -> tuple[int, bool]:
 
 def _handle(claims: list[work.Claim]) -> None:
     for claim in claims:
-        url, problem, taken, more = settings().imap_url, None, 0, False
-        if not url:
+        with reading() as session:
+            given = chosen.effective(session)
+            place = session.scalar(select(Mailbox.place).where(Mailbox.id == claim.id))
+        url, problem, taken, more = given.imap_url, None, 0, False
+        if not url or _digest(url) != place:  # it is no longer the one that is set
             with unit_of_work() as uow:
                 work.later(uow, KIND, claim, None)
             continue
@@ -81,7 +91,7 @@ def _handle(claims: list[work.Claim]) -> None:
             if problem is None:
                 row.looked_at = uow.now
             uow.flush()
-            work.later(uow, KIND, claim, uow.now if more else uow.now + settings().imap_every)
+            work.later(uow, KIND, claim, uow.now if more else uow.now + given.imap_every)
 
 
 def _allowed(mailbox: imap.Mailbox) -> Egress:

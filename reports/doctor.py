@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
-from core import plugins
+from core import chosen, plugins
 from core.auth.permissions import declare
 from core.db import database_now
-from core.settings import Settings, settings
+from core.settings import Settings
 
 READ_DOCTOR = declare("doctor.read", "See whether this installation is looked after")
 
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Look:
-    """What a light may read: the database, the settings of this process, the database's clock."""
+    """What a light may read: the database, the settings as they are now, the database's clock."""
 
     session: Session
     settings: Settings
@@ -100,7 +100,7 @@ def lights() -> list[Light]:
 
 def examine(session: Session) -> list[Shown]:
     """Look at everything. Raises Unavailable when the database cannot be asked."""
-    look = Look(session, settings(), database_now(session))
+    look = Look(session, chosen.effective(session), database_now(session))
     return [Shown(light, light.look(look)) for light in lights()]
 
 

@@ -4,6 +4,7 @@ import click
 
 from cli import alone, keeping_watch, listening, serving, waiting
 from core.errors import Invalid
+from ingest import mail_ways
 
 
 @click.command()
@@ -20,13 +21,13 @@ def command() -> None:
     TOCSIN_DATABASE_URL   sqlite:///… or postgresql://…                SQLite in the data directory
     TOCSIN_SMTP_URL       smtp[s]://user:password@host:port            no mail
     TOCSIN_SMTP_FROM      the sender of its mail                       tocsin@localhost
-    TOCSIN_MAIL_LISTEN    takes mail in by SMTP, such as 127.0.0.1:2525  nowhere
-    TOCSIN_IMAP_URL       takes mail out of this mailbox              none
+    TOCSIN_MAIL_LISTEN    takes mail in by SMTP, such as 127.0.0.1:2525  as a page says
+    TOCSIN_IMAP_URL       takes mail out of this mailbox              as a page says
     TOCSIN_PLAYBOOKS      the playbooks' file                          ./playbooks.yaml
     TOCSIN_SECRET_KEY     seals stored secrets, at least 32 characters generated into the data directory
     TOCSIN_EGRESS_ALLOW   internal hosts and networks it may speak to  none
     TOCSIN_WATCH_NOTIFY   whom the watch over Tocsin itself tells      nobody; see `tocsin watch`
-    TOCSIN_HEARTBEAT_URL  told every minute that all is well           nobody
+    TOCSIN_HEARTBEAT_URL  told every minute that all is well           as a page says
     TOCSIN_WITNESS        who keeps the journal's checkpoints        none
     TOCSIN_REDIS_URL      must be unset here; see `tocsin web`
     """  # noqa: D301 - \b keeps click from folding the lines
@@ -46,6 +47,6 @@ def command() -> None:
         serving.observed("serve"),
         keeping_watch.watched(given),
         serving.working(),
-        serving.taking_mail(given),
+        mail_ways.kept(),
     ):
         listening.serve(given, app)

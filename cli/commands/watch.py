@@ -32,7 +32,7 @@ def command(once: bool, beside: int | None) -> None:
                work that is late by more than 30 s, or was taken up twice and never ended
                a database that does not answer
     TOCSIN_WATCH_NOTIFY    whom to tell: smtp://host:25?to=soc@example.org, https://…; several with commas
-    TOCSIN_HEARTBEAT_URL   asked every minute as long as all is well: a dead man's switch outside
+    TOCSIN_HEARTBEAT_URL   asked every minute as long as all is well: a dead man's switch outside; may be set on a page
     """  # noqa: D301 - \b keeps click from folding the lines
     logs.configure()
     given = settings()
@@ -69,7 +69,7 @@ def command(once: bool, beside: int | None) -> None:
         if gone:
             return
         due = not found and time.monotonic() - beaten >= BEAT_EVERY
-        if due and given.heartbeat_url and alarming.beat(given.heartbeat_url):
+        if due and (url := watching.heartbeat_url(engine)) and alarming.beat(url):
             beaten = time.monotonic()
             heartbeat.remember(given.data_dir, clock.now())
         _wait(stop, beside)

@@ -8,6 +8,7 @@ import click
 from cli import migrate, serving, waiting
 from core import queue
 from core.errors import Invalid
+from ingest import mail_ways
 
 
 @click.command()
@@ -29,7 +30,7 @@ def command(log_level: str) -> None:
     _keep_our_log()
     with (
         serving.observed("worker"), serving.linked(given, listen=False), serving.working() as dispatcher,
-        serving.taking_mail(given),
+        mail_ways.kept(),
     ):  # fmt: skip
         serving.settle()
         app.task(name="tocsin.drain", ignore_result=True)(dispatcher.wake)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from core.errors import Invalid
 from core.net import egress as ways
@@ -64,6 +65,19 @@ def read_url(url: str) -> Mailbox:
     )
 
 
+def write_url(mailbox: Mailbox) -> str:
+    """The URL that read_url() reads as this mailbox."""
+    host = f"[{mailbox.host}]" if ":" in mailbox.host else mailbox.host
+    options = {
+        "done": mailbox.done, "starttls": None if mailbox.starttls else "0", "verify": None if mailbox.verify else "0",
+        "insecure": "1" if mailbox.insecure else None,
+    }  # fmt: skip
+    given = urlencode({name: value for name, value in options.items() if value})
+    who = f"{quote(mailbox.user, safe='')}:{quote(mailbox.password, safe='')}"
+    scheme = "imaps" if mailbox.implicit_tls else "imap"
+    return f"{scheme}://{who}@{host}:{mailbox.port}/{quote(mailbox.folder, safe='')}{'?' if given else ''}{given}"
+
+
 def _folder(name: str) -> str:
     if len(name) > 200 or any(ord(letter) < 32 or letter in '"\\' or ord(letter) > 126 for letter in name):
         raise Invalid("a mailbox's folder is named with plain letters; write others in IMAP's modified UTF-7")
@@ -76,10 +90,17 @@ class Visit:
     def __init__(self, client: imaplib.IMAP4, mailbox: Mailbox) -> None:
         self._client, self._mailbox = client, mailbox
 
+    def count(self) -> int:
+        """How many mails have not been taken yet."""
+        return len(_first(self._said(self._client.uid("SEARCH", self._wanted))).split())
+
+    @property
+    def _wanted(self) -> str:
+        return "UNDELETED" if self._mailbox.done else "UNSEEN"
+
     def waiting(self, most: int) -> list[tuple[str, int]]:
         """What has not been taken yet: (uid, size in bytes), oldest first."""
-        wanted = "UNDELETED" if self._mailbox.done else "UNSEEN"
-        uids = _first(self._said(self._client.uid("SEARCH", wanted))).split()[:most]
+        uids = _first(self._said(self._client.uid("SEARCH", self._wanted))).split()[:most]
         found = []
         for uid in uids:
             size = _SIZE.search(

@@ -14,7 +14,7 @@ def look(at: Look) -> Finding:
         return Finding(
             State.yellow, "If this machine dies, nobody outside notices.",
             "Let a dead man's switch elsewhere (healthchecks.io, your monitoring) expect a call every minute.",
-            command="TOCSIN_HEARTBEAT_URL=https://…",
+            href="/settings/installation#heartbeat", word="Set it up",
         )  # fmt: skip
     last = heartbeat.last(at.settings.data_dir)
     if last is None:

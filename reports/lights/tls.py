@@ -31,7 +31,8 @@ def _mail(at: Look) -> Finding | None:
         State.red,
         f"Mail travels in the clear: other machines reach {given.mail_listen}, and there is no certificate.",
         "Speak TLS, or listen on this machine only, beside your mail server.",
-        command="TOCSIN_MAIL_LISTEN=127.0.0.1:2525",
+        href="/settings/installation#listener",
+        word="Mail by SMTP",
     )
 
 

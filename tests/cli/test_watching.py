@@ -199,9 +199,11 @@ def test_a_way_that_cannot_be_used_is_refused_at_the_start(way: str) -> None:
 def test_the_watch_beside_serve_says_that_all_is_well_and_that_it_was_killed(
     tocsin: Callable[..., Tocsin], vendor: Vendor
 ) -> None:
-    installation = tocsin(
-        TOCSIN_WATCH_NOTIFY=f"{vendor.url}/alarm", TOCSIN_HEARTBEAT_URL=f"{vendor.url}/beat"
-    ).start()
+    installation = tocsin(TOCSIN_WATCH_NOTIFY=f"{vendor.url}/alarm").start()
+    token = installation.json("token", "create", "--name", "operator", "--scope", "settings.manage")["token"]
+    wanted = [{"name": "heartbeat_url", "value": f"{vendor.url}/beat"}]
+    with installation.client(headers={"Authorization": f"Bearer {token}"}) as operator:
+        assert operator.put("/api/v1/settings", json={"items": wanted}).status_code == 200
     wait_until(lambda: [c for c in vendor.calls if c.path == "/beat"], seconds=20, what="the heartbeat")
     assert [c for c in vendor.calls if c.path == "/alarm"] == []
     installation.kill()

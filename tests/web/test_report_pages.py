@@ -101,8 +101,7 @@ def test_a_code_a_trap_and_a_limit(people: People, monkeypatch: pytest.MonkeyPat
 
 
 def test_it_is_off_until_an_administrator_switches_it_on(people: People) -> None:
-    assert f"{settings().base_url}/report" in Reader(people.ana).get("/settings")
+    assert f"{settings().base_url}/report" in Reader(people.ana).get("/settings/installation")
     configure(settings().with_(report_form=False))
     Reader().get("/report", 404)
     Reader().post("/report", 404, subject="x")
-    assert "TOCSIN_REPORT_FORM=1" in Reader(people.ana).get("/settings")

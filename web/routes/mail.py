@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import ColumnElement, func, or_, select, true
 
-from core import parked
+from core import chosen, parked
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound
@@ -38,6 +38,7 @@ class MailPage(Page, template="mail.html", rail="settings"):
     only: str
     stuck: int
     may_manage: bool
+    may_set: bool
     words: dict[str, str]
     keys: dict[UUID, str]
     next: str | None
@@ -63,18 +64,20 @@ def overview(request: Request, actor: Actor = allowed("delivery.read")) -> Respo
         stuck = session.scalar(select(func.count()).select_from(parked_ones.subquery())) or 0
         in_use = or_(Mailbox.due_at.is_not(None), Mailbox.parked_at.is_not(None))
         mailbox = session.scalar(select(Mailbox).where(in_use).limit(1))
+        listens = chosen.effective(session).mail_listen
     shown, more = found[: keyset.SIZE], len(found) > keyset.SIZE
     last = shown[-1] if shown else None
     return show(
         request,
         MailPage(
-            listens=settings().mail_listen,
+            listens=listens,
             mailbox=mailbox,
             sends=settings().smtp_url is not None,
             mails=shown,
             only=only,
             stuck=stuck,
             may_manage=actor.may("work.manage"),
+            may_set=actor.may("settings.manage"),
             words=state_words(),
             keys=keys,
             next=keyset.address(HERE, given, after=str(last.id)) if more and last else None,

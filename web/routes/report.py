@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from core import limits, logs
+from core import chosen, limits, logs
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem, TocsinError
 from core.secrets import sign, unsign
-from core.settings import settings
+from core.settings import Settings, settings
 from incidents import reporter_links, reporting
 from incidents.reporting import ReportDraft, Status
 from incidents.stages import Stage
@@ -61,17 +61,18 @@ class StatusPage(Page, template="report_status.html"):
 @router.get("/report")
 def form(request: Request) -> Response:
     """The form, where an administrator has switched it on."""
-    _switched_on()
-    return _form(request, {}, [])
+    return _form(request, _switched_on(), {}, [])
 
 
-def _form(request: Request, entered: dict[str, str], problems: list[Problem]) -> Response:
+def _form(
+    request: Request, given: Settings, entered: dict[str, str], problems: list[Problem]
+) -> Response:
     page = ReportPage(
         entered=entered,
         problems=problems,
         token=sign(_PURPOSE, {}, GOOD_FOR),
-        coded=settings().report_code is not None,
-        most_kib=settings().max_upload // 1024,
+        coded=given.report_code is not None,
+        most_kib=given.max_upload // 1024,
     )
     return show(request, page, status=422 if problems else 200)
 
@@ -79,7 +80,7 @@ def _form(request: Request, entered: dict[str, str], problems: list[Problem]) ->
 @router.post("/report", dependencies=[open_to_all(OPEN_BECAUSE)])
 def send(request: Request, form: Form) -> Response:
     """Take a report in, and go to its status page."""
-    _switched_on()
+    given = _switched_on()
     limits.take("report", _address(request), most=FROM_ONE, overall=FROM_ALL)
     entered = {name: form.get(name) for name in ("subject", "text", "name", "email")}
     if form.get("website"):  # nobody sees this field: who fills it in is a program
@@ -87,7 +88,7 @@ def send(request: Request, form: Form) -> Response:
         return RedirectResponse("/report", 303)
     try:
         unsign(_PURPOSE, form.get("token"))
-        _check_code(form)
+        _check_code(form, given.report_code)
         draft = ReportDraft(
             subject=entered["subject"], text=entered["text"], name=entered["name"], email=_email(entered["email"]),
             files=uploads.sent(form, "files", MOST_FILES),
@@ -98,21 +99,23 @@ def send(request: Request, form: Form) -> Response:
             if reporting.may_thank(uow, reporter.email):
                 reporting.thank(uow, reporter)
     except TocsinError as error:
-        return _form(request, entered, getattr(error, "problems", None) or [Problem("", error.message)])
+        return _form(request, given, entered, getattr(error, "problems", None) or [Problem("", error.message)])
     return then(path, _("Thank you. We have your report; keep the address of this page."))
 
 
-def _switched_on() -> None:
-    if not settings().report_form:
+def _switched_on() -> Settings:
+    with reading() as session:
+        given = chosen.effective(session)
+    if not given.report_form:
         raise NotFound(_("Reports are not taken here. Call your security team instead."))
+    return given
 
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _check_code(form: Fields) -> None:
-    code = settings().report_code
+def _check_code(form: Fields, code: str | None) -> None:
     if code is not None and not hmac.compare_digest(form.get("code").encode(), code.encode()):
         message = _("This is not the code. It stands where you found the address of this page.")
         raise Invalid(message, [Problem("code", message)])

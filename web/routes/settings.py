@@ -60,6 +60,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         }
     given = settings()
     health = Place(href="/doctor", icon="check", title=_("Health"), number=None, says=_("Whether this installation is looked after"))  # fmt: skip
+    ways = Place(href="/settings/installation", icon="inbox", title=_("Report form, mailboxes, heartbeat"), number=None, says=_("How staff report something, and who outside notices when Tocsin falls silent"))  # fmt: skip
     yours = Place(href="/settings/yours", icon="home", title=_("What is yours?"), number=None, says=_("Networks, servers, domains and people that are never acted against"))  # fmt: skip
     places = [
         Place(href="/settings/sources", icon="plug", title=_("Sources"), number=counts["sources"], says=_("Tools that send alerts")),
@@ -73,6 +74,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         Place(href="/settings/users", icon="user", title=_("Users"), number=counts["users"], says=_("Who works here")),
         Place(href="/settings/tokens", icon="key", title=_("Tokens"), number=counts["tokens"], says=_("Programs that use the API")),
         Place(href="/settings/work", icon="checks", title=_("Work"), number=None, says=_("What waits to be done, and what is stuck")),
+        *([ways] if actor.may("settings.manage") else []),
         *([health] if actor.may("doctor.read") else []),
     ]  # fmt: skip
     facts = [
@@ -81,7 +83,6 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         (_("Database"), given.database_url.partition(":")[0]),
         (_("Shape"), _("one process") if given.embedded else _("web and workers, woken by Redis")),
         (_("Mail"), _("configured") if given.smtp_url else _("not configured: set TOCSIN_SMTP_URL")),
-        (_("Report form"), f"{given.base_url}/report" if given.report_form else _("off: set TOCSIN_REPORT_FORM=1 to let people without an account report something")),
         (_("Secret key"), _("generated into the data directory: move it elsewhere") if given.secret_key_generated else _("given from outside")),
         (_("Playbooks"), str(given.playbooks.name)),
     ]  # fmt: skip

@@ -135,6 +135,12 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('channel', name=op.f('pk_channel_settings'))
     )
+    op.create_table('chosen_settings',
+    sa.Column('name', sa.String(length=40), nullable=False),
+    sa.Column('value', sa.Text(), nullable=False),
+    sa.Column('changed_at', Instant(), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_chosen_settings'))
+    )
     op.create_table('connector_instances',
     sa.Column('name', sa.String(length=64), nullable=False),
     sa.Column('connector', sa.String(length=64), nullable=False),
