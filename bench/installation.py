@@ -58,7 +58,7 @@ class Installation:
         """Add a source that reads the harness's alerts."""
         mapping = str(ROOT / "bench" / "mapping.yaml")
         told: Any = json.loads(
-            self.run("source", "add", name, "--connector", "generic_json", "--mapping", mapping, "--json")
+            self.run("source", "add", name, "--no-learning", "--connector", "generic_json", "--mapping", mapping, "--json")
         )
         return Source(f"/ingest/{name}", told["token"])
 

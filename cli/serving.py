@@ -13,7 +13,7 @@ from sqlalchemy import select
 from cli import assemble, first_steps, migrate
 from core import db, live, logs, processes, queue, sealing, telemetry, witness
 from core.actors import SYSTEM
-from core.auth import users
+from core.auth import passkeys, users
 from core.db import reading, unit_of_work
 from core.errors import Conflict
 from core.settings import Settings, settings
@@ -126,7 +126,7 @@ def first_playbooks(given: Settings) -> None:
         publishing.load_at_start()
 
 
-def first_start(given: Settings) -> None:
+def first_start() -> None:
     """Print one link on which the first administrator sets a password, as long as nobody has one."""
     with reading() as session:
         if not users.nobody_yet(session):
@@ -144,7 +144,7 @@ def first_start(given: Settings) -> None:
         except Conflict:  # another process that starts at the same moment was quicker, and prints the link
             return
     click.echo(
-        f"\n  First start: set your password at {given.base_url}{users.start_path(admin)}\n", file=sys.stdout
+        f"\n  First start: set your password at {passkeys.home()}{users.start_path(admin)}\n", file=sys.stdout
     )
     sys.stdout.flush()
 

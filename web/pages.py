@@ -24,6 +24,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from core import clock
+from core.auth import passkeys
 from core.settings import settings
 from web import languages, wording
 
@@ -75,6 +76,7 @@ def environment() -> Environment:
     env.install_gettext_callables(languages.gettext, languages.ngettext, newstyle=True)  # type: ignore[attr-defined]  # added by the i18n extension
     env.globals["asset"] = asset
     env.globals["now"] = clock.now
+    env.globals["passkey_home"] = passkeys.home
     env.globals["lang"] = languages.current
     env.globals["languages"] = languages.LANGUAGES
     env.filters.update(wording.FILTERS)

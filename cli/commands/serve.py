@@ -40,7 +40,7 @@ def command() -> None:
     serving.ready_for_mail(given)
     waiting.for_database()
     serving.set_up(given)
-    serving.first_start(given)
+    serving.first_start()
     alone.take_over(given)
     app = serving.application()
     with (

@@ -37,9 +37,10 @@ def command() -> None:
     help="An alert without a repeat for so long has ended.",
 )  # fmt: skip
 @click.option(
-    "--learning", type=click.IntRange(min=1, max=720), default=None, metavar="HOURS",
+    "--learning", type=click.IntRange(min=1, max=720), default=24, show_default=True, metavar="HOURS",
     help="For so long only its critical incidents page, and nothing disruptive is done by itself.",
 )  # fmt: skip
+@click.option("--no-learning", is_flag=True, help="Let it page like any other source from its first alert on.")
 @click.option(
     "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
     help="A YAML or JSON file with the connector's configuration; for generic_json, the mapping.",
@@ -50,7 +51,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help='Print {"id", "url", "token", …} as JSON.')
 def add(
     name: str, connector: str | None, proof: str | None, trust: str | None, quiet_after: int | None,
-    learning: int | None, mapping: Path | None, secret: str | None, as_json: bool,
+    learning: int, no_learning: bool, mapping: Path | None, secret: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Add a source and show its address and secret once.
 
@@ -62,9 +63,11 @@ def add(
         source, token = sources.create(
             uow, SYSTEM, name=name, connector=connector or name.replace("-", "_"), proof=proof, config=config, trust=trust,
             quiet_after=timedelta(seconds=quiet_after) if quiet_after else None, secret=secret,
-            learning=timedelta(hours=learning) if learning else None,
+            learning=None if no_learning else timedelta(hours=learning),
         )  # fmt: skip
     _show(source, token, as_json)
+    if source.learning_until and not as_json:
+        click.echo(f"Until {source.learning_until:%Y-%m-%d %H:%M} UTC it is learned: only what is critical pages.")
 
 
 @command.command("list")

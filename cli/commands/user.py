@@ -6,7 +6,7 @@ import click
 
 from cli import serving
 from core.actors import SYSTEM
-from core.auth import factors, users
+from core.auth import factors, passkeys, users
 from core.db import reading, unit_of_work
 from core.errors import NotFound
 
@@ -30,4 +30,7 @@ def reset_factor(email: str, as_json: bool) -> None:
         user = factors.reset(uow, SYSTEM, known.id)
     told = {"id": str(user.id), "email": user.email}
     said = f"{user.email} signs in with the password alone at {given.base_url}; a new factor is added under You."
+    if not users.has_password(user):
+        told["link"] = f"{passkeys.home()}{users.start_path(user)}"
+        said = f"{user.email} had a passkey alone and sets a password at {told['link']}"
     click.echo(json.dumps(told) if as_json else said)

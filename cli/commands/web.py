@@ -20,7 +20,7 @@ def command() -> None:
     listening.ready_to(given)
     waiting.for_database()
     migrate.require_current()
-    serving.first_start(given)
+    serving.first_start()
     app = serving.application()
     with serving.observed("web"), serving.linked(given, listen=True):
         listening.serve(given, app)

@@ -101,7 +101,9 @@ def remove(uow: UnitOfWork, actor: Actor, factor_id: UUID) -> SecondFactor:
     if factor.confirmed_at is None:
         uow.delete(factor)
         return factor
-    require_mine(uow, actor)
+    user = require_mine(uow, actor)
+    if not users.has_password(user) and len(of_user(uow, user.id)) == 1:
+        raise Conflict("It is all that you sign in with: set a password first, on your own page.")
     uow.delete(factor)
     uow.flush()
     if not enrolled(uow, factor.user_id):

@@ -18,7 +18,7 @@ from core.auth import facts, permissions
 from core.auth.models import User, UserSession
 from core.db import UnitOfWork
 from core.errors import Conflict, Invalid, NotFound, Problem
-from core.ids import token_digest
+from core.ids import secret_token, token_digest
 from core.journal import Fact, record
 from core.secrets import sign, unsign
 from core.types import Ref
@@ -27,6 +27,7 @@ _hasher = PasswordHasher()  # argon2id with the library's current recommendation
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}")
 _NO_ADDRESS = "is not an e-mail address; write one like ana@example.org"
 _WEEK = 7 * 24 * 3600
+_NONE = "none:"  # in the place of a hash: nobody's password fits
 MINIMUM_PASSWORD = 12
 
 
@@ -161,7 +162,7 @@ def actor_of(user: User, proved_at: datetime | None = None) -> Actor:
 
 
 def nobody_yet(session: Session) -> bool:
-    """True before anybody has set a password: the first start."""
+    """True before anybody has set a password or taken a passkey instead: the first start."""
     return session.scalar(select(func.count()).select_from(User).where(User.password.is_not(None))) == 0
 
 
@@ -193,11 +194,23 @@ def hash_password(password: str) -> str:
 
 def password_fits(hashed: str | None, password: str) -> bool:
     """Whether the password is right; takes as long when there is none."""
+    known = hashed is not None and not hashed.startswith(_NONE)
     try:
-        _hasher.verify(hashed or _never(), password[:1024])
+        _hasher.verify(hashed if known and hashed else _never(), password[:1024])
     except (VerifyMismatchError, InvalidHashError):
         return False
-    return hashed is not None
+    return known
+
+
+def has_password(user: User) -> bool:
+    """Whether the person can sign in with a password; somebody who took a passkey at the first start cannot."""
+    return user.password is not None and not user.password.startswith(_NONE)
+
+
+def without_password(uow: UnitOfWork, user: User) -> None:
+    """The person has started and takes no password: no other will ever fit, and their start link is used up."""
+    user.password = _NONE + secret_token()
+    uow.flush()
 
 
 def set_password(uow: UnitOfWork, actor: Actor, user_id: UUID, hashed: str) -> User:

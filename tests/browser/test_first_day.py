@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from free_ports import wait_until
@@ -29,7 +30,7 @@ def ana(chromium: Browser, running: Tocsin) -> Iterator[Person]:
     link = re.compile(r"set your password at (\S+)")
     wait_until(lambda: link.search(running.log.read_text(encoding="utf-8")), what="the first link")
     person = Person(chromium, running)
-    person.page.goto(link.findall(running.log.read_text(encoding="utf-8"))[0])
+    person.page.goto(urlsplit(link.findall(running.log.read_text(encoding="utf-8"))[0]).path)
     person.page.get_by_label("Your name").fill("Ana")
     person.page.get_by_label("E-mail").fill("ana@example.org")
     person.page.get_by_label("Password", exact=True).fill("a sentence to remember")

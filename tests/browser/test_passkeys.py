@@ -1,4 +1,4 @@
-"""A passkey in a real Chromium with a virtual authenticator: made, asked for at sign-in and again before what matters."""
+"""A passkey in a real Chromium with a virtual authenticator: all it takes to begin and to sign in, a second factor beside a password, asked for again before what matters."""
 
 import re
 import sqlite3
@@ -42,35 +42,73 @@ def sound(page: Page) -> None:
         assert not page_audit.too_wide(page)
 
 
-def test_a_passkey_is_made_used_to_sign_in_and_to_go_on(chromium: Browser, tocsin: Callable[..., Tocsin]) -> None:
-    running = tocsin()
-    running.url = running.env["TOCSIN_BASE_URL"] = f"http://localhost:{running.port}"  # an address has no passkeys
-    running.start()
-    link = re.compile(r"set your password at (\S+)")
-    wait_until(lambda: link.search(running.log.read_text(encoding="utf-8")), what="the first link")
+def sign_out(page: Page) -> None:
+    """By the menu of the person."""
+    page.locator("summary[aria-label$='You']").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("/login*")
+
+
+def first_link(chromium: Browser, running: Tocsin) -> str:
+    """The link that the first start prints; the same page at this machine's number says why it makes no passkey, and where."""
+    printed = re.compile(r"set your password at (\S+)")
+    wait_until(lambda: printed.search(running.log.read_text(encoding="utf-8")), what="the first link")
+    link = printed.findall(running.log.read_text(encoding="utf-8"))[0]
+    assert link.startswith(f"http://localhost:{running.port}/start/")
+    stranger = Person(chromium, running)
+    stranger.page.goto(link.replace("localhost", "127.0.0.1"))
+    expect(stranger.page.get_by_role("button", name="Make a passkey")).to_be_disabled()
+    said = stranger.page.locator("[data-passkey-said]")
+    expect(said).to_contain_text(f"only at http://localhost:{running.port}: open Tocsin there")
+    stranger.close()
+    return link
+
+
+def test_a_passkey_is_all_it_takes_from_the_first_start_on(chromium: Browser, tocsin: Callable[..., Tocsin]) -> None:
+    running = tocsin().start()
+    link = first_link(chromium, running)
+    running.url = f"http://localhost:{running.port}"
     ana = Person(chromium, running, reduced_motion="reduce")
     page = ana.page
     with_authenticator(page)
-    page.goto(link.findall(running.log.read_text(encoding="utf-8"))[0])
+    page.goto(link)
+    sound(page)
     page.get_by_label("Your name").fill("Ana")
     page.get_by_label("E-mail").fill("ana@example.org")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("The same password again").fill(PASSWORD)
-    page.get_by_role("button", name="Set password").click()
+    page.get_by_role("button", name="Make a passkey").click()
     page.wait_for_url("/settings/yours*")
     page.get_by_role("link", name="Not now").click()
     page.wait_for_url("/profile/factor")
-    page.get_by_role("button", name="Set up a passkey").click()
-    page.get_by_label("Name it").fill("work laptop")
+    expect(page.locator("main")).to_contain_text("You sign in with a passkey alone.")
     sound(page)
-    page.get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("main")).to_contain_text("It is all that you sign in with")
+    ana.trouble.clear()  # a browser notes the 409 that this page is
+    sign_out(page)
+    assert page.goto(link).status == 422, "the link has been used"  # type: ignore[union-attr]  # a page was loaded
+    ana.trouble.clear()
+    page.goto("/login")
+    sound(page)
+    page.get_by_role("button", name="Use a passkey instead").click()
+    page.wait_for_url("/")
+
+    page.goto("/profile")
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_label("The same again").fill(PASSWORD)
+    page.get_by_role("button", name="Set a password").click()
+    expect(page.locator("main")).to_contain_text("The new password is in force")
+    page.goto("/profile/factor")
+    page.get_by_role("button", name="Set up a passkey").click()
+    sound(page)
+    page.get_by_role("link", name="Cancel").click()
+    page.wait_for_url("/profile/factor")
+    page.get_by_role("button", name="Make new ones").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Keep these recovery codes")
     sound(page)
     page.get_by_role("link", name="I have kept them").click()
-    expect(page.locator("main")).to_contain_text("work laptop")
+    page.wait_for_url("/profile/factor")
 
-    page.locator("summary[aria-label$='You']").click()
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     ana.begin_to_sign_in("ana@example.org", PASSWORD)
     sound(page)
     page.get_by_role("button", name="Use your passkey").click()

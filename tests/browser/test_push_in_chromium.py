@@ -1,6 +1,7 @@
 """Web Push in a real Chromium: the worker registers under our policy, the browser subscribes and is rung, a tap only opens."""
 
 import json
+import struct
 from collections.abc import Callable
 
 import page_audit
@@ -9,7 +10,7 @@ from accounts import ADMIN, PASSWORD, installed
 from cryptography.hazmat.primitives.asymmetric import ec
 from free_ports import wait_until
 from in_chromium import PHONE, Person
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from running_tocsin import Tocsin
 from vendor_server import Answer, Vendor
 
@@ -37,6 +38,22 @@ KEEPS = """(() => {
 })()"""
 
 
+def installable(page: Page) -> None:
+    """Chromium finds nothing against installing it, and every icon is a picture of the size that the manifest says."""
+    devtools = page.context.new_cdp_session(page)
+    wait_until(lambda: not devtools.send("Page.getAppManifest")["errors"], what="a manifest without an error")
+    assert devtools.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
+    manifest = page.request.get("/manifest.webmanifest").json()
+    pictures = [one for one in manifest["icons"] if one["type"] == "image/png"]
+    assert sorted((one["sizes"], one["purpose"]) for one in pictures) == [
+        ("192x192", "any"), ("192x192", "maskable"), ("512x512", "any"), ("512x512", "maskable"),
+    ]  # fmt: skip
+    for one in pictures:
+        body = page.request.get(one["src"]).body()
+        assert body.startswith(b"\x89PNG")
+        assert "{}x{}".format(*struct.unpack(">II", body[16:24])) == one["sizes"]
+
+
 def test_a_browser_is_rung(chromium: Browser, tocsin: Callable[..., Tocsin], vendor: Vendor) -> None:
     running = tocsin()
     running.url = running.env["TOCSIN_BASE_URL"] = f"http://localhost:{running.port}"
@@ -56,6 +73,8 @@ def test_a_browser_is_rung(chromium: Browser, tocsin: Callable[..., Tocsin], ven
         lambda told: registrations.extend(one["registrationId"] for one in told["registrations"]),
     )
     devtools.send("ServiceWorker.enable")
+    page.wait_for_load_state()
+    installable(page)
     page.goto("/profile")
     page.get_by_text("Push to this browser", exact=True).click()
     page.get_by_role("button", name="Let this browser ring").click()

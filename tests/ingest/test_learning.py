@@ -129,11 +129,14 @@ def test_an_alert_of_an_old_source_makes_a_learning_case_live(sender: Any, drain
     assert paged() == ["Odd sign-in"]
 
 
-def test_old_alerts_page_nobody_however_bad_they_are(sender: Any, drain: Any, clock: Any) -> None:
-    tool = sender("old").source
+@pytest.mark.parametrize("learning", [None, timedelta(hours=24)])
+def test_old_alerts_page_nobody_however_bad_they_are(
+    sender: Any, drain: Any, clock: Any, learning: timedelta | None
+) -> None:
+    tool = sender("tool", learning=learning).source
     deliver(tool, title="Files were encrypted", severity="critical", timestamp="2020-03-02T09:00:00Z")
     drain("ingest.deliveries")
     clock.advance(minutes=2)
     assert paged() == []
     (case,) = cases().values()
-    assert (case.late, case.learning) == (True, False)
+    assert (case.late, case.learning) == (True, learning is not None)

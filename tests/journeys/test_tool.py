@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_kept_shown_and_counts_as_an_alert(running: Tocsi
 
 
 def test_a_pagerduty_button_rings_here(running: Tocsin) -> None:
-    key = running.json("source", "add", "pager", "--connector", "pagerduty_v2")["token"]
+    key = running.json("source", "add", "pager", "--no-learning", "--connector", "pagerduty_v2")["token"]
 
     def event(action: str) -> httpx.Response:
         body: dict[str, Any] = {"routing_key": key, "event_action": action, "dedup_key": "disk"}
@@ -115,7 +115,7 @@ def test_a_pagerduty_button_rings_here(running: Tocsin) -> None:
 
 
 def test_okta_is_told_that_the_address_is_ours(running: Tocsin) -> None:
-    secret = running.json("source", "add", "identity", "--connector", "okta")["token"]
+    secret = running.json("source", "add", "identity", "--no-learning", "--connector", "okta")["token"]
     with running.client(headers={"X-Okta-Verification-Challenge": "c6f3"}) as client:
         proven = client.get("/ingest/identity", headers={"Authorization": f"Bearer {secret}"})
         assert (proven.status_code, proven.json()) == (200, {"verification": "c6f3"})

@@ -88,7 +88,7 @@ def prepared(tocsin: Tocsin, folder: Path) -> tuple[Browser, dict[str, str]]:
     tokens = {}
     for tool in TOOLS:
         told = tocsin.json(
-            "source", "add", tool, "--connector", "generic_json", "--mapping", str(folder / "mapping.yaml")
+            "source", "add", tool, "--no-learning", "--connector", "generic_json", "--mapping", str(folder / "mapping.yaml")
         )
         tokens[tool] = told["token"]
     return ana, tokens

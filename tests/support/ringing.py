@@ -35,7 +35,7 @@ class Bell:
         mapping = tocsin.data / f"{name}.yaml"
         mapping.parent.mkdir(parents=True, exist_ok=True)
         mapping.write_text(yaml.safe_dump(MAPPING), encoding="utf-8")
-        added = tocsin.json("source", "add", name, "--connector", "generic_json", "--mapping", str(mapping))
+        added = tocsin.json("source", "add", name, "--no-learning", "--connector", "generic_json", "--mapping", str(mapping))
         self.id: str = added["id"]
         self.name = name
         self.url = f"{tocsin.url}/ingest/{name}"

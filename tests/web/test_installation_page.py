@@ -150,7 +150,7 @@ def test_a_heartbeat_is_sent_at_once_and_the_doctor_leads_there(people: People, 
     started: list[object] = []
     real = subprocess.Popen
     monkeypatch.setattr(
-        subprocess, "Popen", lambda command: started.append(command) or real([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        subprocess, "Popen", lambda command: started.append(command) or real([sys.executable, "-c", "import time; time.sleep(60)"])
     )
     with keeping_watch.watched(settings()):
         wait_until(lambda: started, what="the watch, which a heartbeat set on a page has begin")

@@ -26,11 +26,20 @@ def manifest() -> Response:
             "display": "standalone",
             "background_color": "#182433",
             "theme_color": "#182433",
-            "icons": [{"src": asset("mark.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any"}],
+            "icons": [
+                {"src": asset("mark.svg"), "sizes": "any", "type": "image/svg+xml", "purpose": "any"},
+                *(_icon(size, kind) for kind in ("any", "maskable") for size in (192, 512)),
+            ],
         },
         media_type="application/manifest+json",
         headers={"Cache-Control": "public, max-age=3600"},
     )
+
+
+def _icon(size: int, purpose: str) -> dict[str, str]:
+    """A picture of our mark; a maskable one fills its square, so that a phone may cut it into its own shape."""
+    name = f"icons/{'maskable' if purpose == 'maskable' else 'icon'}-{size}.png"
+    return {"src": asset(name), "sizes": f"{size}x{size}", "type": "image/png", "purpose": purpose}
 
 
 @router.get("/push-worker.js")

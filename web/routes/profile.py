@@ -43,6 +43,7 @@ class ProfilePage(Page, template="profile.html"):
     """Me: how I am called, how I am reached, where I am signed in."""
 
     me: User
+    has_password: bool
     ways: list[Way]
     channels: list[Channel]
     mail: bool
@@ -74,6 +75,7 @@ def _page(
         known = registry.all_channels()
         page = ProfilePage(
             me=me,
+            has_password=users.has_password(me),
             ways=[
                 way_of(session, one)
                 for one in methods
@@ -93,6 +95,15 @@ def _page(
             next_step=first_steps.following(session, actor, "way"),
         )
     return show(request, page, status=422 if problems else 200)
+
+
+def _require_present(actor: Actor, me: User, present: str) -> None:
+    """The present password, or a passkey shown lately by whoever has none. Raises Invalid, NeedsSecondFactor."""
+    if not users.has_password(me):
+        with reading() as session:
+            factors.require_fresh(session, actor)
+    elif not users.password_fits(me.password, present):
+        raise Invalid(_("The present password is not right."))
 
 
 def _problems(error: TocsinError) -> list[Problem]:
@@ -136,10 +147,9 @@ def password(request: Request, form: Form, actor: Actor = allowed("contact.manag
     """A new password; every other session ends."""
     present, new, again = (str(form.form.get(name, "")) for name in ("present", "password", "again"))
     with reading() as session:
-        stored = me_of(session, actor).password
+        me = me_of(session, actor)
     try:
-        if not users.password_fits(stored, present):
-            raise Invalid(_("The present password is not right."))
+        _require_present(actor, me, present)
         if new != again:
             raise Invalid(_("The two new passwords differ."))
         hashed = users.hash_password(new)
@@ -165,10 +175,9 @@ def email(request: Request, form: Form, actor: Actor = allowed("contact.manage_o
     """Another address, for those who know the password; every other session ends."""
     wanted = form.get("email")
     with reading() as session:
-        stored = me_of(session, actor).password
+        me = me_of(session, actor)
     try:
-        if not users.password_fits(stored, str(form.form.get("present", ""))):
-            raise Invalid(_("The present password is not right."))
+        _require_present(actor, me, str(form.form.get("present", "")))
         with unit_of_work() as uow:
             here = request.cookies.get(security.COOKIE, "")
             users.readdress(uow, actor, me_of(uow, actor).id, wanted, keep=here)

@@ -29,6 +29,7 @@ class FactorPage(Page, template="factor.html"):
     """What one has, and what one can add."""
 
     factors: list[SecondFactor]
+    has_password: bool
     codes: int
     required: bool
     passkeys: bool
@@ -191,6 +192,7 @@ def _page(request: Request, actor: Actor, error: Invalid | Conflict | None = Non
         known = factors.of_user(session, actor.user_id)
         page = FactorPage(
             factors=known,
+            has_password=users.has_password(users.get(session, actor.user_id)),
             codes=recovery.left(session, actor.user_id),
             required=settings().second_factor_required,
             passkeys=passkeys.possible(),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from core.actors import SYSTEM, Actor
-from core.auth import factors, passkeys, sessions, users
+from core.auth import factors, passkeys, passwordless, sessions, users
 from core.auth.models import User
 from core.auth.second_step import Shown
 from core.db import reading, unit_of_work
@@ -33,6 +33,7 @@ class LoginPage(Page, template="login.html"):
     email: str
     next: str
     never_started: bool
+    asked: Asked
 
 
 @dataclass(kw_only=True)
@@ -54,6 +55,7 @@ class StartPage(Page, template="start.html"):
     name: str
     first: bool
     mail: bool
+    asked: Asked
 
 
 def inside(address: str) -> str:
@@ -77,7 +79,7 @@ def sign_in_page(request: Request) -> Response:
         return RedirectResponse(go_on, 303)
     with reading() as session:
         never = users.nobody_yet(session)
-    return show(request, LoginPage(problem=None, email="", next=go_on, never_started=never))
+    return _login_page(request, go_on, never=never)
 
 
 @router.post("/login", dependencies=[open_to_all(BEFORE_SESSION)])
@@ -93,8 +95,7 @@ def sign_in(request: Request, form: Form) -> Response:
     except sessions.NeedsSecondStep as needed:
         return _second(request, needed.ticket, go_on)
     except TocsinError as error:
-        page = LoginPage(problem=error.message, email=email, next=go_on, never_started=False)
-        return show(request, page, status=error.status)
+        return _login_page(request, go_on, error, email)
     return _come_in(token, go_on)
 
 
@@ -112,6 +113,31 @@ def second_step(request: Request, form: Form) -> Response:
     return _come_in(token, go_on)
 
 
+@router.post("/login/passkey", dependencies=[open_to_all(BEFORE_SESSION)])
+def sign_in_alone(request: Request, form: Form) -> Response:
+    """Check the passkey, which is enough, and start a session."""
+    go_on = inside(form.get("next", "/"))
+    try:
+        token = passwordless.sign_in(
+            form.get("ticket"), form.get("answer"), address=security.peer(request), agent=request.headers.get("User-Agent")
+        )  # fmt: skip
+    except TocsinError as error:
+        return _login_page(request, go_on, error)
+    return _come_in(token, go_on)
+
+
+def _login_page(
+    request: Request, go_on: str, error: TocsinError | None = None, email: str = "", *, never: bool = False
+) -> Response:
+    with reading() as session:
+        question = None if never else passkeys.open_challenge(session)
+    page = LoginPage(
+        problem=error.message if error else None, email=email, next=go_on, never_started=never,
+        asked=Asked(*question) if question else Asked(),
+    )  # fmt: skip
+    return show(request, page, status=error.status if error else 200)
+
+
 def _come_in(token: str, go_on: str) -> Response:
     response = RedirectResponse(go_on, 303)
     security.give_cookie(response, token)
@@ -124,8 +150,7 @@ def _second(request: Request, step: str, go_on: str, error: TocsinError | None =
         with reading() as session:
             question = passkeys.challenge(session, sessions.second_step_of(session, step))
     except Invalid as gone:
-        page = LoginPage(problem=gone.message, email="", next=go_on, never_started=False)
-        return show(request, page, status=gone.status)
+        return _login_page(request, go_on, gone)
     asked = Asked(*question) if question is not None else Asked()
     problem = error.message if error else ""
     return show(
@@ -159,10 +184,11 @@ def start(request: Request, form: Form, token: str) -> Response:
     with reading() as session:
         user = users.from_start(session, token)
     password, again = (str(form.form.get(name, "")) for name in ("password", "again"))
+    alone = user.password is None and bool(form.get("answer"))
     try:
         if password != again:
             raise Invalid(_("The two passwords differ."))
-        hashed = users.hash_password(password)
+        hashed = "" if alone else users.hash_password(password)
         with unit_of_work() as uow:
             person = users.from_start(uow, token)
             me: Actor = users.actor_of(person)
@@ -171,15 +197,27 @@ def start(request: Request, form: Form, token: str) -> Response:
             if first:
                 users.change(uow, me, person.id, name=form.get("name", person.name) or " ")
                 users.readdress(uow, me, person.id, form.get("email", person.email))
+            agent = request.headers.get("User-Agent")
+            if first and alone:
+                opened = passwordless.begin(
+                    uow, person, form.get("ticket"), form.get("answer"), address=security.peer(request), agent=agent
+                )  # fmt: skip
+                return _come_in(opened, _after(first_of_all=first_of_all, alone=True))
             users.set_password(uow, SYSTEM if first else me, person.id, hashed)
             if factors.enrolled(uow, person.id):  # the link stands for the password only
                 return then("/login", _("The password is set. Sign in with it, and with your second factor."))
-            agent = request.headers.get("User-Agent")
             opened = sessions.start(uow, person, address=security.peer(request), agent=agent)
     except (Invalid, Conflict) as error:
         problems = (error.problems if isinstance(error, Invalid) else []) or [Problem("", error.message)]
         return _start_page(request, user, problems, form)
-    return _come_in(opened, "/settings/yours?first=1" if first_of_all else "/profile/factor")
+    return _come_in(opened, _after(first_of_all=first_of_all, alone=False))
+
+
+def _after(*, first_of_all: bool, alone: bool) -> str:
+    """Where the first way in leads: what is yours, then the second factor, of which a passkey needs only its recovery codes."""
+    if first_of_all:
+        return "/settings/yours?first=1"
+    return "/" if alone else "/profile/factor"
 
 
 @router.post("/language", dependencies=[open_to_all("changes nothing but this browser's own cookie")])
@@ -203,7 +241,11 @@ def _start_page(
         held = {"name": "", "email": ""}  # nobody is called so, and no page would arrive there
     if user.password is None and entered is not None:
         held = {name: entered.get(name, value) for name, value in held.items()}
+    first = user.password is None
+    with reading() as session:
+        invitation = passkeys.first_invitation(session, user) if first else None
     page = StartPage(
-        problems=problems or [], first=user.password is None, mail=bool(settings().smtp_url), **held
-    )
+        problems=problems or [], first=first, mail=bool(settings().smtp_url),
+        asked=Asked(*invitation) if invitation else Asked(), **held,
+    )  # fmt: skip
     return show(request, page, status=422 if problems else 200)

@@ -23,13 +23,22 @@
   }
   const said = (key, response) => JSON.stringify({ id: key.id, rawId: text(key.rawId), type: key.type, clientExtensionResults: {}, response });
 
-  if (!window.PublicKeyCredential) return;
   document.querySelectorAll("[data-passkey]").forEach((button) => {
+    const form = button.form;
+    const told = form.querySelector("[data-passkey-said]");
     button.hidden = false;
+    const why = location.origin !== button.dataset.home ? button.dataset.elsewhere : window.PublicKeyCredential ? "" : button.dataset.unable;
+    if (why) {
+      button.disabled = true;
+      told.textContent = why;
+      return;
+    }
     button.addEventListener("click", async () => {
-      const form = button.form;
-      const told = form.querySelector("[data-passkey-said]");
       const options = JSON.parse(button.dataset.options);
+      // Who is only now saying who they are is named in the passkey as they have just typed it.
+      const typed = button.hasAttribute("data-typed") ? [form.elements.email, form.elements.name] : [];
+      if (typed.some((field) => !field.reportValidity())) return;
+      if (typed.length) options.user = { ...options.user, name: typed[0].value, displayName: typed[1].value };
       button.disabled = true;
       try {
         form.querySelector("[data-passkey-answer]").value = await (button.dataset.passkey === "create" ? make(options) : use(options));
