@@ -352,6 +352,15 @@ class Challenge:
 
 
 @dataclass(frozen=True)
+class Harmless:
+    """How anybody has the product raise one alert that means nothing: where, by which command, and what then appears."""
+
+    where: str
+    command: str
+    appears: str
+
+
+@dataclass(frozen=True)
 class Connector:
     """One product: a file in `connectors/catalog`. `alerts` is None when it never sends us any."""
 
@@ -376,6 +385,7 @@ class Connector:
     rate_reset: str | None = None  # the header of a 429 that holds when it is over, in seconds since 1970
     quiet_after: timedelta = timedelta(hours=24)
     setup: str = ""  # how to point the product here: Markdown, with {{ url }} and {{ token }}
+    harmless: Harmless | None = None
     writes: str = ""  # where it usually writes its alerts, as lines of JSON
     writes_only: str = ""  # member=value of the lines in it that are alerts; empty: all
     scopes: str = ""  # the least rights the credentials need

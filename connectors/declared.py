@@ -10,6 +10,7 @@ from typing import Any
 from connectors import rates
 from connectors.bodies import LineParser
 from connectors.contract import (
+    Harmless,
     KINDS,
     Action,
     Auth,
@@ -38,7 +39,7 @@ from core.net import auth as credentials
 _PROOFS = ("bearer", "url_token", "hmac", "github", "sns", "basic", "routing_key")
 _TOP = (
     "connector", "name", "kind", "docs", "settings", "secrets", "auth", "alerts", "health", "actions", "samples",
-    "proofs", "delivery_id", "challenge", "rate", "rate_reset", "quiet_after", "setup", "writes", "scopes",
+    "proofs", "delivery_id", "challenge", "rate", "rate_reset", "quiet_after", "setup", "writes", "scopes", "harmless",
 )  # fmt: skip
 
 
@@ -97,6 +98,7 @@ def build(
         rate_reset=members["rate_reset"].text().lower() if "rate_reset" in members else None,
         quiet_after=duration_of(members["quiet_after"]) if "quiet_after" in members else timedelta(hours=24),
         setup=members["setup"].text() if "setup" in members else "",
+        harmless=_harmless(members.get("harmless")),
         **_writes(members.get("writes")),
         scopes=members["scopes"].text() if "scopes" in members else "",
     )
@@ -110,6 +112,13 @@ def _writes(at: At | None) -> dict[str, str]:
         return {}
     members = dict(at.members(("path", "only"), ("path",)))
     return {"writes": text_of(members, "path"), "writes_only": text_of(members, "only")}
+
+
+def _harmless(at: At | None) -> Harmless | None:
+    if at is None:
+        return None
+    members = dict(at.members(("where", "command", "appears"), ("where", "command", "appears")))
+    return Harmless(text_of(members, "where"), text_of(members, "command"), text_of(members, "appears"))
 
 
 def _auth(at: At) -> Auth:

@@ -169,6 +169,14 @@ def waiting(session: Session, *, user_id: UUID | None = None, limit: int = 50) -
     return list(session.scalars(query.order_by(Page.created_at, Page.id).limit(limit)))
 
 
+def acknowledged_by(session: Session, who: str, limit: int = 50) -> list[Page]:
+    """Open pages that this actor acknowledged and that are looked at again, the soonest first."""
+    query = select(Page).where(
+        Page.closed_at.is_(None), Page.state == PageState.acknowledged, Page.acknowledged_by == who, Page.due_at.is_not(None)
+    )
+    return list(session.scalars(query.order_by(Page.due_at, Page.id).limit(limit)))
+
+
 def went_to(user_id: UUID) -> ColumnElement[bool]:
     """The condition on `Page`: this person was chosen to be reached by it."""
     return Page.id.in_(select(PageTarget.page_id).where(PageTarget.user_id == user_id))

@@ -104,6 +104,12 @@ def examine(session: Session) -> list[Shown]:
     return [Shown(light, light.look(look)) for light in lights()]
 
 
+def one(session: Session, name: str) -> Finding:
+    """What the light of that name finds now. Raises KeyError for an unknown one."""
+    known = {light.name: light for light in lights()}
+    return known[name].look(Look(session, chosen.effective(session), database_now(session)))
+
+
 def lately(session: Session) -> list[Shown]:
     """What examine() found at most LATELY seconds ago in this process, or finds now: for a page that is opened all day."""
     bind = session.get_bind()

@@ -17,6 +17,7 @@ from incidents.models import Incident
 from notify import queries as paging
 from playbooks import ports
 from playbooks.models import PlaybookRun, Wait
+from web import woken
 from web.languages import gettext as _
 from web.wording import defanged
 
@@ -27,7 +28,7 @@ MOST = 50
 class Need:
     """One thing somebody has to do: what, about what, until when, and where."""
 
-    kind: str  # doubt page approval task change incident follow_up way
+    kind: str  # doubt page again approval task change incident follow_up way
     severity: str
     key: str
     what: str
@@ -40,7 +41,7 @@ class Need:
     @property
     def order(self) -> tuple[int, int, float]:
         """Worst first, then what ends soonest."""
-        kinds = {"doubt": -1, "page": 0, "approval": 1, "task": 2, "change": 3, "incident": 4, "follow_up": 5, "way": 6}
+        kinds = {"doubt": -1, "page": 0, "again": 0, "approval": 1, "task": 2, "change": 3, "incident": 4, "follow_up": 5, "way": 6}
         at = self.until or self.since
         return (-Severity(self.severity).rank, kinds[self.kind], at.timestamp() if at else 0.0)
 
@@ -50,7 +51,7 @@ def of(session: Session, actor: Actor) -> list[Need]:
     if actor.user_id is None:
         return []
     found = [
-        *_doubts(session, actor), *_pages(session, actor), *_approvals(session, actor), *_tasks(session, actor), *_changes(session, actor),
+        *_doubts(session, actor), *_pages(session, actor), *_again(session, actor), *_approvals(session, actor), *_tasks(session, actor), *_changes(session, actor),
         *_overdue(session, actor), *_ways(session, actor),
     ]  # fmt: skip
     return sorted(found, key=lambda need: need.order)
@@ -100,6 +101,21 @@ def _pages(session: Session, actor: Actor) -> list[Need]:
             )
         )
     return needs
+
+
+def _again(session: Session, actor: Actor) -> list[Need]:
+    """What this person acknowledged and nobody has worked on since: it rings again, and they should know before it does."""
+    held = [(page, woken.rings_again_at(session, page)) for page in paging.acknowledged_by(session, actor.id, MOST)]
+    rings = [(page, at) for page, at in held if at is not None and page.subject_kind == "incident"]
+    known = record.incidents_by_ids(session, actor, [UUID(page.subject_id) for page, _at in rings])
+    return [
+        Need(
+            "again", page.severity, incident.key, _("It rings again: you acknowledged it, and nobody has done anything since"),
+            incident.title, f"/incidents/{incident.key}", _("Take it"), until=at, since=page.acknowledged_at,
+        )
+        for page, at in rings
+        if (incident := known.get(UUID(page.subject_id))) is not None
+    ]  # fmt: skip
 
 
 def _approvals(session: Session, actor: Actor) -> list[Need]:

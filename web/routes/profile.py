@@ -12,9 +12,11 @@ from core.auth.models import SecondFactor, User, UserSession
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, NotFound, Problem, TocsinError
 from core.settings import settings
-from notify import contacts, queries, registry
+from notify import contacts, policies, queries, registry
 from notify.contract import Channel
 from notify.models import ContactMethod
+from reports import doctor
+from reports.doctor import Finding
 from web import first_steps, security
 from web.first_steps import Step
 from web.languages import LANGUAGES
@@ -38,6 +40,14 @@ class Seat:
     here: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Otherwise:
+    """What is missing for the case that the reader does not answer: what the doctor says, and after how many seconds it counts."""
+
+    wait: int
+    finding: Finding
+
+
 @dataclass(kw_only=True)
 class ProfilePage(Page, template="profile.html"):
     """Me: how I am called, how I am reached, where I am signed in."""
@@ -55,6 +65,7 @@ class ProfilePage(Page, template="profile.html"):
     about: str
     entered: dict[str, str]
     next_step: Step | None
+    otherwise: Otherwise | None
 
 
 def me_of(session: Session, actor: Actor) -> User:
@@ -93,8 +104,20 @@ def _page(
             about=about,
             entered=entered or {},
             next_step=first_steps.following(session, actor, "way"),
+            otherwise=_otherwise(session, actor) if methods else None,
         )
     return show(request, page, status=422 if problems else 200)
+
+
+def _otherwise(session: Session, actor: Actor) -> Otherwise | None:
+    """For those who look after the installation: what the light for a second responder says while it is not green."""
+    if not actor.may("doctor.read") or settings().muzzled:
+        return None
+    found = doctor.one(session, "responders")
+    if found.state is not doctor.State.yellow:
+        return None
+    steps = policies.plan(session, "")["steps"]
+    return Otherwise(wait=steps[0]["delay"] if steps else policies.CATCH_ALL_WAITS, finding=found)
 
 
 def _require_present(actor: Actor, me: User, present: str) -> None:
