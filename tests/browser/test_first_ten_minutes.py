@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import oldest_python
 import pyotp
 import pytest
 import written_logs as logs
@@ -20,6 +20,7 @@ from free_ports import wait_until
 from in_chromium import PHONE, Person, mark, marked
 from playwright.sync_api import Browser, Locator, Page, expect
 from running_tocsin import Tocsin
+from system_units import command_of
 from vendor_server import Answer, Call, Vendor
 
 expect.set_options(timeout=20_000)
@@ -62,15 +63,21 @@ class Machine:
         self.tail: subprocess.Popen[bytes] | None = None
 
     def follow(self, page: Page) -> None:
-        """Type what the page shows, but for what needs root: the service."""
+        """Type what the page shows, but for what needs root: the unit it would write is checked, and its command begun."""
         shown = page.locator("details.way[open] pre")
         fetch, install = shown.nth(0).inner_text(), shown.nth(1).inner_text()
         subprocess.run(["bash", "-c", fetch], cwd=self.folder, check=True, timeout=60, capture_output=True)
         assert "sudo python3 tocsin_tail.py --install --since 24h" in install
-        typed = install.replace("sudo python3", f"exec {sys.executable}").replace("--install", f"--state {self.folder / 'state'}")
+        typed = install.replace("sudo python3", oldest_python.or_this()).replace("--install", "--print-unit")
         typed = re.sub(r"/var/\S+\.json", str(self.log), typed)
+        wrote = subprocess.run(["bash", "-c", typed], cwd=self.folder, check=True, timeout=60, capture_output=True, text=True)
+        python, _program, *words = command_of(wrote.stdout, self.folder)
+        secret = install.rpartition("<<'END'\n")[2].partition("\n")[0]
         with (self.folder / "tail.log").open("ab") as said:
-            self.tail = subprocess.Popen(["bash", "-c", typed], cwd=self.folder, stdout=said, stderr=said, start_new_session=True)
+            self.tail = subprocess.Popen(
+                [python, "tocsin_tail.py", *words, "--state", str(self.folder / "state")], cwd=self.folder, stdout=said, stderr=said,
+                env={**os.environ, "TOCSIN_SECRET": secret}, start_new_session=True,
+            )  # fmt: skip
 
     def stop(self) -> None:
         """End the tail."""

@@ -3,14 +3,15 @@
 import json
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 import page_audit
 import pytest
 from accounts import ADMIN, PASSWORD, installed
 from cryptography.hazmat.primitives.asymmetric import ec
 from free_ports import wait_until
-from in_chromium import PHONE, Person
-from playwright.sync_api import Browser, Page, expect
+from in_chromium import CHROMIUM, PHONE, QUIET, Person
+from playwright.sync_api import Browser, BrowserContext, expect
 from running_tocsin import Tocsin
 from vendor_server import Answer, Vendor
 
@@ -38,23 +39,29 @@ KEEPS = """(() => {
 })()"""
 
 
-def installable(page: Page) -> None:
+def installable(context: BrowserContext, address: str) -> None:
     """Chromium finds nothing against installing it, and every icon is a picture of the size that the manifest says."""
-    devtools = page.context.new_cdp_session(page)
-    wait_until(lambda: not devtools.send("Page.getAppManifest")["errors"], what="a manifest without an error")
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_load_state()
+    devtools = context.new_cdp_session(page)
+    wait_until(lambda: devtools.send("Page.getAppManifest")["url"], what="the manifest")
+    assert devtools.send("Page.getAppManifest")["errors"] == []
     assert devtools.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
-    manifest = page.request.get("/manifest.webmanifest").json()
+    manifest = page.request.get(f"{address}/manifest.webmanifest").json()
     pictures = [one for one in manifest["icons"] if one["type"] == "image/png"]
     assert sorted((one["sizes"], one["purpose"]) for one in pictures) == [
         ("192x192", "any"), ("192x192", "maskable"), ("512x512", "any"), ("512x512", "maskable"),
     ]  # fmt: skip
     for one in pictures:
-        body = page.request.get(one["src"]).body()
+        body = page.request.get(address + one["src"]).body()
         assert body.startswith(b"\x89PNG")
         assert "{}x{}".format(*struct.unpack(">II", body[16:24])) == one["sizes"]
 
 
-def test_a_browser_is_rung(chromium: Browser, tocsin: Callable[..., Tocsin], vendor: Vendor) -> None:
+def test_a_browser_is_rung(
+    chromium: Browser, tocsin: Callable[..., Tocsin], vendor: Vendor, tmp_path: Path
+) -> None:
     running = tocsin()
     running.url = running.env["TOCSIN_BASE_URL"] = f"http://localhost:{running.port}"
     running.env["TOCSIN_EGRESS_ALLOW"] = "127.0.0.1"
@@ -73,8 +80,11 @@ def test_a_browser_is_rung(chromium: Browser, tocsin: Callable[..., Tocsin], ven
         lambda told: registrations.extend(one["registrationId"] for one in told["registrations"]),
     )
     devtools.send("ServiceWorker.enable")
-    page.wait_for_load_state()
-    installable(page)
+    # A browser of its own: in the others everything is as in a private window, where nothing can be installed.
+    kept = chromium.browser_type.launch_persistent_context(tmp_path / "profile", executable_path=CHROMIUM, args=QUIET)
+    kept.add_cookies(ana.context.cookies())  # type: ignore[arg-type]  # what it gives is what it takes
+    installable(kept, running.url)
+    kept.close()
     page.goto("/profile")
     page.get_by_text("Push to this browser", exact=True).click()
     page.get_by_role("button", name="Let this browser ring").click()

@@ -4,14 +4,15 @@ import argparse
 import ast
 import importlib
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import oldest_python
 import pytest
+from system_units import command_of
 
 from ingest.tail import assembled, command, service
 from ingest.tail.assembled import PARTS
@@ -49,6 +50,16 @@ def test_it_is_python_3_6_and_the_standard_library_alone() -> None:
     }
     used |= {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
     assert not used & TOO_NEW
+
+
+def test_the_oldest_python_runs_it_where_there_is_one(program: Path, tmp_path: Path) -> None:
+    file = tmp_path / "eve.json"
+    file.touch()
+    words = ["--url", URL, "--print-unit", str(file)]
+    done = subprocess.run(
+        [oldest_python.or_this(), "-I", str(program), *words], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert command_of(done.stdout, tmp_path)[0] == oldest_python.or_this()
 
 
 def test_the_parts_in_a_row_are_the_parts() -> None:
@@ -134,8 +145,7 @@ def test_the_unit(run: Any, tmp_path: Path) -> None:
     file.touch()
     done = run("--url", URL, "--since", "24h", "--filter", "event_type=alert", "--print-unit", str(file))
     lines = done.stdout.splitlines()
-    (command_line,) = [line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart=")]
-    assert shlex.split(command_line)[1:] == [
+    assert command_of(done.stdout, tmp_path)[1:] == [
         service.PROGRAM, "--url", URL, "--since", "24h", "--filter", "event_type=alert", str(file),
     ]  # fmt: skip
     assert "EnvironmentFile=/etc/tocsin-tail/suricata.env" in lines
