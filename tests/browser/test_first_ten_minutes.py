@@ -21,6 +21,7 @@ from in_chromium import PHONE, Person, mark, marked
 from playwright.sync_api import Browser, Locator, Page, expect
 from running_tocsin import Tocsin
 from system_units import command_of
+from tables_ready import ROOT
 from vendor_server import Answer, Call, Vendor
 
 expect.set_options(timeout=20_000)
@@ -125,10 +126,13 @@ def scene(chromium: Browser, tocsin: Callable[..., Tocsin], vendor: Vendor, tmp_
         machines[name] = Machine(tmp_path / name, day(tmp_path / name, datetime.now(UTC)))
     clock = Stopwatch()
     vendor.answer("POST", "/", lambda _call: Answer(body={"id": "m-1"}))
-    with clock.at("Start it, and open the link that it prints"):
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nrun:")[2].splitlines()[1]
+    assert recipe.strip() == "@exec $(BIN)/tocsin serve", "what is timed is what `make run` runs"
+    with clock.at("`make run` on an installed clone: it is ready, and prints its link"):
         running = tocsin(TOCSIN_HOST="0.0.0.0", TOCSIN_TLS="generate").start()
         link = re.compile(r"set your password at (\S+)")
         wait_until(lambda: link.search(running.log.read_text(encoding="utf-8")), what="the first link")
+    with clock.at("Open the link"):
         address = link.findall(running.log.read_text(encoding="utf-8"))[0]
         parts = urlsplit(address)
         running.url = f"{parts.scheme}://{parts.netloc}"

@@ -67,7 +67,7 @@ def test_a_browser_is_rung(
     running.env["TOCSIN_EGRESS_ALLOW"] = "127.0.0.1"
     installed(running)
     vendor.answer("POST", "/push", Answer(201))
-    ana = Person(chromium, running, viewport=PHONE, permissions=["notifications"])
+    ana = Person(chromium, running, viewport=PHONE, permissions=["notifications"], reduced_motion="reduce")
     key = web_push.text(web_push.point(ec.generate_private_key(ec.SECP256R1())))
     given = json.dumps({"url": f"{vendor.url}/push", "p256dh": key, "auth": web_push.text(bytes(16))})
     ana.context.add_init_script(f"({SUBSCRIBES})({given})")
