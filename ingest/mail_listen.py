@@ -150,6 +150,10 @@ def listening(given: Settings) -> Iterator[None]:
     try:
         listener.start()
     except OSError as error:
+        if listener.server is None:
+            listener.loop.close()  # nothing runs in it
+        else:
+            listener.stop()  # it was too slow to answer, but it listens
         raise Invalid(
             f"Mail cannot be taken in at {given.mail_listen}: {error.strerror or error}. Choose another port, above 1023, "
             "that nothing else listens on."
