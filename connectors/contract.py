@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from connectors.harmless import Harmless
 from core.errors import TocsinError
 from core.types import Severity
 
@@ -349,15 +350,6 @@ class Challenge:
 
     header: str
     member: str
-
-
-@dataclass(frozen=True)
-class Harmless:
-    """How anybody has the product raise one alert that means nothing: where, by which command, and what then appears."""
-
-    where: str
-    command: str
-    appears: str
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Any
 from connectors import rates
 from connectors.bodies import LineParser
 from connectors.contract import (
-    Harmless,
     KINDS,
     Action,
     Auth,
@@ -21,6 +20,7 @@ from connectors.contract import (
     Rate,
     Sample,
 )
+from connectors.harmless import Harmless
 from connectors.declared_actions import (
     Run,
     action_of,
