@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement
 
-from connectors.models import ActionCall, Countermeasure
+from connectors.models import ActionCall, Countermeasure, SubjectHold
 from core import places
 from core.places import Place
 
@@ -17,7 +17,12 @@ def _countermeasures(subject: UUID) -> ColumnElement[bool]:
     return Countermeasure.subject_id == str(subject)
 
 
+def _holds(subject: UUID) -> ColumnElement[bool]:
+    return SubjectHold.subject_id == str(subject)
+
+
 places.declare(
     Place("calls of products", ActionCall, _calls, "call"),
     Place("countermeasures", Countermeasure, _countermeasures, "countermeasure"),
+    Place("stops of the automation", SubjectHold, _holds, by="subject_id"),
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, literal, or_, select
+from sqlalchemy import delete, func, literal, or_, select, update
 
 from core import bulk, four_eyes, journal_redaction, places, secrets
 from core.actors import Actor
@@ -23,6 +23,7 @@ from incidents.models import (
     Alert,
     Attachment,
     Comment,
+    Disclosure,
     Finding,
     FollowUp,
     Incident,
@@ -34,6 +35,7 @@ from incidents.models import (
     SearchWord,
     Sighting,
     Task,
+    Verdict,
 )
 from incidents.permissions import REDACT
 from notify.models import InboxItem
@@ -58,6 +60,8 @@ places.declare(
     Place("reports of staff", Reporter, lambda subject: Reporter.incident_id == subject, "reporter"),
     Place("messages of reporters", ReporterMessage, lambda subject: ReporterMessage.incident_id == subject),
     Place("inboxes", InboxItem, lambda subject: InboxItem.link.like(_path(subject))),
+    Place("what was told outside", Disclosure, lambda subject: Disclosure.incident_id == subject, "disclosure"),
+    Place("verdicts", Verdict, lambda subject: Verdict.incident_id == subject, "verdict"),
     Place("ignored alerts", Acceptance, lambda subject: Acceptance.incident_id == subject, "acceptance"),
 )  # fmt: skip
 
@@ -150,23 +154,23 @@ def _index_anew(uow: UnitOfWork, alerts: list[UUID]) -> None:
 
 
 def _observables(uow: UnitOfWork, incident: UUID, values: Redactor) -> int:
-    """Sightings of the value go; the observable itself, too, when nothing else has seen it. Returns how many values went."""
-    mine = or_(
-        Sighting.incident_id == incident,
-        Sighting.alert_id.in_(select(Alert.id).where(Alert.incident_id == incident)),
-    )
-    named = select(Observable.id, Observable.value).where(
-        Observable.id.in_(select(Sighting.observable_id).where(mine))
-    )
-    going = [number for number, held in uow.execute(named).all() if values.text(held) != held]
-    for number in going:
-        uow.execute(
-            delete(Sighting)
-            .where(Sighting.observable_id == number, mine)
-            .execution_options(synchronize_session=False)
-        )
-        if uow.scalar(select(Sighting.id).where(Sighting.observable_id == number).limit(1)) is None:
-            uow.execute(delete(Observable).where(Observable.id == number))
+    """Values that hold it become what stays of it; where others have seen one too, this incident lets go of it. Returns how many."""
+    alerts = select(Alert.id).where(Alert.incident_id == incident)
+    mine = or_(Sighting.incident_id == incident, Sighting.alert_id.in_(alerts))
+    named = select(Observable).where(Observable.id.in_(select(Sighting.observable_id).where(mine)))
+    going = [one for one in uow.scalars(named) if values.text(one.value) != one.value]
+    for one in going:
+        ours = select(Sighting.id).where(Sighting.observable_id == one.id, mine)
+        others = select(Sighting.id).where(Sighting.observable_id == one.id, Sighting.id.not_in(ours))
+        if uow.scalar(others.limit(1)) is None:
+            one.value = values.text(one.value)
+            continue
+        seen = delete(Sighting).where(Sighting.observable_id == one.id, mine)
+        judged = delete(Verdict).where(Verdict.observable_id == one.id, Verdict.incident_id == incident)
+        told = update(Disclosure).where(Disclosure.observable_id == one.id, Disclosure.incident_id == incident)
+        for statement in (seen, judged, told.values(observable_id=None)):
+            uow.execute(statement.execution_options(synchronize_session=False))
+    uow.flush()
     return len(going)
 
 

@@ -21,8 +21,9 @@ from core.db import reading, unit_of_work
 from core.errors import Conflict, Forbidden, Invalid, NeedsSecondFactor
 from core.redaction import mask
 from core.types import Ref
-from incidents import comments, findings, observables, redacting, rules, tasks
+from incidents import comments, findings, lifecycle, observables, redacting, rules, tasks
 from incidents.findings import FindingDraft
+from incidents.lifecycle import IncidentDraft
 from incidents.models import Comment, Incident, Observable, SearchWord
 from ingest.models import Delivery
 from playbooks import ports, runs
@@ -175,3 +176,15 @@ def test_what_would_spoil_the_record_is_refused_and_never_shown_again(
         assert (
             journal.entries(session, ref=Ref("incident", str(spoilt.id)), verbs=["incident.redacted"]) == []
         )
+
+
+def test_what_others_have_seen_stays_with_them(spoilt: Incident, people: People, drain: Drain) -> None:
+    with unit_of_work() as uow:
+        other = lifecycle.open_by_hand(uow, people.rita, IncidentDraft(title="Another", observables=[("file", f"/tmp/{SECRET}")]))
+        mara = users.actor_of(users.get(uow, people.mara.user_id), uow.now)
+        assert redacting.propose(uow, mara, spoilt.key, SECRET, WHY) is None, "done at once: Tocsin is being set up"
+    with reading() as session:
+        mine = [one.value for one in observables.of_incident(session, people.rita, spoilt.id)]
+        theirs = [one.value for one in observables.of_incident(session, people.rita, other.id)]
+    assert not [value for value in mine if SECRET in value]
+    assert theirs == [f"/tmp/{SECRET}"]
