@@ -55,3 +55,17 @@ def test_an_incident_goes_its_way(people: People) -> None:
     )
     assert client.send("POST", "/INC-1999-000001/move", {"stage": "contain"}).status_code == 404
     assert "moved the incident" in client.reader.get(f"/api/v1/incidents/{client.key}/timeline")
+
+
+def test_a_value_is_taken_out_and_no_answer_repeats_it(people: People) -> None:
+    client, value = Client(people), "hunter2.Example-0815"
+    noted = client.send("POST", f"/{client.key}/comments", {"body": f"They typed {value}"})
+    assert noted.status_code == 201, noted.text
+    refused = client.send("POST", f"/{client.key}/redactions", {"value": f"{value} ", "reason": ""})
+    assert (refused.status_code, value in refused.text) == (422, False)
+    done = client.send("POST", f"/{client.key}/redactions", {"value": value, "reason": "It is a password"})
+    assert (done.status_code, done.json()["change"], value in done.text) == (202, None, False)
+    assert "backups, exports and reports made before" in done.json()["not_reached"]
+    notes = client.reader.get(f"/api/v1/incidents/{client.key}/comments")
+    assert value not in notes
+    assert "hunt…[redacted, SHA-256 " in notes
