@@ -1,6 +1,7 @@
 """With the keyboard alone, and with JavaScript switched off: what has to be done can be done."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import page_audit
@@ -25,6 +26,12 @@ playbooks:
     triggers: [{on: incident.opened, when: 'incident.severity == "critical"'}]
     steps:
       - {id: ring, page: {policy: default, message: "{{ incident.title }}"}}
+  agree:
+    name: Ask before anything
+    mode: act
+    triggers: [{on: incident.opened, when: 'incident.severity == "medium"'}]
+    steps:
+      - {id: agree, approve: {ask: "Shall we call the police?"}}
 """
 FOCUS = """() => {
   const e = document.activeElement, s = getComputedStyle(e);
@@ -165,6 +172,59 @@ def test_the_keyboard_alone_finds_takes_and_notes(chromium: Browser, paged: Tocs
     page.keyboard.press("Enter")
     expect(page.locator("#story")).to_contain_text("Written without a mouse")
     assert marked(page), "the note loaded the page again"
+    ana.close()
+
+
+def test_the_keyboard_alone_opens_judges_gives_and_looks_before_it_agrees(chromium: Browser, paged: Tocsin) -> None:
+    ana = Person(chromium, paged)
+    page = ana.page
+    ana.sign_in(EMAIL, PASSWORD)
+    page.goto("/incidents")
+    page.wait_for_load_state()
+    began = time.monotonic()
+    page.keyboard.press("c")
+    page.wait_for_url("/incidents/new")
+    expect(page.get_by_label("Title")).to_be_focused()
+    page.keyboard.type("Phone call: odd mail from 203.0.113.77 at the front desk", delay=30)  # ms a key: a quick typist
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/incidents/INC-*")
+    assert time.monotonic() - began < 20, "opening an incident takes longer than the call does"
+    page.wait_for_load_state()
+    case = page.url
+
+    page.keyboard.press("v")
+    expect(page.get_by_label("Value", exact=True)).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.type("sus")
+    page.keyboard.press("Tab")
+    page.keyboard.type("odd hours")
+    page.keyboard.press("Enter")
+    expect(page.locator("#observables .obs-done")).to_contain_text("suspicious")
+    page.wait_for_load_state()
+
+    page.keyboard.press("d")
+    page.wait_for_url("**/findings?new=1*")
+    page.wait_for_load_state()
+    expect(page.get_by_label("What did the attacker do?")).to_be_focused()
+    page.keyboard.type("Sent a mail to the front desk")
+    page.keyboard.press("Tab")
+    page.keyboard.type("2026-01-02 03:04")
+    page.keyboard.press("Enter")
+    expect(page.locator(".finding-list")).to_contain_text("Sent a mail to the front desk")
+
+    page.goto(case)
+    expect(page.get_by_role("link", name="Look (p)")).to_be_visible()
+    page.wait_for_load_state()
+    page.keyboard.press("a")
+    expect(page.get_by_label("Lead", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Lead", exact=True)).to_be_hidden()
+    page.keyboard.press("p")
+    page.wait_for_url("**/approvals/*")
+    page.wait_for_load_state()
+    page.keyboard.press("p")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Shall we call the police?")
+    assert rows(paged, "SELECT count(*) FROM approval_votes") == [(0,)], "no key agrees"
     ana.close()
 
 
