@@ -89,7 +89,7 @@ def build(
             Comment(c.created_at, c.author_name, c.body)
             for c in comments.of_incident(session, actor, incident.id)
         ),
-        open_ends=(*_open_ends(head, tasks, pages, actions, countermeasures), *learned.questions(review)),
+        open_ends=(*_open_ends(head, tasks, pages, actions, countermeasures), *obligations.open_ends(owed), *learned.questions(review)),
         proof=proof.of(session, entries, incident.key),
         people=tuple(Counter(line.actor for line in timeline if not line.automatic).most_common()),
     )

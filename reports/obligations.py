@@ -37,6 +37,16 @@ def of(
     return (*_asked(session, actor, incident_id, names), *_noted(session, actor, incident_id, now))
 
 
+def open_ends(owed: Sequence[Obligation]) -> tuple[str, ...]:
+    """What is still to be told to somebody, or to be decided."""
+    return tuple(
+        f"{'Overdue: to be told' if one.state == 'overdue' else 'Not decided' if one.state == 'not decided' else 'To be told'}: "
+        + (f"{one.to}: {one.question}" if one.to else one.question)
+        for one in owed
+        if one.state in ("overdue", "not decided", "to be sent")
+    )
+
+
 def shared(session: Session, actor: Actor, incident_id: UUID) -> tuple[Shared, ...]:
     """Indicators that were, or are to be, shared with somebody, oldest first."""
     rows = [row for row in disclosing.of_incident(session, actor, incident_id) if row.kind == Kind.indicators]

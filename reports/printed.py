@@ -11,6 +11,7 @@ from reports.telling import clipped
 from reports.wording import RSIT, duration, moment
 
 _LEDGER = {"lapsed": "rang again, since nothing was done,"}
+_PRESSING = ("overdue", "not decided", "to be sent", "applies", "sent", "received", "does not apply")
 _AREAS = ("services", "people", "data", "money", "safety")
 
 
@@ -100,7 +101,8 @@ def _brief(report: IncidentReport) -> dict[str, Any]:
         "answered": sum(page.acknowledged_at is not None for page in report.pages),
         "told": len(report.messages) + len(report.notices),
         "obligations": [
-            {"question": clipped(one.question, 90), "state": one.state, "by": clipped(one.by, 40)} for one in report.obligations[:3]
+            {"question": clipped(f"{one.to}: {one.question}" if one.to else one.question, 90), "state": one.state, "by": clipped(one.by, 40)}
+            for one in sorted(report.obligations, key=lambda one: _PRESSING.index(one.state) if one.state in _PRESSING else 3)[:4]
         ],
     }  # fmt: skip
 

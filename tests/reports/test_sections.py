@@ -59,7 +59,8 @@ def facts() -> list[tuple[str, Callable[[IncidentReport], Any], Any]]:
         ("shared with", lambda r: [o.shared for o in r.observables if o.shared], [("CSIRT-ES (TLP:GREEN)",)]),
         ("rules", lambda r: [p.state for p in r.points("rule")], ["changed"]),
         ("obligations", lambda r: [(o.to, o.state, o.reference, o.because, o.by) for o in r.obligations],
-         [("Data protection authority", "received", "AEPD-7", "Art. 33", "Rita Ruiz"), ("National CSIRT", "does not apply", "", "no essential service", "Rita Ruiz")]),
+         [("Data protection authority", "received", "AEPD-7", "Art. 33", "Rita Ruiz"), ("National CSIRT", "does not apply", "", "no essential service", "Rita Ruiz"), ("Insurer", "overdue", "", "", "Rita Ruiz")]),
+        ("duty open", lambda r: [end for end in r.open_ends if "Insurer" in end], ["Overdue: to be told: Insurer: notice of claim"]),
         ("duty decided", lambda r: [(d.decision, d.by) for d in r.decisions if "National CSIRT" in d.question], [("does not apply", "Rita Ruiz")]),
         ("options", lambda r: [(d.options, d.informed) for d in r.decisions if d.question.startswith("Shut")], [(("shut it", "leave it"), "pay day")]),
         ("options of the record", lambda r: [d.options[:2] for d in r.decisions if d.question.startswith("Is this")], [("unconfirmed", "suspected")]),
@@ -141,6 +142,7 @@ def lived() -> tuple[str, Actor]:
             DisclosureDraft("Data protection authority", "first notice", because="Art. 33", due_at=now, sent_at=now - hour,
                             receipt_at=now, reference="AEPD-7"),
             DisclosureDraft("National CSIRT", "NIS2 early warning", applies=False, because="no essential service"),
+            DisclosureDraft("Insurer", "notice of claim", due_at=now - hour),
             DisclosureDraft("CSIRT-ES", kind="indicators", tlp="green", observable_id=value.id, sent_at=now, reference="C-1"),
         ):  # fmt: skip
             disclosing.add(uow, rita, of.id, told)
