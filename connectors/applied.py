@@ -93,6 +93,18 @@ def probed(action: Action) -> bool:
     return action.probe is not None and action.connector != PUBLISHED
 
 
+def proof(session: Session, call_id: UUID) -> str | None:
+    """Whether what a call has put in place holds: holds, not, pending (its product is being asked); None when none can be asked."""
+    mine = select(ActionCall.id).where(or_(ActionCall.id == call_id, ActionCall.parent_id == call_id))
+    rows = session.scalars(select(Countermeasure).where(Countermeasure.call_id.in_(mine))).all()
+    asked = [row for row in rows if probed(registry.action(row.action))]
+    if any(row.state in (FAILED, EXPIRING, REMOVED) for row in asked):
+        return "not"
+    if any(row.state != VERIFIED for row in asked):
+        return "pending"
+    return "holds" if asked else None
+
+
 def next_due(row: Countermeasure) -> datetime | None:
     """When something must be done about it next, its probes aside."""
     return min((at for at in (row.expires_at, row.review_at) if at is not None), default=None)

@@ -38,7 +38,9 @@ from core.work import Claim, LostLease, WorkKind
 
 __all__ = ["active_for", "active_for_subject", "get", "of_subject", "remove", "review", "seen_active"]
 
-MOST_PROBES = 20
+MOST_PROBES = 26
+_YOUNG = timedelta(minutes=10)
+"""For so long the product is asked at least each minute."""
 _PROBE_AFTER = Backoff(timedelta(seconds=5), 2.0, timedelta(minutes=15))
 
 
@@ -119,7 +121,8 @@ def _decide(uow: UnitOfWork, claim: Claim, seen: Seen | None) -> None:
     uow.flush()
     due = applied.next_due(row) if row.state not in (EXPIRING, FAILED) and row.removed_at is None else None
     if row.state == ACTIVE and applied.probed(registry.action(row.action)):
-        again = uow.now + _PROBE_AFTER.after(row.probes)
+        wait = _PROBE_AFTER.after(row.probes)
+        again = uow.now + (min(wait, timedelta(minutes=1)) if uow.now < row.created_at + _YOUNG else wait)
         due = min(due, again) if due is not None else again
     work.later(uow, KIND, claim, due)
 

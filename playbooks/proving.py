@@ -184,12 +184,20 @@ class _Played:
                 self.messages.append(given["text"])
             case "mail":
                 return {"mail": dict(self.case.mail) or None}
+            case "proof":
+                return {"proof": "pending" if self._unconfirmed(asked.attempt.path) else "holds"}
             case "reporter":
                 self.told.append("thanks" if given["thanks"] else given["text"])
                 return {"told": 0 if self._named(self.case.people, asked.attempt.path) else 1}
             case "update":
                 self._change({name: value for name, value in given.items() if name != "reason"})
         return {"ref": f"{asked.perform.port}:{asked.attempt.path}"}
+
+    def _unconfirmed(self, path: str) -> bool:
+        """Whether a product is written down to accept this step, and never to confirm it."""
+        key = self._named(self.case.products, path) or str(self.plan.steps[path].spec["action"])
+        given = self.case.products.get(key)
+        return given == "unconfirmed" or (isinstance(given, list) and "unconfirmed" in given)
 
     def _change(self, given: dict[str, Any]) -> None:
         tags = given.pop("tags_add", None)
@@ -256,7 +264,9 @@ class _Played:
             return Event("call", {"state": "refused", "error": str(given["refused"])})
         return Event(
             "call",
-            {"state": "unknown"} if given == "unknown" else {"state": "succeeded", "output": given or {}},
+            {"state": "unknown"}
+            if given == "unknown"
+            else {"state": "succeeded", "output": given if isinstance(given, dict) else {}},
         )
 
     def _worked(self, wait: NewWait, given: Any) -> Event:

@@ -88,6 +88,11 @@ def _call(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     return {"ref": f"call:{row.id}", "state": state, "reason": row.note, "output": row.output}
 
 
+def _proof(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    """Whether what a call put in place holds: by its countermeasures, which ask the product; None when none can."""
+    return {"proof": applied.proof(uow, UUID(str(request.arguments["call"]).partition(":")[2]))}
+
+
 def _span(seconds: float | None) -> timedelta | None:
     return timedelta(seconds=seconds) if seconds else None
 
@@ -357,6 +362,7 @@ PORTS = Ports(
         "update": _update,
         "mail": _mail,
         "reporter": _reporter,
+        "proof": _proof,
     },
     refuse_first=frozenset({"call", "page"}),
     may_answer=_may_answer,

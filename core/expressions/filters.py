@@ -1,5 +1,6 @@
 """The filters a template may use, each bounded."""
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,28 @@ def text(value: Any) -> str:
 def without_query(value: Any) -> str:
     """A URL without what follows its path: that may name a person."""
     return text(value).partition("#")[0].partition("?")[0]
+
+
+_INSIDE = tuple(
+    ipaddress.ip_network(one)
+    for one in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
+        "224.0.0.0/3", "::/127", "fc00::/7", "fe80::/10", "ff00::/8",
+    )
+)  # fmt: skip
+
+
+def outside(items: Iterable[Any]) -> list[str]:
+    """The addresses of a list that lie in no private or special range (RFC 6890); what is no address is left out."""
+    found = []
+    for item in counted(items):
+        try:
+            address = ipaddress.ip_address(text(item))
+        except ValueError:
+            continue
+        if not any(address in network for network in _INSIDE if network.version == address.version):
+            found.append(str(address))
+    return found
 
 
 def tojson(value: Any, indent: bool = False) -> str:
@@ -183,6 +206,7 @@ FILTERS: dict[str, Filter] = {
     "min": filters.do_min,
     "reject": filters.sync_do_reject,
     "rejectattr": filters.sync_do_rejectattr,
+    "outside": outside,
     "replace": replace,
     "reverse": filters.do_reverse,
     "round": _number,

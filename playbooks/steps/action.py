@@ -1,7 +1,7 @@
 """An action of a product, or a neutral verb that some product carries out."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from playbooks import manual
@@ -22,12 +22,14 @@ from playbooks.contract import (
     View,
     WaitDraft,
 )
+from playbooks.durations import say_duration
 
+CONFIRM_FIRST, CONFIRM_EVERY = timedelta(seconds=10), timedelta(minutes=1)
 _NETWORK_VERBS = ("network.", "firewall.", "dns.", "proxy.", "blocklist.", "mail.")
 
 
 def parse(body: Body) -> dict[str, Any]:
-    """`action: name` with `with`, `instance`, `reason`, `ask`, `instructions`, `undo_after`, `review_after`."""
+    """`action: name` with `with`, `instance`, `reason`, `ask`, `instructions`, `undo_after`, `review_after`, `confirm`."""
     reader = body.reader
     name = reader.text("action", required=True) or ""
     inputs = reader.mapping("with")
@@ -53,6 +55,9 @@ def parse(body: Body) -> dict[str, Any]:
         )
     if undo_after is not None and effect == "read":
         reader.wrong(f'"{name}" only reads; there is nothing to undo', "undo_after")
+    confirm = reader.duration("confirm")
+    if confirm is not None and effect == "read":
+        reader.wrong(f'"{name}" only reads; there is nothing to confirm', "confirm")
     return {
         "action": name,
         "with": inputs,
@@ -66,6 +71,7 @@ def parse(body: Body) -> dict[str, Any]:
         "from": reader.texts("ask"),
         "undo_after": undo_after,
         "review_after": review_after,
+        "confirm": confirm,
     }
 
 
@@ -163,6 +169,8 @@ def on_event(view: View, event: Event) -> Outcome:
             note="done by hand",
         )
         return _look_again(view, done)
+    if event.name == "due" and stage == "confirming":
+        return Perform("proof", {"call": view.detail.get("call")})
     if event.name == "due" and stage in ("asking", "asking_loop"):
         return nobody_answered(view)
     if event.name == "due" and stage == "unknown":
@@ -192,6 +200,8 @@ def _performed(view: View, event: Event, stage: Any) -> Outcome:
     if stage == "reviewing":
         kept = view.detail["done"]
         return Done(kept["output"], form=kept["form"], by=tuple(kept["by"]), note=kept["note"])
+    if stage == "confirming":
+        return _confirmed(view, event.data.get("proof"))
     if stage == "manual":
         return Blocked((WaitDraft(kind="task", ref=event.data["ref"]),), detail={"task": event.data["ref"]})
     state = event.data.get("state")
@@ -213,6 +223,10 @@ def _called(view: View, event: Event) -> Outcome:
     state = event.data.get("state")
     if state == "succeeded":
         done = Done(_whole(view, event.data.get("output")), by=tuple(view.detail.get("approved_by", ())))
+        if view.step.spec.get("confirm") is not None:
+            kept = {"output": done.output, "by": list(done.by), "reviewed": bool(event.data.get("reviewed"))}
+            until = view.now + timedelta(seconds=view.step.spec["confirm"])
+            return Perform("proof", {"call": view.detail.get("call")}, {"stage": "confirming", "accepted": kept, "until": until.isoformat()})
         return done if event.data.get("reviewed") else _look_again(view, done)
     if state == "unknown":
         question = f'Did "{_title(view)}" happen? The product did not answer; look there, then say.'
@@ -225,6 +239,22 @@ def _called(view: View, event: Event) -> Outcome:
     if state in ("refused", "cancelled"):
         return Refused(str(event.data.get("error") or "a guard rail refused it"))
     return Failed(str(event.data.get("error") or "the product refused"))
+
+
+def _confirmed(view: View, proof: Any) -> Outcome:
+    """What was accepted is not what happened: ask each minute whether it holds, until the time for it is over."""
+    kept, until = view.detail["accepted"], datetime.fromisoformat(view.detail["until"])
+    if proof in ("holds", None):  # None: no product can say; a person makes sure
+        output = kept["output"] if isinstance(kept["output"], Mapping) else {}
+        done = Done({**output, "confirmed": proof == "holds"}, by=tuple(kept["by"]))
+        return done if kept["reviewed"] else _look_again(view, done)
+    if proof == "not" or view.now >= until:
+        span = say_duration(view.step.spec["confirm"])
+        said = "the product says that it does not hold" if proof == "not" else f"not confirmed within {span}"
+        return Failed(f"{said}: it was accepted, but may not have happened", retry=False)
+    young = view.now < until - timedelta(seconds=view.step.spec["confirm"]) + CONFIRM_EVERY
+    again = min(view.now + (CONFIRM_FIRST if young else CONFIRM_EVERY), until)
+    return Blocked((WaitDraft(kind="timer", due_at=again, detail={"for": "until the product confirms it"}),))
 
 
 def _whole(view: View, output: Any) -> Any:
@@ -266,7 +296,7 @@ KIND = StepKind(
     begin=begin,
     on_event=on_event,
     begin_loop=begin_loop,
-    extra_keys=("with", "instance", "reason", "instructions", "unbound", "ask", "undo_after", "review_after"),
+    extra_keys=("with", "instance", "reason", "instructions", "unbound", "ask", "undo_after", "review_after", "confirm"),
     sends=frozenset({"with"}),
     literal=frozenset({"action", "effect", "from", "instance", "by_hand", "asked", "unbound"}),
 )

@@ -249,3 +249,46 @@ def test_what_is_to_be_looked_at_again_is_asked_once(bound: bool, event: Event, 
         {"n": 1} if bound else {"by_hand": True},
     )
     assert off.by == (() if bound else ("Rita",))
+
+
+CONFIRMED = """
+  - id: isolate
+    action: edr.isolate_host
+    with: {host: web-1}
+    confirm: 3m
+    on_error: [{id: unplug, task: Unplug it}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("proofs", "state", "confirmed"),
+    [
+        (["holds"], "succeeded", True),
+        ([None], "succeeded", False),
+        (["pending", "pending", "holds"], "succeeded", True),
+        (["pending", "not"], "failed", None),
+        (["pending"], "failed", None),
+    ],
+)
+def test_what_was_accepted_is_asked_for_until_it_holds(
+    proofs: list[str | None], state: str, confirmed: bool | None
+) -> None:
+    left = list(proofs)
+
+    def answer(asked):
+        if asked.perform.port == "proof":
+            return {"proof": left.pop(0) if len(left) > 1 else left[0]}
+        return {"state": "intended", "ref": "call:1"}
+
+    run = start(plan_of(CONFIRMED), answer=answer)
+    run.deliver("isolate", call_ended(output={"id": 1}))
+    for _ in range(20):
+        if run.state.attempts[("isolate", "")].state == "waiting":
+            run.pass_time(10)
+    row = run.state.attempts[("isolate", "")]
+    assert row.state == state
+    if confirmed is None:
+        assert run.asked[-1].perform.port == "task"
+        assert (row.error or "").endswith("it was accepted, but may not have happened")
+    else:
+        assert row.output == {"id": 1, "confirmed": confirmed}

@@ -50,7 +50,8 @@ def test_what_a_person_leaves_out_is_left_out(step: str) -> None:
     for name in ("original", "told"):
         skipped = {"state": "skipped", "by": ["Ana"], "reason": "not now"}
         run.deliver(name, Event("task", skipped if name == step else {"state": "done", "form": {"sender": "a@b.example"}}))
-    assert (states(run)[step], run.state.state) == ("skipped", "succeeded")
+    assert (states(run)[step], run.state.state) == ("skipped" if step == "told" else "succeeded", "succeeded")
+    assert run.state.attempts[("original", "")].output["kept"] is False
 
 
 def test_nobody_attaches_it_in_time_and_watching_asks_nobody() -> None:

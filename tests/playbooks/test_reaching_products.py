@@ -1,12 +1,14 @@
 """With products connected, the shipped playbooks look and act there; people only decide and do what no product can."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 import respx
+from held_time import HeldClock
 from incident_bench import draft, take
 from sqlalchemy import select
 
@@ -20,7 +22,7 @@ from incidents import lifecycle, tasks
 from incidents.lifecycle import IncidentDraft
 from incidents.models import Task
 from playbooks import ports, publishing, runs
-from playbooks.models import PlaybookRun, Wait
+from playbooks.models import PlaybookRun, StepAttempt, Wait
 
 TENANT = {"tenant": "7d1a0000-0000-4000-8000-000000000001", "client_id": "abc"}
 GRAPH = "https://graph.microsoft.com/v1.0"
@@ -34,6 +36,7 @@ SAID = {  # what people answer, by how a task's title begins
     "Look at app-07": {"stopped": "no", "ran": "yes", "kind": "workstation"},
     "Does somebody sit": {"hands_on": "no"},
     "How did it get in": {"how": "mail"},
+    "Look at what the hunt": {"more": "no"},
     "Reinstall": {"done": "rebuilt"},
 }  # fmt: skip
 WHATEVER = {"answer": "no", "because": "nothing was reached"}
@@ -93,6 +96,7 @@ def vendors() -> Iterator[respx.MockRouter]:
             json={"value": [{"type": "Isolate", "status": "Succeeded"}]}
         )
         router.post(f"{DEFENDER}/indicators").respond(200, json={"id": "995"})
+        router.get(f"{DEFENDER}/indicators").respond(json={"value": [{"id": "995", "action": "Block"}]})
         yield router
 
 
@@ -116,11 +120,19 @@ def waiting(incident: UUID) -> tuple[list[Task], list[Wait]]:
         return list(session.scalars(todo)), list(session.scalars(asked))
 
 
-def work_through(incident: UUID, people: Any, drain: Callable[..., int], until: str) -> list[str]:
-    """Do what the playbooks ask of people, up to the task whose title begins like this; the titles of all tasks done."""
+def work_through(
+    incident: UUID, people: Any, drain: Callable[..., int], until: str, clock: HeldClock | None = None
+) -> list[str]:
+    """Do what the playbooks ask of people, up to the task whose title begins like this; the titles of all tasks done.
+
+    With a clock, a minute passes each time, and what is in place is looked at.
+    """
     done: list[str] = []
     for _ in range(60):
         drain("core.outbox", "playbooks.runs", "connectors.calls")
+        if clock is not None:
+            clock.advance(seconds=60)
+            drain("connectors.countermeasures", "playbooks.runs")
         todo, asked = waiting(incident)
         for task in todo:
             if task.title.startswith(until):
@@ -174,10 +186,10 @@ def test_phishing_is_searched_pulled_and_its_victims_contained(vendors, people, 
     assert 'AQ== "." if {} then {"delete": true}' in words["Look at what is still open for jo@acme.example"]
 
 
-def test_malware_is_looked_up_contained_and_blocked(vendors, people, drain) -> None:
+def test_malware_is_looked_up_contained_and_blocked(vendors, people, drain, clock) -> None:
     file = "9f2b6c0d1e4a5b7788990a1b2c3d4e5f60718293a4b5c6d7e8f9012a3b4c5d6e"
     incident = opened("Trojan on app-07", "malware", [("host", "app-07"), ("file-hash", file)])
-    done = work_through(incident, people, drain, until="Reinstall")
+    done = work_through(incident, people, drain, until="Reinstall", clock=clock)
     found = called(incident)
     assert {verb: found[verb] for verb in found if verb != "identity.revoke_sessions"} == {
         "edr.get_host": ("mde", "succeeded"),
@@ -187,9 +199,25 @@ def test_malware_is_looked_up_contained_and_blocked(vendors, people, drain) -> N
         "edr.isolate_host": ("mde", "succeeded"),
         "edr.block_hash": ("mde", "succeeded"),
     }
-    assert not any(title.startswith(("Isolate", "Unplug")) for title in done)
+    assert not any(title.startswith(("Isolate", "Unplug", "Make sure that")) for title in done)
     isolated = [request for request, _ in vendors.calls if request.url.path.endswith("/isolate")]
     assert len(isolated) == 1
+
+
+def test_isolation_that_the_product_never_confirms_wakes_the_lead_and_is_pulled_by_hand(
+    vendors, people, drain, clock
+) -> None:
+    vendors.get(f"{DEFENDER}/machineactions").respond(json={"value": [{"type": "Isolate", "status": "Pending"}]})
+    incident = opened("Trojan on app-07", "malware", [("host", "app-07")])
+    begun = clock.now
+    done = work_through(incident, people, drain, until="Unplug app-07", clock=clock)
+    assert timedelta(minutes=10) <= clock.now - begun < timedelta(minutes=20)
+    assert "Collect the evidence" not in done, "nothing goes on before somebody has pulled the plug"
+    with reading() as session:
+        query = select(StepAttempt.error).where(StepAttempt.path.endswith("/isolate"), StepAttempt.state == "failed")
+        assert session.scalars(query).one() == "not confirmed within 10 min: it was accepted, but may not have happened"
+    probes = [request for request, _ in vendors.calls if request.url.path.endswith("/machineactions")]
+    assert len(probes) >= 10, "the product is asked at least each minute"
 
 
 def test_a_leaked_secret_is_asked_after_where_it_was_reported(vendors, people, drain) -> None:
