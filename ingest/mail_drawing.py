@@ -37,7 +37,8 @@ _SHUT = (
 
 def limit() -> None:
     """From here on this process ends by itself when it takes too much."""
-    os.nice(10)
+    with contextlib.suppress(OSError):  # the systemd unit lets nobody change priorities
+        os.nice(10)
     for what, most in (
         (resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, MOST_BYTES), (resource.RLIMIT_CORE, 0),
     ):  # fmt: skip

@@ -148,3 +148,13 @@ def test_who_draws_has_no_network_of_ours_and_is_not_root() -> None:
     else:
         assert int(uid) != 0
     assert (network == str(Path("/proc/self/ns/net").readlink())) is not lets_us
+
+
+def test_where_nobody_may_change_priorities_a_mail_is_drawn_all_the_same() -> None:
+    """As under the systemd unit: its filter of system calls refuses setpriority()."""
+    script = (
+        "import os, resource\ndef refused(by):\n raise PermissionError(by)\nos.nice = refused\n"
+        "from ingest import mail_drawing as m; m.limit(); print(resource.getrlimit(resource.RLIMIT_CPU)[0])"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(told.stdout) == mail_drawing.SECONDS
