@@ -23,7 +23,7 @@ from core.types import Ref
 
 log = logs.get(__name__)
 
-BATCH = 400  # what one transaction seals: about 5 ms
+BATCH = 300  # what one transaction seals: about 5 ms
 LOOK_EVERY = timedelta(seconds=1)
 SIGN_EVERY = timedelta(seconds=5)
 _ADVISORY_KEY = 8_434_627_602
