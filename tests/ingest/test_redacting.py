@@ -7,8 +7,9 @@ from delivered import deliver, everything_kept
 from sqlalchemy import select
 
 from connectors import registry
-from core.db import reading
+from core.db import reading, unit_of_work
 from core.redaction import mask
+from incidents import rules
 from incidents.models import Alert, Incident
 from ingest.models import Delivery
 
@@ -28,6 +29,8 @@ def test_a_secret_stays_in_no_row(sender, drain, product: str) -> None:
         {"title": f"Key {SECRET} in a paste", "severity": "high", "Secret": SECRET, "Match": f"aws={SECRET}"}
     ).encode()  # fmt: skip
     assert SECRET.encode() in body
+    with unit_of_work() as uow:
+        rules.seed(uow)
     kept = deliver(source, body)
     assert SECRET.encode() in everything_kept(), "it was delivered"
     drain()
