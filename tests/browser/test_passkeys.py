@@ -49,6 +49,26 @@ def sign_out(page: Page) -> None:
     page.wait_for_url("/login*")
 
 
+EMPTY = (
+    "/", "/incidents", "/alerts", "/ignored", "/playbooks", "/oncall", "/oncall/policies", "/oncall/channels", "/pages", "/inbox",
+    "/reports", "/calls", "/countermeasures", "/follow-ups", "/quarantine", "/profile", "/settings/sources", "/connectors",
+    "/settings/guardrails", "/settings/changes", "/settings/mail", "/settings/tokens", "/settings/installation",
+)  # fmt: skip
+
+
+def nothing_is_just_empty(page: Page) -> None:
+    """Whoever is here alone, before anything has rung: each thing that is empty says what to do about it."""
+    seen = 0
+    for path in EMPTY:
+        page.goto(path)
+        assert page.locator("h1").count() == 1, path
+        for empty in page.locator(".nothing").all():
+            seen += 1
+            assert empty.locator(".nothing-text, a.btn, form").count(), f"{path}: {empty.inner_text()}"
+    assert seen >= 12, "there is less here that is empty than a first user meets"
+    page.goto("/")
+
+
 def first_link(chromium: Browser, running: Tocsin) -> str:
     """The link that the first start prints; the same page at this machine's number says why it makes no passkey, and where."""
     printed = re.compile(r"set your password at (\S+)")
@@ -91,6 +111,7 @@ def test_a_passkey_is_all_it_takes_from_the_first_start_on(chromium: Browser, to
     sound(page)
     page.get_by_role("button", name="Use a passkey instead").click()
     page.wait_for_url("/")
+    nothing_is_just_empty(page)
 
     page.goto("/profile")
     page.get_by_label("New password").fill(PASSWORD)

@@ -3,16 +3,19 @@
 import html
 import json
 import re
+from uuid import UUID
 
 import pytest
 from at_the_pages import Reader, text_of
 from people_here import People
 
-from cli import assemble
+from cli import assemble, first_steps
 from connectors import rails
 from core import journal
+from core.auth import users
 from core.db import reading, unit_of_work
 from core.settings import configure, settings
+from notify import contacts
 
 pytestmark = pytest.mark.usefixtures("sqlite_database")
 
@@ -49,6 +52,19 @@ def test_others_neither_see_it_nor_are_told(people: People) -> None:
         reader.get("/doctor", 403)
         assert "Act now" not in reader.get("/")
         assert "/doctor" not in reader.get("/settings")
+
+
+def test_whoever_is_alone_is_told_what_happens_when_they_do_not_answer(people: People) -> None:
+    ana = Reader(people.ana)
+    with unit_of_work() as uow:
+        first_steps.on_call(uow, [users.get(uow, UUID(people.ana.id))])
+        contacts.add(uow, people.ana, user_id=UUID(people.ana.id), channel="ntfy", address={"topic": "ana-7f31c2"})
+    page = text_of(ana.get("/profile"))
+    assert "If you do not answer in 5 min" in page
+    assert "One person alone is behind the default escalation." in page
+    assert "Add a second way" in page
+    assert "Add a second person" in page
+    assert "If you do not answer" not in text_of(Reader(people.rita).get("/profile"))
 
 
 def test_what_is_yours_is_asked_kept_and_told_in_the_journal(people: People) -> None:

@@ -204,6 +204,10 @@ def test_a_page_that_rings_again_says_so(people: People, clock: HeldClock, drain
     link = link_for(number, who)
     Reader().post(link)
     assert "It rings again at" in Reader().get(link)
+    warning = "It rings again: you acknowledged it, and nobody has done anything since"
+    holder = Reader(getattr(people, who.lower()))
+    assert warning in holder.get("/")
+    assert warning not in Reader(people.mara).get("/")
     rita = Reader(people.rita)
     assert "It rings again at" in rita.get(f"/pages/{number}")
     api = rita.fetch(f"/api/v1/pages?incident={incident.key}")
@@ -224,6 +228,7 @@ def test_a_page_that_rings_again_says_so(people: People, clock: HeldClock, drain
     with unit_of_work() as uow:
         comments.add(uow, people.raul, incident.id, "I am on it")
     assert "It rings again at" not in Reader().get(link)
+    assert warning not in holder.get("/")
     assert rita.fetch(f"/api/v1/pages/{number}").json()["rings_again_at"] is None
 
 

@@ -303,3 +303,19 @@ def test_hidden_alerts_are_neither_shown_nor_counted(ana: Reader, people: People
     assert "secret-host" not in ana.get("/settings/sources/hr")
     assert "alert →" not in text_of(ana.get("/settings/sources/hr"))
     assert "secret-host" in Reader(people.raul).get("/settings/sources/hr")
+
+
+@pytest.mark.parametrize(
+    ("product", "shown"),
+    [
+        ("suricata", ("curl http://testmynids.org/uid/index.html", "1:2100498")),
+        ("wazuh", ("ssh -o NumberOfPasswordPrompts=1 tocsin-test@localhost", "rule 5710")),
+    ],
+)
+def test_a_harmless_alert_is_asked_for_with_one_command(ana: Reader, product: str, shown: tuple[str, ...]) -> None:
+    page = text_of(add(ana, product, product, learn="1"))
+    assert "Make a harmless test alert" in page
+    assert "While it is learned, it pages nobody." in page
+    for words in shown:
+        assert words in page
+    assert "Make a harmless test alert" not in add(ana, "door", "generic_json")
