@@ -1,4 +1,4 @@
-"""The report as a STIX 2.1 bundle: an incident, its observables as cyber-observables, sightings and a report object."""
+"""The report as a STIX 2.1 bundle: an incident, its observables as cyber-observables, indicators and a report object."""
 
 import hashlib
 from datetime import datetime
@@ -16,6 +16,11 @@ _TLP = {
     "amber+strict": "TLP_AMBER",
     "red": "TLP_RED",
 }
+_INDICATING = {"malicious": "malicious-activity", "suspicious": "anomalous-activity"}
+_PATHS = {
+    "ipv4-addr": "ipv4-addr:value", "ipv6-addr": "ipv6-addr:value", "domain": "domain-name:value", "url": "url:value",
+    "email": "email-addr:value", "mac": "mac-addr:value",
+}  # fmt: skip
 _HASHES = {32: "MD5", 40: "SHA-1", 64: "SHA-256", 128: "SHA-512"}
 
 
@@ -41,6 +46,7 @@ def write(report: IncidentReport) -> bytes:
         made = _observable(stix2, item)
         if made is not None and made.id not in {s.id for s in seen}:
             seen.append(made)
+    indicators = [made for item in report.observables if (made := _indicator(stix2, item, report.head.id, common))]
     patterns = [
         stix2.AttackPattern(
             id=_id("attack-pattern", technique), name=technique,
@@ -48,7 +54,7 @@ def write(report: IncidentReport) -> bytes:
         )
         for technique in report.head.techniques
     ]  # fmt: skip
-    objects: list[Any] = [identity, incident, *seen, *patterns]
+    objects: list[Any] = [identity, incident, *seen, *indicators, *patterns]
     if seen:
         first = min((o.first_seen for o in report.observables), default=report.head.opened_at)
         last = max((o.last_seen for o in report.observables), default=report.head.opened_at)
@@ -94,10 +100,27 @@ def _observable(stix2: Any, item: Observable) -> Any:
             return stix2.MACAddress(value=item.value.lower())
         case "file":
             return stix2.File(name=item.value.replace("\\", "/").rsplit("/", 1)[-1] or item.value)
-        case "file-hash" if len(item.value) in _HASHES:
+        case "file-hash" | "sha256" if len(item.value) in _HASHES:
             return stix2.File(hashes={_HASHES[len(item.value)]: item.value})
         case _:
             return None  # hosts, processes and CVEs have no cyber-observable of their own
+
+
+def _indicator(stix2: Any, item: Observable, of: str, common: dict[str, Any]) -> Any:
+    """An indicator of what a person called malicious or suspicious; what a look-up merely proposes is none."""
+    if item.proposed or item.verdict not in _INDICATING:
+        return None
+    path = _PATHS.get(item.type)
+    if item.type in ("file-hash", "sha256") and len(item.value) in _HASHES:
+        path = f"file:hashes.'{_HASHES[len(item.value)]}'"
+    if path is None or not item.value.isprintable() or (item.type == "email" and "@" not in item.value):
+        return None
+    value = item.value.replace("\\", "\\\\").replace("'", "\\'")  # 9.3 of the specification: how a string is written
+    return stix2.Indicator(
+        id=_id("indicator", f"{of}/{item.type}/{item.value}"), name=item.value[:250], description=item.verdict_says or item.verdict,
+        indicator_types=[_INDICATING[item.verdict]], pattern=f"[{path} = '{value}']", pattern_type="stix",
+        valid_from=item.first_seen, **common,
+    )  # fmt: skip
 
 
 def _id(kind: str, name: object) -> str:

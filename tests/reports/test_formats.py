@@ -77,6 +77,25 @@ def test_the_oasis_validator_accepts_the_bundle(tlp: str) -> None:
     assert written == contract.get("stix").write(replace(made, head=replace(made.head, tlp=tlp))).decode()
 
 
+def test_what_a_person_called_malicious_is_an_indicator_and_what_a_look_up_proposes_is_not() -> None:
+    made = report()
+    said = {"ipv4-addr": "malicious", "domain": "suspicious", "file-hash": "malicious", "url": "malicious", "email": "harmless", "host": "malicious"}
+    judged = tuple(
+        replace(one, value=one.value + "'" if one.type == "url" else one.value, verdict=said.get(one.type, "unknown"),
+                verdict_by="Ana Ruiz", proposed=one.type == "domain")
+        for one in made.observables
+    )  # fmt: skip
+    written = contract.get("stix").write(replace(made, observables=judged)).decode()
+    result = validate_string(written, ValidationOptions(version="2.1"))
+    assert result.is_valid, result.errors
+    patterns = {one["pattern"] for one in json.loads(written)["objects"] if one["type"] == "indicator"}
+    assert patterns == {
+        "[ipv4-addr:value = '203.0.113.9']",
+        f"[file:hashes.'SHA-256' = '{'a' * 64}']",
+        "[url:value = 'http://evil.example/x?y\\'']",
+    }
+
+
 def test_a_bundle_without_observables_is_valid_too() -> None:
     bare = replace(report(), observables=(), alerts=())
     result = validate_string(contract.get("stix").write(bare).decode(), ValidationOptions(version="2.1"))
