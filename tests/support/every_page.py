@@ -11,7 +11,7 @@ from web.app import routers
 MOST = 400
 # Not pages that somebody who is signed in can follow a link to; each is looked at by a test of its own.
 ELSEWHERE = {
-    "/login", "/start/{token}", "/a/{token}", "/profile/factor/app/{factor_id}", "/report", "/report/{token}",
+    "/login", "/start/{token}", "/a/{token}", "/profile/factor/app/{factor_id}", "/report/{token}",
     "/manifest.webmanifest", "/push-worker.js",
 }  # fmt: skip
 
