@@ -209,23 +209,29 @@ def _draft(mail: Mail, raw: bytes, evidence: Evidence) -> ReportDraft:
 
 
 def told(mail: Mail) -> str:
-    """A mail's essentials as plain text, its links and addresses defanged."""
-    lines = [f"From: {mail.sender.name} <{defang('email', mail.sender.email)}>"]
+    """A mail's essentials as text with lists (Markdown), its links and addresses defanged."""
+    heads = [f"From: {mail.sender.name} <{defang('email', mail.sender.email)}>"]
     if mail.reply_to:
-        lines.append("Reply-To: " + ", ".join(defang("email", one.email) for one in mail.reply_to[:5]))
-    lines += [f"Subject: {mail.subject}", f"Date: {mail.date}", f"Message-ID: {mail.message_id}"]
+        heads.append("Reply-To: " + ", ".join(defang("email", one.email) for one in mail.reply_to[:5]))
     claimed = ", ".join(f"{check}={result}" for check, result in mail.claimed)
-    lines.append(f"Claimed in its headers: {claimed or 'nothing of SPF, DKIM or DMARC'}")
-    if mail.links:
-        lines.append("Links:")
-        lines += [f"- {defang('url', link)}" for link in mail.links[:30]]
-    if mail.files:
-        lines.append("Attachments:")
-        lines += [f"- {one.name} ({hashlib.sha256(one.content).hexdigest()})" for one in mail.files]
+    heads += [
+        f"Subject: {mail.subject}",
+        f"Date: {mail.date}",
+        f"Message-ID: {defang('email', mail.message_id)}",
+        f"Claimed in its headers: {claimed or 'nothing of SPF, DKIM or DMARC'}",
+    ]
+    links = [defang("url", link) for link in mail.links[:30]]
+    files = [f"{one.name} ({hashlib.sha256(one.content).hexdigest()})" for one in mail.files]
+    parts = [_listed("", heads), _listed("Links:", links), _listed("Attachments:", files)]
     if mail.cut:
-        lines.append("Something was left out here because there is too much of it; the file has all.")
-    text = mail.text[:SHOWN] + ("…" if len(mail.text) > SHOWN else "")
-    return "\n".join(lines) + (f"\n\n{text}" if text else "")
+        parts.append("Something was left out here because there is too much of it; the file has all.")
+    parts.append(mail.text[:SHOWN] + ("…" if len(mail.text) > SHOWN else ""))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _listed(head: str, lines: list[str]) -> str:
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"{head}\n\n{listed}" if head and listed else listed
 
 
 def _values(mail: Mail) -> list[tuple[str, str, str]]:
