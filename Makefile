@@ -18,7 +18,7 @@ WORKERS ?= auto
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-run: $(VENV)/.installed ## Install what is locked, migrate, and start Tocsin on http://127.0.0.1:8000
+run: $(VENV)/.installed ## Install what is locked, migrate, and start Tocsin on http://localhost:8000
 	@exec $(BIN)/tocsin serve
 
 demo: $(VENV)/.installed ## Start with its own data and let sample alerts come in; nothing leaves the machine

@@ -11,6 +11,7 @@ import click
 
 from cli import serving, turning_away
 from core import certificates, host, logs, reach, supervisor
+from core.auth import passkeys
 from core.certificates import Shown
 from core.errors import Invalid
 from core.settings import Settings
@@ -49,7 +50,7 @@ def announce(given: Settings) -> None:
     if host.is_any(given.host) and not host.is_loopback(reach.shown_host(given.host)):
         others = [f"{given.base_url.partition('://')[0]}://{name}:{given.port}" for name in host.names()[:1]]
     also = f"   (also {others[0]})" if others and others[0] != given.base_url else ""
-    click.echo(f"Tocsin is ready on {given.base_url}{also}")
+    click.echo(f"Tocsin is ready on {passkeys.home()}{also}")
     if shown := certificate_of(given):
         whose = "signed by itself" if shown.self_signed else "certificate"
         click.echo(f"  TLS {whose}, until {shown.ends:%Y-%m-%d}, SHA-256 fingerprint {shown.fingerprint}")

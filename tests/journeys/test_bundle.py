@@ -80,7 +80,7 @@ def test_it_installs_and_starts_without_a_network(tmp_path: Path) -> None:
     )  # fmt: skip
     assert started.returncode == 0, started.stderr[-3000:]
     assert 'ready: {"status":"ready"}' in started.stdout
-    assert f"Tocsin is ready on http://127.0.0.1:{port}" in started.stdout
+    assert f"Tocsin is ready on http://localhost:{port}" in started.stdout
 
     other = env | {"PYTHON": "/bin/false", "PATH": "/nowhere"}
     refused = subprocess.run(

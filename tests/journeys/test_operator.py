@@ -39,6 +39,8 @@ def test_on_the_first_start_the_administrator_says_who_they_are(
     running = tocsin(TOCSIN_SMTP_URL=smtp_server.url).start()
     links = re.findall(r"http\S+/start/\S+", running.log.read_text(encoding="utf-8"))
     assert len(links) == 1
+    running.url = links[0].partition("/start/")[0]
+    assert running.url == f"http://localhost:{running.port}", "where a browser can make a passkey"
     browser = Browser(running)
     page = browser.open(links[0])
     assert "pages are sent there" in page.text

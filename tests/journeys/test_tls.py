@@ -33,7 +33,7 @@ def test_it_makes_a_certificate_says_its_fingerprint_and_keeps_cookies_to_tls(
 ) -> None:
     running = tocsin(TOCSIN_TLS="generate", TOCSIN_TRUSTED_PROXIES="127.0.0.1").start()
     log = running.log.read_text(encoding="utf-8")
-    assert f"Tocsin is ready on {running.url}" in log
+    assert f"Tocsin is ready on https://localhost:{running.port}" in log
     assert running.url.startswith("https://")
     shown = served(running)
     assert f"SHA-256 fingerprint {shown}" in log
@@ -99,6 +99,7 @@ def test_nobody_else_is_believed_and_plain_http_elsewhere_is_refused(tocsin: Cal
     log = running.log.read_text(encoding="utf-8")
     assert "whoever is on the network can read along" in log
     assert "Tocsin is ready on http://127." not in log
+    assert "Tocsin is ready on http://localhost" not in log
     with running.client(
         headers={"X-Forwarded-For": "198.51.100.9", "X-Forwarded-Proto": "https"}
     ) as stranger:
