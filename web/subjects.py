@@ -1,7 +1,7 @@
 """What rows of other tables name of incidents: which of those the reader may see, and their keys."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,13 +11,15 @@ from core.actors import Actor
 from core.types import Ref
 from incidents.models import Incident
 from incidents.visibility import as_id, visible_refs, visible_to
-from web.shapes import Shape
 
 
-class Recurring(Shape):
+class Recurring(Protocol):
     """Anything the API tells that may come after a closed incident."""
 
     recurrence_of: UUID | None
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
+        """The same with other values."""
 
 
 Told = TypeVar("Told", bound=Recurring)

@@ -11,13 +11,13 @@ from core.db import reading
 from incidents import queries
 from incidents.filters import AlertFilter
 from web.calling import may
-from web.subjects import Recurring, without_hidden
-from web.shapes import Listing, rows
+from web.subjects import without_hidden
+from web.shapes import Listing, Shape, rows
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 
 
-class AlertOut(Recurring):
+class AlertOut(Shape):
     """One episode of an alert: from its first firing until it is resolved or falls quiet."""
 
     id: UUID
@@ -55,6 +55,7 @@ class AlertOut(Recurring):
     acceptance_id: UUID | None
     rule: str | None
     why: str | None
+    recurrence_of: UUID | None
 
 
 @router.get("")

@@ -23,12 +23,12 @@ from reports.incident import build as build_report
 from reports.telling import told
 from web.calling import may
 from web.shapes import Listing, Shape, etag, expect, rows
-from web.subjects import Recurring, without_hidden
+from web.subjects import without_hidden
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 
 
-class IncidentOut(Recurring):
+class IncidentOut(Shape):
     """An incident as the API tells it; moments are RFC 3339."""
 
     id: UUID
@@ -65,6 +65,7 @@ class IncidentOut(Recurring):
     alert_count: int
     group_rule: str | None
     group_why: str | None
+    recurrence_of: UUID | None
     opened_at: datetime
     closed_at: datetime | None
     closed_by: str | None
