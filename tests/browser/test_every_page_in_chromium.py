@@ -77,6 +77,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         wait_until(
             lambda: count(tocsin, "SELECT count(*) FROM action_calls") > 0, seconds=30, what="the call"
         )
+        drawing = "SELECT count(*) FROM mail_pictures WHERE picture IS NULL"
+        wait_until(lambda: not count(tocsin, drawing), seconds=60, what="the mails' pictures")
         yield Scene(tocsin, email, password, reader)
         reader.client.close()
     finally:
