@@ -26,7 +26,7 @@ _TRUSTED = frozenset({ActorKind.playbook, ActorKind.connector, ActorKind.source,
 class Actor:
     """One actor; `id` is the row's id (user, token, run…) as text, `name` is what timelines show.
 
-    `proved_at` is when the person's session last showed a second factor; None when it never has.
+    `roles` are a person's. `proved_at` is when the person's session last showed a second factor; None when it never has.
     """
 
     kind: ActorKind
@@ -34,6 +34,7 @@ class Actor:
     name: str
     permissions: frozenset[str] = frozenset()
     proved_at: datetime | None = field(default=None, compare=False)
+    roles: tuple[str, ...] = field(default=(), compare=False)
 
     def may(self, permission: str) -> bool:
         """Whether this actor holds the permission; Tocsin's own parts hold all."""

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from core import db, signing
 from core.checkpoints import Checkpoint, PublicKey
 from core.clock import now
-from core.db import reading
+from core.db import one_moment, reading
 from core.journal import JournalLeaf
 from core.journal_rows import JournalRows
 from core.proof_files import FORMAT, Head, ProofFile
@@ -56,7 +56,7 @@ def prove_database(
         many = (session.scalar(select(func.max(JournalLeaf.idx))) or 0) > at_a_time and number > 1
     if many:
         db.configure(settings())  # no connection may be open when processes are made
-    with _helpers(number, sums) if many else nullcontext() as helpers, reading() as session:
+    with _helpers(number, sums) if many else nullcontext() as helpers, one_moment() as session:
         rows = JournalRows(session)
         slices = [(n, min(n + at_a_time, rows.size)) for n in range(0, rows.size, at_a_time)]
         trusted = {signing.public_key().raw, *(key.raw for key in keys)}
@@ -92,7 +92,7 @@ def _helpers(number: int, sums: RefSums) -> Pool:
 def _check(bounds: tuple[int, int]) -> tuple[Proof, list[int]]:
     """In a process of its own: look at the entries of some leaves."""
     sums = RefSums(_my_sums[0].key)
-    with reading() as session:
+    with one_moment() as session:
         rows = JournalRows(session)
         part = Proof(set(), instant=rows.instants, refs=sums.texts, next=bounds[0])
         for chunk in rows.leaves(*bounds):

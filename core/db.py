@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Engine, Executable, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import DateTime, Engine, Executable, MetaData, Table, bindparam, create_engine, event, func, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
@@ -128,12 +128,12 @@ class _Connections:
             event.listen(self.reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
         else:
             url = url.set(drivername="postgresql+psycopg")
-            self.writer = self.reader = create_engine(
-                url, pool_size=16, max_overflow=16, pool_timeout=10, pool_recycle=1800,
-                connect_args={"options": "-c timezone=UTC -c lock_timeout=30s -c client_connection_check_interval=2s", "connect_timeout": 5},
-            )  # fmt: skip
-            event.listen(self.writer, "checkout", _refuse_dead)
-            event.listen(self.writer, "checkin", _note_use)
+            self.writer = create_engine(url, **_postgres())
+            # A statement that reads is a transaction of its own: BEGIN and ROLLBACK would be two round trips more.
+            self.reader = create_engine(url, isolation_level="AUTOCOMMIT", **_postgres("default_transaction_read_only=on"))
+            for one in (self.writer, self.reader):
+                event.listen(one, "checkout", _refuse_dead)
+                event.listen(one, "checkin", _note_use)
         self.single = self.writer.execution_options(isolation_level="AUTOCOMMIT")
         # SQLite has one writer; queueing here instead of in its busy loop keeps p99 low.
         self.write_lock = threading.Lock() if self.sqlite else None
@@ -141,6 +141,15 @@ class _Connections:
     def dispose(self) -> None:
         self.writer.dispose()
         self.reader.dispose()
+
+
+def _postgres(*more: str) -> dict[str, Any]:
+    """What an engine is made with; more: settings of its sessions beside those of all."""
+    told = ("timezone=UTC", "lock_timeout=30s", "client_connection_check_interval=2s", *more)
+    return {
+        "pool_size": 8, "max_overflow": 16, "pool_timeout": 10, "pool_recycle": 1800,
+        "connect_args": {"options": " ".join(f"-c {one}" for one in told), "connect_timeout": 5},
+    }  # fmt: skip
 
 
 _SQLITE: dict[str, Any] = {"connect_args": {"timeout": 30, "check_same_thread": False}}
@@ -221,11 +230,20 @@ def unit_of_work() -> Iterator[UnitOfWork]:
 
 @contextmanager
 def reading() -> Iterator[Session]:
-    """A read-only look at the database. Raises Unavailable when it cannot be reached."""
-    connections = _connections()
-    with _reachable(), Session(bind=connections.reader, autoflush=False, expire_on_commit=False) as session:
-        if not connections.sqlite:
-            session.connection(execution_options={"postgresql_readonly": True})
+    """A read-only look at the database; on PostgreSQL each statement sees what is committed when it is asked.
+
+    Raises Unavailable when it cannot be reached.
+    """
+    with _reachable(), Session(bind=_connections().reader, autoflush=False, expire_on_commit=False) as session:
+        yield session
+
+
+@contextmanager
+def one_moment() -> Iterator[Session]:
+    """As reading(), but everything is read as it was at one moment: for what is read in parts and must fit together."""
+    with reading() as session:
+        if is_postgres(session):
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         yield session
 
 
@@ -243,15 +261,23 @@ def alone(statement: Executable, parameters: dict[str, Any] | None = None) -> li
 
 def look(statement: Executable, parameters: dict[str, Any] | None = None) -> list[Any]:
     """What one statement that changes nothing finds. Raises Unavailable when the database cannot be reached."""
-    if on_postgres():
-        return alone(statement, parameters)
-    with reading() as session:
-        return list(session.execute(statement, parameters))
+    with _reachable(), _connections().reader.connect() as connection:
+        return list(connection.execute(statement, parameters))
 
 
 def tells_time() -> bool:
     """Whether a statement may ask the database for the time (statement_timestamp()): on PostgreSQL, unless a test holds it."""
     return on_postgres() and not clock.held()
+
+
+def moment(*, told: bool) -> Any:
+    """The present as part of a statement: the database's own clock, or the parameter `the_time`."""
+    return bindparam("the_time", type_=Instant) if told else func.statement_timestamp(type_=DateTime(timezone=True))
+
+
+def present() -> dict[str, datetime]:
+    """The parameter `the_time` for statements that cannot ask the database for the time; empty for the others."""
+    return {} if tells_time() else {"the_time": clock.now()}
 
 
 def at_once(statement: str, parameters: dict[str, Any]) -> list[Any]:

@@ -19,13 +19,12 @@ _COLUMNS = "j.body, d.salt, d.data, j.at, j.actor_kind, j.actor_id, j.verb, j.da
 
 
 class JournalRows:
-    """The journal as it is at one moment; open it as the first thing in `reading()`."""
+    """The journal as it is at one moment; open it in `one_moment()`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.postgres = is_postgres(session)
         if self.postgres:
-            session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             # Chunks by index, whatever the planner believes of a table that has just been filled.
             session.execute(text("SET LOCAL enable_hashjoin = off"))
             session.execute(text("SET LOCAL enable_mergejoin = off"))

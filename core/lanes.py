@@ -4,15 +4,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, DateTime, Select, bindparam, func, select, union_all
+from sqlalchemy import ColumnElement, Select, select, union_all
 from sqlalchemy.orm import aliased
 
-from core import clock, db
-from core.types import Instant
+from core import db
 
 if TYPE_CHECKING:
     from core.work import WorkKind
@@ -55,19 +53,9 @@ def is_due(model: Any, at: Any) -> list[ColumnElement[bool]]:
     ]
 
 
-def moment(*, told: bool) -> Any:
-    """The present as part of a statement: the database's own clock, or the parameter `the_time`."""
-    return bindparam("the_time", type_=Instant) if told else func.statement_timestamp(type_=DateTime(timezone=True))
-
-
-def present() -> dict[str, datetime]:
-    """The parameter `the_time` for statements that cannot ask the database for the time; empty for the others."""
-    return {} if db.tells_time() else {"the_time": clock.now()}
-
-
 def waiting(kind: "WorkKind") -> list[Lane]:
     """The lanes that have something due, the one that has waited longest first."""
-    at = present()
+    at = db.present()
     found = db.look(_waiting(kind, told=bool(at)), at)
     return [Lane(name) for name, since in sorted(found, key=lambda one: one[1])]
 
@@ -78,7 +66,7 @@ def _waiting(kind: "WorkKind", *, told: bool) -> Select[Any]:
 
     Jumps from lane to lane through their index: what one lane has waiting costs nothing when another is looked for.
     """
-    model, at = kind.model, moment(told=told)
+    model, at = kind.model, db.moment(told=told)
     column = getattr(model, kind.lane or "")
     lanes = select(column.label("lane")).where(model.due_at.is_not(None), column.is_not(None))
     first = lanes.order_by(column).limit(1).subquery()

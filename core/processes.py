@@ -113,11 +113,9 @@ def _say(me: UUID, role: str) -> None:
 
 
 def pools() -> dict[str, QueuePool]:
-    """The pools of connections here: SQLite has one to write and one to read, PostgreSQL one for both."""
+    """The pools of connections here: one to write and one to read."""
     opened = db._connections()
     named = {"writer": opened.writer.pool, "reader": opened.reader.pool}
-    if opened.writer is opened.reader:
-        named = {"both": opened.writer.pool}
     return {name: pool for name, pool in named.items() if isinstance(pool, QueuePool)}
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from core import checkpoints, facts, logs, signing
 from core.actors import SYSTEM
 from core.checkpoints import PublicKey
-from core.db import UnitOfWork, database_now, is_postgres, reading, unit_of_work
+from core.db import UnitOfWork, database_now, is_postgres, one_moment, reading, unit_of_work
 from core.errors import TocsinError
 from core.journal import Fact, JournalCheckpoint, JournalLeaf, JournalPending, entries, record
 from core.merkle import Tree, leaf_hash
@@ -89,7 +89,7 @@ def seal_batch(limit: int = BATCH) -> int:
 
 def sign_checkpoint(*, at_most_every: timedelta = SIGN_EVERY) -> bool:
     """Sign the root over all leaves when there are new ones and the last checkpoint is old enough; True if it did."""
-    with reading() as session:
+    with one_moment() as session:
         last = latest(session)
         highest = session.scalar(select(func.max(JournalLeaf.idx)))
         if highest is None or (last is not None and highest < last.size):

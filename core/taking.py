@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, bindparam, select, update
 
-from core import lanes
+from core import db, lanes
 from core.types import Instant
 
 if TYPE_CHECKING:
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=64)  # building these takes longer than asking them
 def any_due(kind: "WorkKind") -> Any:
     """Finds one due row."""
-    return select(kind.model.id).where(*lanes.is_due(kind.model, lanes.moment(told=True))).limit(1)
+    return select(kind.model.id).where(*lanes.is_due(kind.model, db.moment(told=True))).limit(1)
 
 
 # Their parameters are named like no column: those would be written.
 @lru_cache(maxsize=256)
 def taking(kind: "WorkKind", of_lane: str, *, told: bool, busy: bool) -> Any:
     """Takes due rows: of any lane, of the one that is named, or those without a lane; none that are busy here."""
-    model, at = kind.model, lanes.moment(told=told)
+    model, at = kind.model, db.moment(told=told)
     until = bindparam("the_until", type_=Instant) if told else at + kind.lease
     which = [*lanes.is_due(model, at)]
     if of_lane != "any" and kind.lane is not None:

@@ -150,7 +150,7 @@ def kinds() -> dict[str, WorkKind]:
 
 def claim(kind: WorkKind, limit: int, lane: Lane | None = None) -> list[Claim]:
     """Take up to `limit` due rows (of one lane), oldest first, each under a lease with a new fencing number."""
-    at: dict[str, Any] = {**lanes.present()}
+    at: dict[str, Any] = {**db.present()}
     if at and lane is None and not db.look(taking.any_due(kind), at):
         return []  # on SQLite a look costs no write lock, and mostly there is nothing
     given: dict[str, Any] = {"the_limit": limit, **at}

@@ -191,7 +191,7 @@ class Doubt:
 
 def doubts(session: Session, actor: Actor, *, about: Incident | None = None) -> list[Doubt]:
     """What may have failed, of what the actor may see, the latest first; `about`: what an incident's values are under."""
-    wanted = [Countermeasure.subject_kind == "incident", Countermeasure.subject_id.not_in(_hidden(session, actor))]
+    wanted = [Countermeasure.subject_kind == "incident"]
     if about is not None:
         inside = (
             select(Observable.type, Observable.value)
@@ -201,6 +201,8 @@ def doubts(session: Session, actor: Actor, *, about: Incident | None = None) -> 
         its_values = tuple_(Countermeasure.entity_type, Countermeasure.entity_value).in_(inside)
         wanted.append(or_(Countermeasure.subject_id == str(about.id), its_values))
     found = countermeasures.doubted(session, *wanted)
+    if found and (hidden := _hidden(session, actor)):  # they must not use up the limit
+        found = countermeasures.doubted(session, *wanted, Countermeasure.subject_id.not_in(hidden))
     ids = {UUID(row.subject_id) for row in found}
     query = select(Incident).where(Incident.id.in_(ids), visible_to(actor))
     seen = {incident.id: incident for incident in session.scalars(query)} if ids else {}

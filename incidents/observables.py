@@ -152,23 +152,23 @@ def of_incident(
     """
     one = [Observable.id == only] if only is not None else []
     rows = session.execute(
-        select(Observable, Sighting)
+        select(Observable.id, Observable.type, Observable.value, Sighting.role, Sighting.first_seen, Sighting.last_seen)
         .join(Sighting, Sighting.observable_id == Observable.id)
         .join(Incident, Incident.id == Sighting.incident_id)
         .where(Sighting.incident_id == incident_id, Sighting.alert_id.is_(None), visible_to(actor), *one)
         .order_by(Observable.type, Observable.value)
         .limit(limit)
     ).all()
-    others = seen_elsewhere(session, actor, incident_id, [observable.id for observable, _ in rows])
+    others = seen_elsewhere(session, actor, incident_id, list({row.id for row in rows}))
     listed: dict[UUID, Listed] = {}
-    for observable, sighting in rows:
-        known = listed.get(observable.id)
-        listed[observable.id] = Listed(
-            observable.id, observable.type, observable.value,
-            (*(known.roles if known else ()), sighting.role),
-            min(sighting.first_seen, known.first_seen) if known else sighting.first_seen,
-            max(sighting.last_seen, known.last_seen) if known else sighting.last_seen,
-            others.get(observable.id, 0),
+    for row in rows:
+        known = listed.get(row.id)
+        listed[row.id] = Listed(
+            row.id, row.type, row.value,
+            (*(known.roles if known else ()), row.role),
+            min(row.first_seen, known.first_seen) if known else row.first_seen,
+            max(row.last_seen, known.last_seen) if known else row.last_seen,
+            others.get(row.id, 0),
         )  # fmt: skip
     return list(listed.values())
 
@@ -194,7 +194,7 @@ def seen_elsewhere(
         select(Sighting.observable_id, func.count(func.distinct(Sighting.incident_id)))
         .join(Incident, Incident.id == Sighting.incident_id)
         .where(
-            Sighting.observable_id.in_(observables),
+            bulk.among(session, Sighting.observable_id, observables),
             Sighting.alert_id.is_(None),
             Sighting.incident_id != incident_id,
             visible_to(actor),

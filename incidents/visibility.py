@@ -37,7 +37,7 @@ def visible_to(actor: Actor, incident: Any = Incident) -> ColumnElement[bool]:
         return true()
     if not actor.may(READ.name):
         return false()
-    return _named(actor, incident.restricted_to)
+    return _names(actor.user_id) if incident is Incident else _named(actor, incident.restricted_to)
 
 
 def alerts_visible_to(actor: Actor, alert: Any = Alert) -> ColumnElement[bool]:
@@ -131,6 +131,11 @@ def hidden_from(user_id: UUID | None) -> Select[tuple[UUID]]:
     return select(other.c.id).where(
         other.c.restricted_to.is_not(None), not_(naming(user_id, other.c.restricted_to))
     )
+
+
+@lru_cache(maxsize=1024)  # as hidden_from()
+def _names(user_id: UUID | None) -> ColumnElement[bool]:
+    return naming(user_id, Incident.restricted_to)
 
 
 def _named(actor: Actor, restricted_to: Any) -> ColumnElement[bool]:

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from core import clock, four_eyes
 from core.actors import Actor
-from core.auth import users
 from core.types import Severity
 from incidents import containment, follow_ups
 from incidents import queries as record
@@ -156,9 +155,7 @@ def _approvals(session: Session, actor: Actor) -> list[Need]:
 
 
 def _tasks(session: Session, actor: Actor) -> list[Need]:
-    user = users.get(session, actor.user_id) if actor.user_id else None
-    roles = list(user.roles) if user else []
-    rows = record.tasks(session, actor, mine=True, roles=roles, limit=MOST).items
+    rows = record.tasks(session, actor, mine=True, roles=actor.roles, limit=MOST).items
     known = record.incidents_by_ids(session, actor, [task.incident_id for task in rows])
     return [
         Need(

@@ -142,6 +142,8 @@ def runs_of(session: Session, subject: Ref, limit: int = 10) -> list[RunTold]:
 def open_waits(session: Session, runs: Sequence[UUID]) -> dict[UUID, list[Wait]]:
     """What these runs wait for now."""
     found: dict[UUID, list[Wait]] = {}
+    if not runs:
+        return found
     query = select(Wait).where(Wait.run_id.in_(runs), Wait.answered_at.is_(None), Wait.closed_at.is_(None))
     for wait in session.scalars(query.order_by(Wait.created_at)):
         found.setdefault(wait.run_id, []).append(wait)

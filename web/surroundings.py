@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from connectors import rails
 from core import clock
 from core.actors import Actor
-from core.auth import users
 from incidents.alert_models import Alert
 from incidents.models import Incident
 from incidents.visibility import alerts_visible_to, visible_to
@@ -72,11 +71,10 @@ class Known:
 
 def look(session: Session, actor: Actor, known: Known | None = None) -> Surroundings:
     """What surrounds this person's pages just now."""
-    user = users.get(session, actor.user_id) if actor.user_id else None
     hidden = known.hidden if known else hidden_from(session, actor)
     incidents, alerts, runs, stuck, pages, unread = _counted(session, actor, hidden)
     return Surroundings(
-        roles=tuple(user.roles) if user else (),
+        roles=actor.roles,
         needs=known.needs if known else len(needs.of(session, actor)),
         incidents=incidents,
         alerts=alerts,

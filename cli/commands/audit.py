@@ -9,7 +9,7 @@ import click
 from cli import migrate, serving
 from core import auditing, checkpoints, proof_files, sealing, signing
 from core.checkpoints import PublicKey
-from core.db import reading
+from core.db import one_moment, reading
 from core.errors import NotFound
 
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -88,7 +88,7 @@ def export(output: Path, without_data: bool, as_json: bool) -> None:
     """Write the sealed journal to a file that proves itself: `tocsin audit verify FILE` needs nothing else."""
     serving.prepare()
     migrate.require_current()
-    with reading() as session:
+    with one_moment() as session:
         written = auditing.export(session, output, data=not without_data)
     told = {"file": str(output), "entries": written, "bytes": output.stat().st_size}
     click.echo(json.dumps(told) if as_json else f"{output}: {written:,} entries, {told['bytes']:,} bytes")

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from core import db
 from core.actors import SYSTEM, Actor
 from core.auth import facts, factors, second_step, throttle, users
 from core.auth.models import User, UserSession
@@ -102,17 +103,17 @@ def start(
 
 def actor_for(token: str) -> Actor | None:
     """The actor of a live session, or None; remembers that it was used."""
-    digest = token_digest(token)
+    at = db.present()
+    query = (
+        select(UserSession, User, db.moment(told=bool(at)))
+        .join(User, User.id == UserSession.user_id)
+        .where(UserSession.digest == token_digest(token))
+    )
     with reading() as session:
-        at = database_now(session)
-        found = session.execute(
-            select(UserSession, User)
-            .join(User, User.id == UserSession.user_id)
-            .where(UserSession.digest == digest)
-        ).one_or_none()
+        found = session.execute(query, at).one_or_none()
     if found is None:
         return None
-    held, user = found
+    held, user, at = found
     if held.ended_at or held.expires_at <= at or held.seen_at <= at - IDLE or user.disabled_at:
         return None
     if held.seen_at <= at - _SEEN_EVERY:

@@ -158,7 +158,7 @@ def with_role(session: Session, role: str) -> list[User]:
 
 def actor_of(user: User, proved_at: datetime | None = None) -> Actor:
     """The actor that this user is, with the permissions of their roles."""
-    return Actor(ActorKind.person, str(user.id), user.name, permissions.of_roles(user.roles), proved_at)
+    return Actor(ActorKind.person, str(user.id), user.name, permissions.of_roles(user.roles), proved_at, tuple(user.roles))
 
 
 def nobody_yet(session: Session) -> bool:

@@ -14,7 +14,7 @@ from tables_ready import ROOT, Database
 
 from core import auditing, checkpoints, db, sealing, settings, signing
 from core.actors import SYSTEM
-from core.db import reading, unit_of_work
+from core.db import one_moment, reading, unit_of_work
 from core.journal import Fact, JournalCheckpoint, record
 from core.types import Ref
 
@@ -270,7 +270,7 @@ def test_several_processes_find_what_one_finds(database: Database, tmp_path: Pat
 
 def test_what_is_sealed_while_it_is_proved_does_not_disturb(postgresql_database: Database) -> None:
     sealed(11)
-    with reading() as session:
+    with one_moment() as session:
         rows_then = auditing.JournalRows(session)
         sealed(5)
         sizes = sum(len(rows) for rows in rows_then.leaves())

@@ -10,13 +10,13 @@ from sealed_journal import kinds, newest, sealed
 from tables_ready import Database
 
 from core import auditing, db
-from core.db import reading
+from core.db import one_moment
 from core.errors import Invalid
 
 
 def exported(path: Path, *, data: bool = True) -> Path:
     """The journal in a file."""
-    with reading() as session:
+    with one_moment() as session:
         assert auditing.export(session, path, data=data) > 0
     return path
 

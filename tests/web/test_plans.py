@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bench import filling, pouring
 from core import db, journal, lookback
 from core.actors import Actor, ActorKind
-from core.db import reading, unit_of_work
+from core.db import one_moment, reading, unit_of_work
 from core.types import Ref
 from incidents import filters, queries, search
 from incidents.filters import AlertFilter, IncidentFilter
@@ -115,7 +115,7 @@ def big(database: object, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_list_walks_a_table(big: None) -> None:
     wrong = {}
     for name, ask in LISTS.items():
-        with reading() as session, _plans(session) as plans:
+        with one_moment() as session, _plans(session) as plans:
             ask(session)
         if found := [line for plan in plans for line in _walks(plan)]:
             wrong[name] = found
@@ -123,7 +123,7 @@ def test_no_list_walks_a_table(big: None) -> None:
 
 
 def test_a_walk_would_be_seen(big: None) -> None:
-    with reading() as session, _plans(session) as plans:
+    with one_moment() as session, _plans(session) as plans:
         session.execute(text("SELECT id FROM alerts WHERE title LIKE '%x' ORDER BY title LIMIT 5")).all()
     assert _walks(plans[0])
 

@@ -200,18 +200,22 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
         raise Invalid(_("This page's address is not complete; go to the first page.")) from error
     with reading() as session:
         incident = find(session, actor, key)
-        names = users.names(session)
+        everyone = users.everyone(session)
+        names = {user.id: user.name for user in everyone}
         story, older = _story(session, incident, lens, place, names)
         tasks, done = _tasks(session, incident, names)
         seen = observables.of_incident(session, actor, incident.id, limit=MOST_VALUES)
+        sightings = sum(len(value.roles) for value in seen)
         calls = response.actions_of(session, incident.ref, limit=MOST_CALLS)
+        reporters = reporting.reporters(session, actor, incident.id)
+        found = findings.of_incident(session, actor, incident.id, limit=MOST_FINDINGS)
         page = IncidentPage(
             incident=incident,
             parts=[(part.value, names.get(who, "") if who else "", who) for part, who in parts.held_by(incident).items()],
             hold=holds.of(session, incident.ref),
             doubts=containment.doubts(session, actor, about=incident),
             watching=following.watching(session, actor, incident.id),
-            people=[user for user in users.everyone(session) if user.disabled_at is None],
+            people=[user for user in everyone if user.disabled_at is None],
             before=session.scalar(
                 select(Incident).where(Incident.id == incident.recurrence_of, visible_to(actor))
             )
@@ -234,13 +238,13 @@ def one(request: Request, key: str, actor: Actor = allowed("incident.read")) -> 
             asked_about=response.by_value(calls),
             judged=verdicts.of_incident(session, actor, incident.id),
             verdicts=list(Judged),
-            values_total=observables.number_in(session, actor, incident.id),
+            values_total=observables.number_in(session, actor, incident.id) if sightings >= MOST_VALUES else sightings,
             files=attachments.of_incident(session, actor, incident.id, limit=MOST_FILES_SHOWN),
-            reporters=reporting.reporters(session, actor, incident.id),
-            talked=reporting.conversation(session, actor, incident.id),
-            findings=findings.of_incident(session, actor, incident.id, limit=MOST_FINDINGS).items,
-            findings_total=findings.number_in(session, actor, incident.id),
-            taken=findings.taken(session, incident.id),
+            reporters=reporters,
+            talked=reporting.conversation(session, actor, incident.id) if reporters else [],
+            findings=found.items,
+            findings_total=findings.number_in(session, actor, incident.id) if found.next else len(found.items),
+            taken=findings.taken(session, incident.id) if found.next else {row.alert_id for row in found.items if row.alert_id},
             alerts=list(
                 session.scalars(
                     select(Alert)
