@@ -117,6 +117,7 @@ class _Connections:
     def __init__(self, given: Settings) -> None:
         url = make_url(given.database_url)
         self.sqlite = url.get_backend_name() == "sqlite"
+        self.closed = False
         if self.sqlite:
             self.writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=4, **_SQLITE)
             self.reader = create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=24, **_SQLITE)
@@ -133,14 +134,21 @@ class _Connections:
             self.reader = create_engine(url, isolation_level="AUTOCOMMIT", **_postgres("default_transaction_read_only=on"))
             for one in (self.writer, self.reader):
                 event.listen(one, "checkout", _refuse_dead)
-                event.listen(one, "checkin", _note_use)
+                event.listen(one, "checkin", self._came_back)
         self.single = self.writer.execution_options(isolation_level="AUTOCOMMIT")
         # SQLite has one writer; queueing here instead of in its busy loop keeps p99 low.
         self.write_lock = threading.Lock() if self.sqlite else None
 
     def dispose(self) -> None:
+        self.closed = True
         self.writer.dispose()
         self.reader.dispose()
+
+    def _came_back(self, _connection: object, record: Any) -> None:
+        """Note when a connection was used last; one that was in use while the others were closed is closed now."""
+        record.info["used"] = time.monotonic()
+        if self.closed:
+            record.invalidate()
 
 
 def _postgres(*more: str) -> dict[str, Any]:
@@ -371,10 +379,6 @@ def _refuse_dead(connection: Any, record: Any, _proxy: object) -> None:
             connection.rollback()
         except Error as error:
             raise InvalidatePoolError from error
-
-
-def _note_use(_connection: object, record: Any) -> None:
-    record.info["used"] = time.monotonic()
 
 
 def _unreachable(error: OperationalError) -> bool:

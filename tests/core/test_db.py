@@ -1,6 +1,7 @@
 """A unit of work commits or rolls back as a whole, and nothing else writes."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select, text
@@ -9,7 +10,7 @@ from tables_ready import Database
 
 from core import blobs, db
 from core.blobs import Blob
-from core.db import reading, unit_of_work
+from core.db import one_moment, reading, unit_of_work
 from core.errors import NotFound, Unavailable
 
 
@@ -98,3 +99,29 @@ def test_a_statement_of_its_own_says_when_the_database_is_away(postgresql_databa
         with pytest.raises(Unavailable):
             db.at_once("SELECT pg_terminate_backend(pg_backend_pid())", {})
     assert db.at_once("SELECT 1", {}) == [(1,)]
+
+
+def test_one_moment_is_not_disturbed(database: object) -> None:
+    with one_moment() as session, ThreadPoolExecutor() as others:
+        assert session.scalars(select(Blob)).all() == []
+        others.submit(_put).result()
+        assert session.scalars(select(Blob)).all() == []
+    with reading() as session:
+        assert len(session.scalars(select(Blob)).all()) == 1
+
+
+def test_a_connection_in_use_while_the_database_is_closed_is_closed_when_it_comes_back(
+    postgresql_database: object,
+) -> None:
+    with reading() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+        connection = session.connection().connection.driver_connection
+        db.configure()
+        assert session.scalar(text("SELECT 2")) == 2
+    assert connection is not None
+    assert connection.closed
+
+
+def _put() -> None:
+    with unit_of_work() as uow:
+        blobs.put(uow, b"meanwhile", "text/plain")
