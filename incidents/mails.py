@@ -1,11 +1,11 @@
 """The reported mail that an incident keeps: what was read from it, and where else the same one was seen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
 from connectors.entities import normalise
@@ -18,18 +18,39 @@ CAMPAIGN = timedelta(days=7)
 MOST = 5
 
 
+Drawn = Callable[[Session, str], str | None]
+_drawing: list[Drawn] = []
+
+
+def drawn_by(drawn: Drawn) -> Drawn:
+    """The function of an upper package that knows the pictures: from a mail's digest to that of its PNG, None where there is none yet."""
+    _drawing[:] = [drawn]
+    return drawn
+
+
+def picture(session: Session, incident_id: UUID) -> str | None:
+    """The digest of the PNG that shows the original mail of an incident; None without one."""
+    mail = session.scalar(_original(incident_id))
+    return _drawing[0](session, mail.digest) if mail is not None and _drawing else None
+
+
+def _original(incident_id: UUID) -> Select[Attachment]:
+    """The original mail that is kept, the one that counts first."""
+    by_hand = case((Attachment.origin == "person", 0), else_=1)
+    return (
+        select(Attachment)
+        .where(Attachment.incident_id == incident_id, Attachment.mail.is_not(None))
+        .order_by(by_hand, case((by_hand == 0, Attachment.created_at)).desc(), Attachment.id)
+        .limit(1)
+    )
+
+
 def kept(session: Session, incident_id: UUID) -> dict[str, Any] | None:
     """What was read from the original mail, or None when none is kept: one that a person attached counts before others.
 
     Beside what was read when it came: `reports` (how many reported it) and `related`: other open incidents of the last seven days with its sender, its subject or a host of its links, as {key, why}.
     """
-    by_hand = case((Attachment.origin == "person", 0), else_=1)
-    query = (
-        select(Attachment)
-        .where(Attachment.incident_id == incident_id, Attachment.mail.is_not(None))
-        .order_by(by_hand, case((by_hand == 0, Attachment.created_at)).desc(), Attachment.id)
-    )
-    found = session.scalar(query.limit(1))
+    found = session.scalar(_original(incident_id))
     incident = session.get(Incident, incident_id)
     if found is None or found.mail is None or incident is None:
         return None
@@ -43,18 +64,36 @@ def kept(session: Session, incident_id: UUID) -> dict[str, Any] | None:
 
 def related(session: Session, incident: Incident, mail: Mapping[str, Any]) -> list[dict[str, str]]:
     """Other open incidents that may be of the same campaign, the newest first: {key, why}; never a restricted one."""
+    other = (Incident.id != incident.id, Incident.constituency_id == incident.constituency_id)
+    found = _alike(session, incident.title, mail, *other)
+    return [{"key": one.key, "why": ", ".join(reasons)} for one, reasons in list(found.items())[:MOST]]
+
+
+def same_wave(session: Session, title: str, mail: Mapping[str, Any]) -> Incident | None:
+    """The open incident that a mail surely belongs to: two of its sender, its subject and a host of its links agree."""
+    found = _alike(session, title, mail, Incident.category == "phishing")
+    return next((one for one, reasons in found.items() if len(reasons) > 1), None)
+
+
+def _alike(
+    session: Session, title: str, mail: Mapping[str, Any], *conditions: ColumnElement[bool]
+) -> dict[Incident, list[str]]:
+    """Open incidents of the last days that nobody has restricted, and what they have in common with a mail."""
     since = database_now(session) - CAMPAIGN
     others = (
-        select(Incident.key)
-        .where(Incident.id != incident.id, Incident.closed_at.is_(None), Incident.created_at > since)
-        .where(Incident.restricted_to.is_(None), Incident.constituency_id == incident.constituency_id)
+        select(Incident)
+        .where(Incident.closed_at.is_(None), Incident.created_at > since, Incident.restricted_to.is_(None), *conditions)
         .order_by(Incident.id.desc())
         .limit(MOST)
     )
-    found: dict[str, str] = {}
-    same_title = others.where(Incident.category == "phishing", func.lower(Incident.title) == incident.title.lower())
-    for key in session.scalars(same_title):
-        found.setdefault(key, "the same subject")
+    found: dict[Incident, list[str]] = {}
+
+    def note(one: Incident, why: str) -> None:
+        if why not in found.setdefault(one, []):
+            found[one].append(why)
+
+    for one in session.scalars(others.where(Incident.category == "phishing", func.lower(Incident.title) == title.lower())):
+        note(one, "the same subject")
     named = {("email", str(mail.get("sender") or "")): "the same sender"}
     for host in list(mail.get("hosts") or ())[:20]:
         named["domain", str(host)] = "a link to the same host"
@@ -65,6 +104,6 @@ def related(session: Session, incident: Incident, mail: Mapping[str, Any]) -> li
         seen = select(Sighting.incident_id).where(
             Sighting.observable_id == observable_id(kind, value), Sighting.alert_id.is_(None)
         )
-        for key in session.scalars(others.where(Incident.id.in_(seen))):
-            found.setdefault(key, why)
-    return [{"key": key, "why": why} for key, why in list(found.items())[:MOST]]
+        for one in session.scalars(others.where(Incident.id.in_(seen))):
+            note(one, why)
+    return found

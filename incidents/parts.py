@@ -12,7 +12,7 @@ from core.db import UnitOfWork
 from core.errors import Conflict, Invalid, NotFound, Problem
 from core.journal import Entry, Fact, Verb
 from core.outbox import subscriber
-from incidents import facts, notices
+from incidents import facts, notices, tasks
 from incidents.following import may_be_told
 from incidents.lifecycle import assign, locked
 from incidents.models import Incident
@@ -66,6 +66,8 @@ def give(
             f"{incident.key} is restricted and this person may not see it; add them to its readers first."
         )
     setattr(incident, _COLUMNS[wanted], to)
+    if wanted is Part.communications:
+        tasks.hand_over(uow, incident)
     uow.flush()
     body = {"key": incident.key, "from": str(was) if was else None, "to": str(to) if to else None}
     journal.record(uow, actor, Fact(_VERBS[wanted], (incident.ref,), body))

@@ -22,6 +22,8 @@ from incidents.permissions import EDIT, WORK_TASKS
 from incidents.visibility import belongs_to_visible, visible_to
 
 MAX_ITEMS = 100
+SPEAKER = "communications"
+"""Whoever has this part in the incident; the work goes over with it."""
 _ASSIGNEES = ("user", "role", "on_call", "team")
 
 
@@ -29,7 +31,7 @@ _ASSIGNEES = ("user", "role", "on_call", "team")
 class TaskDraft:
     """A task to be created.
 
-    assign: "owner", "user:<id>", "role:<role>", "on_call:<schedule>", "team:<slug>" or None for anybody.
+    assign: "owner", "communications" (who speaks for the incident, else its lead), "user:<id>", "role:<role>", "on_call:<schedule>", "team:<slug>" or None for anybody.
     form: the JSON schema (draft 2020-12) of an object; its answers are checked when the task is completed.
     origin: who asked, a step usually; a second task of the same origin is the first one. It is named in
     every fact about the task, so that who asked hears of it.
@@ -205,10 +207,14 @@ def _give(task: Task, incident: Incident, assign: str | None) -> None:
     if assign == "owner":
         task.assignee_id = incident.owner_id
         return
+    if assign == SPEAKER:
+        task.assignee_id = incident.communications_id or incident.owner_id
+        task.assignee_role = None if task.assignee_id else "responder"
+        return
     kind, _, name = assign.partition(":")
     if kind not in _ASSIGNEES or not name:
         raise Invalid(
-            f'"{assign}" is nobody: write owner, user:<id>, role:<role>, on_call:<schedule> or team:<slug>.'
+            f'"{assign}" is nobody: write owner, communications, user:<id>, role:<role>, on_call:<schedule> or team:<slug>.'
         )
     if kind == "user":
         try:
@@ -217,6 +223,13 @@ def _give(task: Task, incident: Incident, assign: str | None) -> None:
             raise Invalid(f'"{assign}" is nobody: a user is named by id.') from None
     elif kind == "role":
         task.assignee_role = name
+
+
+def hand_over(uow: UnitOfWork, incident: Incident) -> None:
+    """Give the open tasks of whoever speaks for an incident to who does so now; the fact that tells of the part tells of them."""
+    theirs = (Task.incident_id == incident.id, Task.status == "open", Task.assign == SPEAKER)
+    for task in uow.scalars(select(Task).where(*theirs).limit(MAX_ITEMS)):
+        _give(task, incident, SPEAKER)
 
 
 def _check(draft: TaskDraft) -> None:

@@ -16,6 +16,7 @@ from core.ids import new_id
 from core.journal import Entry
 from core.outbox import subscriber
 from core.types import Ref
+from incidents import mails
 from incidents.models import Attachment
 from ingest import mail_picture
 from ingest.mail_models import MailPicture
@@ -44,6 +45,12 @@ def kept(session: Session, digest: str) -> Kept:
     if row.parked_at is not None:
         return Kept(problem="No picture could be made of this mail: the drawing failed again and again. Read it as text instead.")
     return Kept(problem=row.problem or "")
+
+
+@mails.drawn_by
+def drawn(session: Session, digest: str) -> str | None:
+    """The digest of the picture of the mail with these bytes; None while there is none."""
+    return session.scalar(select(MailPicture.picture).where(MailPicture.digest == digest))
 
 
 def ask(uow: UnitOfWork, digest: str) -> None:

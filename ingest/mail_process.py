@@ -17,7 +17,7 @@ from core import blobs, logs, metrics, work
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import Conflict, Invalid
 from core.settings import settings
-from incidents import named, reporter_links, reporting
+from incidents import mails, named, reporter_links, reporting
 from incidents.attachments import Upload
 from incidents.models import Incident, Reporter, ReporterMessage
 from incidents.reporting import ReportDraft
@@ -98,7 +98,7 @@ def _decide(uow: UnitOfWork, row: MailIn, found: Understood) -> None:
         _add(uow, row, found, reporter)
         return
     row.campaign = found.campaign
-    into = _same_campaign(uow, row)
+    into = _same_campaign(uow, row) or _same_wave(uow, found)
     made = reporting.receive(uow, found.draft, into=into)
     row.state, row.incident_id = (JOINED if into else OPENED), made.incident_id
     row.why = f"the same mail was reported as {into.key}" if into else None
@@ -271,6 +271,12 @@ def _same_campaign(uow: UnitOfWork, row: MailIn) -> Incident | None:
         .limit(1)
     )
     return uow.scalar(query)
+
+
+def _same_wave(uow: UnitOfWork, found: Understood) -> Incident | None:
+    """The open incident with two of the sender, subject and link host of the original that is inside; none for a mere mail."""
+    original = next((file.mail for file in found.draft.files if file.mail is not None), None)
+    return mails.same_wave(uow, found.draft.subject, original) if original is not None else None
 
 
 def _own_words(text: str) -> str:

@@ -28,6 +28,7 @@ class Outgoing:
 
     `id` is the attempt's (a provider that knows idempotency keys gets it), `thread` stays the same for all
     that concerns one page. `items` are the titles inside a bundle. `code` is what the person may answer with.
+    `picture` is a PNG that goes with a message where the channel can carry one.
     """
 
     id: UUID
@@ -41,6 +42,7 @@ class Outgoing:
     thread: str = ""
     items: tuple[str, ...] = ()
     code: str = ""
+    picture: bytes | None = None
 
 
 @dataclass(frozen=True)

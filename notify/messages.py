@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from core import crashpoints, work
+from core import blobs, crashpoints, work
 from core.actors import Actor, ActorKind
 from core.auth import users
 from core.db import UnitOfWork, unit_of_work
@@ -37,11 +37,13 @@ def message(
     subject: Ref,
     path: str = "",
     severity: Severity = Severity.unknown,
+    picture: str | None = None,
 ) -> Message:
     """Send `title` and `text` by a channel; the fact message.sent or message.failed tells how it ended.
 
     `to` is a shared place's name, an address the channel understands, `user:<id or e-mail>`, `on_call:<schedule>`,
-    `contact:<id of a contact method>`, or None for the only shared place of that channel. Raises Invalid or NotFound with what to do.
+    `contact:<id of a contact method>`, or None for the only shared place of that channel.
+    `picture`: the digest of a PNG among the blobs that goes with it, where the channel can carry one. Raises Invalid or NotFound with what to do.
     """
     registry.get(channel)
     contact_id, user_id, address = _destination(uow, channel, to)
@@ -59,6 +61,7 @@ def message(
         contact_id=contact_id,
         title=one_line(title, 300),
         text=block(text),
+        picture=picture,
         path=path,
         severity=severity,
         subject_kind=subject.kind,
@@ -181,9 +184,10 @@ def _intend(uow: UnitOfWork, claim: work.Claim) -> sending.Job | None:
         else reaching.address_of(uow, row.channel, row.contact_id, row.user_id)
     )
     title, text = row.title, row.text
+    picture = blobs.get(uow, row.picture) if row.picture is not None else None
     if registry.get(row.channel).in_the_clear:
         told = outside(uow, Ref(row.subject_kind, row.subject_id), title, text)
-        title, text = told.title, "\n".join(told.lines)
+        title, text, picture = told.title, "\n".join(told.lines), None
     outgoing = Outgoing(
         id=row.id,
         kind="message",
@@ -193,6 +197,7 @@ def _intend(uow: UnitOfWork, claim: work.Claim) -> sending.Job | None:
         at=uow.now,
         link=settings().base_url + row.path if row.path else "",
         thread=f"{row.subject_kind}-{row.subject_id}",
+        picture=picture,
     )
     return sending.Job(row.channel, outgoing, address, sending.context_for(uow, row.channel, row.id))
 

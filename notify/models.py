@@ -297,6 +297,7 @@ class Message(Identified, Dated, Work, Base):
     contact_id: Mapped[UUID | None] = mapped_column(ForeignKey("contact_methods.id", ondelete="SET NULL"))
     title: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(Text)
+    picture: Mapped[str | None] = mapped_column(ForeignKey("blobs.digest"))  # a PNG that goes with it, where the channel takes one
     path: Mapped[str] = mapped_column(Text, default="")
     subject_kind: Mapped[str] = mapped_column(Text)
     subject_id: Mapped[str] = mapped_column(Text)

@@ -13,6 +13,7 @@ from core.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from core.journal import Fact, record
 from core.types import Ref
 from playbooks import facts, ports
+from playbooks.answers import in_order
 from playbooks.durations import say_duration
 from playbooks.models import PlaybookRun, Vote, Wait
 
@@ -70,14 +71,14 @@ def decide(uow: UnitOfWork, actor: Actor, wait: Wait, run: PlaybookRun, mine: Vo
             "run. Would you have agreed? Write yes or no and why; if no, take it back today. Somebody else does this, not they."
         ),
         "assign": "role:manager", "due": 86_400, "purpose": "alone",
-        "form": {
+        "form": in_order({
             "type": "object",
             "required": ["agreed", "because"],
             "properties": {
                 "agreed": {"type": "string", "title": "Would you have agreed?", "enum": ["yes", "no"]},
                 "because": {"type": "string", "title": "Because"},
             },
-        },
+        }),
     }  # fmt: skip
     _ask(uow, actor, wait, run, "task", task)
 

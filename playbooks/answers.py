@@ -12,3 +12,8 @@ def blank_answers(form: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         name: field.get("default", _BLANKS.get(field.get("type", "string"))) for name, field in fields.items()
     }
+
+
+def in_order(form: Mapping[str, Any]) -> dict[str, Any]:
+    """The form with the names of its fields as they are written: plans and databases keep a mapping's names sorted."""
+    return {**form, "order": list(form.get("properties", {}))}

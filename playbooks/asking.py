@@ -9,6 +9,8 @@ from playbooks.contract import Blocked, Event, Failed, Outcome, Perform, Refused
 from playbooks.durations import say_duration
 
 DEFAULT_EXPIRY = 24 * 3600.0
+SPEAKER = "communications"
+"""Whoever speaks for the incident; its lead where nobody does."""
 DISRUPTIVE = frozenset({"disruptive", "destructive"})
 
 

@@ -14,7 +14,7 @@ from playbooks.plan import Plan
 from playbooks.weighing import UNKNOWN
 
 _CASE = ("name", "playbook", "mode", "on", "alert", "incident", "mail", "inputs", "people", "products", "expect")
-_EXPECT = ("end", "done", "left_out", "tasks", "asks", "calls", "pages", "messages", "reporter", "incident", "took")
+_EXPECT = ("end", "done", "left_out", "tasks", "asks", "calls", "pages", "messages", "reporter", "opened", "incident", "took")
 ENDS = {"done": "succeeded", "failed": "failed", "refused": "refused", "waiting": "waiting"}
 SAMPLES = Path(registry.__file__).parent / "samples"
 

@@ -106,6 +106,7 @@ class _Played:
         self.pages: list[tuple[str, str]] = []
         self.messages: list[str] = []
         self.told: list[str] = []
+        self.opened: list[str] = []
         self.changes: dict[str, Any] = {}
         self.facts = incident({"category": "other", **_given(case.incident)}, START)
         self._told: set[UUID] = set()
@@ -182,6 +183,11 @@ class _Played:
                 self.pages.append((", ".join(whom), given["message"]))
             case "message":
                 self.messages.append(given["text"])
+                if self._named(self.case.people, asked.attempt.path):
+                    return {"undeliverable": "this message reaches nobody"}
+            case "open":
+                self.opened.append(given["title"])
+                return {"key": f"INC-0000-{len(self.opened):06d}"}
             case "mail":
                 return {"mail": dict(self.case.mail) or None}
             case "proof":
@@ -343,6 +349,7 @@ def _compare(case: Case, played: _Played) -> list[str]:
     found += _in_order("asks", wanted, played.asks)
     found += _in_order("messages", wanted, played.messages)
     found += _in_order("reporter", wanted, played.told)
+    found += _in_order("opened", wanted, played.opened)
     found += _in_order("pages", wanted, [{policy: text} for policy, text in played.pages])
     found += _in_order("calls", wanted, [{action: dict(inputs)} for action, inputs in played.calls])
     for name, value in (wanted.get("incident") or {}).items():

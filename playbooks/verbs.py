@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from playbooks.answers import in_order
+
 Kind = Literal["text", "list", "yesno", "number"]
 
 _SCHEMAS: dict[str, dict[str, Any]] = {
@@ -62,4 +64,4 @@ class NeutralVerb:
         """The form that asks a person for the outputs; None when there are none."""
         if not self.outputs:
             return None
-        return {"type": "object", "properties": {name: value.schema for name, value in self.outputs.items()}}
+        return in_order({"type": "object", "properties": {name: value.schema for name, value in self.outputs.items()}})

@@ -17,8 +17,9 @@ from core.auth.models import User
 from core.db import UnitOfWork, database_now
 from core.errors import NotFound
 from core.journal import Entry
+from core.settings import settings
 from core.types import Ref, Severity
-from incidents import lifecycle, mails, queries, reaching, reporter_words, tasks
+from incidents import lifecycle, mails, offshoots, queries, reaching, reporter_words, tasks
 from incidents.models import Incident, Task
 from incidents.visibility import visible_to
 from notify import delivery
@@ -238,8 +239,14 @@ def _wake(
 
 
 def _message(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
-    given = request.arguments
+    given, picture = request.arguments, None
+    if given["channel"] == "email" and not settings().smtp_url:
+        return {"undeliverable": "No mail server is configured here, so this mail cannot be sent: an administrator sets TOCSIN_SMTP_URL."}
     title, text = given["title"], given["text"]
+    if given.get("picture") and not request.facts["restricted"]:
+        picture = mails.picture(uow, UUID(request.subject.id))
+    if picture is not None:
+        text = f"{text}\n\nThe picture that comes with this shows the mail; nothing in it can be clicked."
     if request.facts["restricted"] and not _is_reader(uow, given.get("to"), request.subject):
         title, text = f"{request.facts['key']}: {reaching.NO_TITLE}", reaching.NO_MESSAGE
     sent = delivery.message(
@@ -250,8 +257,9 @@ def _message(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
         title=title,
         text=text,
         subject=request.subject,
+        picture=picture,
     )
-    return {"ref": f"message:{sent.id}"}
+    return {"ref": f"message:{sent.id}", "picture": picture is not None}
 
 
 def _is_reader(session: Session, to: str | None, subject: Ref) -> bool:
@@ -270,6 +278,11 @@ def _reporter(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     if given["thanks"]:
         return {"told": reporter_words.thank(uow, incident_id)}
     return {"told": reporter_words.tell(uow, request.actor, incident_id, given["text"])}
+
+
+def _open(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    made = offshoots.open_from(uow, request.actor, UUID(request.subject.id), **request.arguments)
+    return {"key": made.key}
 
 
 def _update(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
@@ -362,6 +375,7 @@ PORTS = Ports(
         "update": _update,
         "mail": _mail,
         "reporter": _reporter,
+        "open": _open,
         "proof": _proof,
     },
     refuse_first=frozenset({"call", "page"}),

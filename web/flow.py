@@ -29,6 +29,7 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "mail": ("plain", "inbox"),
     "propose": ("plain", "help"),
     "reporter": ("plain", "message"),
+    "open": ("plain", "flame"),
     "repeat": ("plain", "repeat"),
 }
 

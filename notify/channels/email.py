@@ -50,6 +50,8 @@ def compose(outgoing: Outgoing, to: str, context: Context) -> EmailMessage:
     values = {"outgoing": outgoing, "base_url": context.base_url}
     mail.set_content(_templates.get_template("mail.txt").render(values))
     mail.add_alternative(_templates.get_template("mail.html").render(values), subtype="html")
+    if outgoing.picture is not None:
+        mail.add_attachment(outgoing.picture, maintype="image", subtype="png", filename="picture.png")
     return mail
 
 

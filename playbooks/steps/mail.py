@@ -1,28 +1,15 @@
 """Reads the reported mail that is kept with the incident; where none is kept, a person is asked for the original."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
-from playbooks.answers import blank_answers
-from playbooks.asking import left_out, wrong_people
-from playbooks.contract import (
-    Blocked,
-    Body,
-    Done,
-    Event,
-    Failed,
-    Outcome,
-    Perform,
-    Skipped,
-    StepKind,
-    View,
-    WaitDraft,
-)
+from playbooks import task_drafts
+from playbooks.answers import blank_answers, in_order
+from playbooks.asking import left_out
+from playbooks.contract import Body, Done, Event, Failed, Outcome, Perform, Skipped, StepKind, View
 from playbooks.weighing import UNKNOWN
 
-_WHO = "role:responder"
-_FORM = {
+_FORM = in_order({
     "type": "object",
     "required": ["sender", "passed"],
     "properties": {
@@ -31,24 +18,15 @@ _FORM = {
         "message_id": {"type": "string", "title": "Which Message-ID?"},
         "passed": {"type": "string", "title": "What does DMARC say, else SPF and DKIM?", "enum": ["pass", "fail", "nothing"]},
     },
-}  # fmt: skip
+})  # fmt: skip
 
 
 def parse(body: Body) -> dict[str, Any]:
     """`mail: {title, instructions, assign, due}`: the task for when no original is kept."""
-    spec: dict[str, Any] = {"title": "Attach the original mail", "instructions": None, "assign": _WHO, "due": None, "form": _FORM}
     table = body.table()
     if table is None:
-        return spec
-    assign = table.text("assign", _WHO) or _WHO
-    if wrong_people([assign]):
-        table.wrong(f'"assign" is "{assign}"; write owner, role:…, user:… or on_call:…', "assign")
-    spec |= {
-        "title": table.text("title", required=True) or "",
-        "instructions": table.text("instructions"),
-        "assign": assign,
-        "due": table.duration("due"),
-    }
+        return task_drafts.blank("Attach the original mail", form=_FORM)
+    spec = task_drafts.read(table) | {"form": _FORM}
     table.close()
     return spec
 
@@ -62,9 +40,7 @@ def on_event(view: View, event: Event) -> Outcome:
     """Read; or ask for it, and read again what was attached."""
     stage = view.detail.get("stage")
     if event.name == "performed" and stage == "asking":
-        ref = event.data["ref"]
-        due = view.now + timedelta(seconds=view.step.timeout) if view.step.timeout else None
-        return Blocked((WaitDraft(kind="task", ref=ref, due_at=due),), detail={"task": ref})
+        return task_drafts.wait(view, event)
     if event.name == "performed":
         return _read(view, event.data.get("mail"), stage)
     if event.name == "task" and event.data.get("state") == "skipped":
@@ -83,10 +59,7 @@ def _read(view: View, mail: Mapping[str, Any] | None, stage: Any) -> Outcome:
         return Done({**UNKNOWN, **_answered(form), "kept": False}, form=form, by=by, note="as a person read it")
     if view.mode == "watch":
         return Skipped("watch mode: no original mail is kept", would={"task": view.render(view.step.spec["title"])})
-    spec = view.step.spec
-    draft = {key: view.render(spec[key]) for key in ("title", "instructions", "assign")}
-    more = {"checklist": [], "due": spec["due"], "form": spec["form"], "urgent": False}
-    return Perform("task", {**draft, **more}, detail={"stage": "asking"})
+    return task_drafts.make(view, view.step.spec, {"stage": "asking"})
 
 
 def _answered(form: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,12 +87,7 @@ KIND = StepKind(
         "type": "object",
         "required": ["title"],
         "additionalProperties": False,
-        "properties": {
-            "title": {"type": "string"},
-            "instructions": {"type": "string"},
-            "assign": {"type": "string", "pattern": "^(owner|(role|user|on_call):.+)$"},
-            "due": {"$ref": "#/$defs/duration"},
-        },
+        "properties": dict(task_drafts.WORDS),
     },
     parse=parse,
     begin=begin,

@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from playbooks.contract import Body, Done, Event, Outcome, Perform, Skipped, StepKind, View
+from playbooks.contract import Body, Done, Event, Failed, Outcome, Perform, Skipped, StepKind, View
 
 
 def parse(body: Body) -> dict[str, Any]:
-    """`message: {channel, to, title, text}`."""
+    """`message: {channel, to, title, text, picture}`."""
     table = body.table()
     if table is None:
-        return {"channel": "", "to": None, "title": None, "text": ""}
+        return {"channel": "", "to": None, "title": None, "text": "", "picture": False}
     spec = {
         "channel": table.text("channel", "inbox"),
         "to": table.text("to"),
         "title": table.text("title"),
         "text": table.text("text", required=True) or "",
+        "picture": table.flag("picture"),
     }
     table.close()
     return spec
@@ -29,8 +30,10 @@ def begin(view: View) -> Outcome:
 
 
 def on_event(_view: View, event: Event) -> Outcome:
-    """The message is written down; delivering it is not the run's business."""
-    return Done({"message": event.data.get("ref")})
+    """The message is written down; delivering it is not the run's business, but that nothing here can is told at once."""
+    if event.data.get("undeliverable"):
+        return Failed(str(event.data["undeliverable"]), retry=False)
+    return Done({"message": event.data.get("ref"), "picture": bool(event.data.get("picture"))})
 
 
 KIND = StepKind(
@@ -45,6 +48,7 @@ KIND = StepKind(
             "to": {"type": "string"},
             "title": {"type": "string"},
             "text": {"type": "string"},
+            "picture": {"type": "boolean", "description": "Whether the picture of the reported mail goes with it"},
         },
     },
     parse=parse,

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from playbooks import task_drafts
 from playbooks.asking import left_out
-from playbooks.contract import Blocked, Body, Done, Event, Outcome, Perform, Skipped, StepKind, View, WaitDraft
+from playbooks.contract import Body, Done, Event, Outcome, Perform, Skipped, StepKind, View
 
 
 def parse(body: Body) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def on_event(view: View, event: Event) -> Outcome:
     if event.name == "task":
         return Done({"told": 0, "by_hand": True}, by=tuple(event.data.get("by", ())), note="done by hand")
     if view.detail.get("stage") == "asking":
-        return Blocked((WaitDraft(kind="task", ref=event.data["ref"]),), detail={"task": event.data["ref"]})
+        return task_drafts.wait(view, event)
     told, spec = int(event.data.get("told", 0)), view.step.spec
     if told:
         return Done({"told": told, "by_hand": False})
@@ -48,19 +49,8 @@ def on_event(view: View, event: Event) -> Outcome:
         return Skipped("nobody who reported it can be written to by Tocsin")
     title = str(view.render(view.step.name))
     words = str(view.render(spec["instructions"])) if spec["instructions"] else ""
-    return Perform(
-        "task",
-        {
-            "title": title,
-            "instructions": f"{words}\n\n> {view.detail['text']}\n\nTocsin has no address for who reported this, so it is yours.".strip(),
-            "assign": "role:responder",
-            "due": 4 * 3600.0,
-            "checklist": [],
-            "form": None,
-            "urgent": False,
-        },
-        detail={"stage": "asking"},
-    )
+    asked = f"{words}\n\n> {view.detail['text']}\n\nTocsin has no address for who reported this, so it is yours.".strip()
+    return Perform("task", task_drafts.blank(title, instructions=asked, due=4 * 3600.0), detail={"stage": "asking"})
 
 
 KIND = StepKind(

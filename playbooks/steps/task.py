@@ -1,68 +1,32 @@
 """Work for a person: a title, instructions, a checklist and a form."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
-from playbooks.answers import blank_answers
-from playbooks.asking import left_out, may_wake, wrong_people
-from playbooks.contract import (
-    Blocked,
-    Body,
-    Done,
-    Event,
-    Failed,
-    Outcome,
-    Perform,
-    Skipped,
-    StepKind,
-    View,
-    WaitDraft,
-)
+from playbooks import task_drafts
+from playbooks.answers import blank_answers, in_order
+from playbooks.asking import left_out
+from playbooks.contract import Body, Done, Event, Failed, Outcome, Skipped, StepKind, View
 from playbooks.language import plain
 
 _FIELD_TYPES = ("string", "boolean", "integer", "number", "array")
 
 
 def parse(body: Body) -> dict[str, Any]:
-    """`task: {title, instructions, assign, due, checklist, form}`; a plain text is the title."""
+    """`task: {title, instructions, assign, due, checklist, form, urgent}`; a plain text is the title."""
     if isinstance(body.value, str):
         body.reader.ignore("task")
-        return _spec(body.value)
+        return task_drafts.blank(body.value)
     table = body.table()
     if table is None:
-        return _spec("")
-    title = table.text("title", required=True) or ""
-    assign = table.text("assign", "role:responder") or ""
-    if wrong_people([assign]):
-        table.wrong(f'"assign" is "{assign}"; write owner, role:…, user:… or on_call:…', "assign")
+        return task_drafts.blank("")
+    spec = task_drafts.read(table)
     form = table.mapping("form") or None
     if form is not None:
         form = _check_form(table, form)
-    spec = _spec(
-        title,
-        instructions=table.text("instructions"),
-        assign=assign,
-        due=table.duration("due"),
-        checklist=table.texts("checklist"),
-        form=form,
-        urgent=table.flag("urgent"),
-    )
+    spec |= {"checklist": table.texts("checklist"), "form": form, "urgent": table.flag("urgent")}
     table.close()
     return spec
-
-
-def _spec(title: str, **more: Any) -> dict[str, Any]:
-    base: dict[str, Any] = {
-        "title": title,
-        "instructions": None,
-        "assign": "role:responder",
-        "due": None,
-        "checklist": [],
-        "form": None,
-        "urgent": False,
-    }
-    return {**base, **more}
 
 
 def _check_form(table: Any, form: dict[str, Any]) -> dict[str, Any]:
@@ -76,8 +40,7 @@ def _check_form(table: Any, form: dict[str, Any]) -> dict[str, Any]:
     for name in form.get("required") or []:
         if name not in fields:
             table.wrong(f'the form requires "{name}", which is not among its properties', "form")
-    # A plan and a database column keep a mapping's names sorted; people are asked in the order of the file.
-    return {"type": "object", **plain(form), "order": list(fields)}
+    return in_order({"type": "object", **plain(form)})
 
 
 def blank_form(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,25 +53,13 @@ def begin(view: View) -> Outcome:
     spec = view.step.spec
     if view.mode == "watch":
         return Skipped("watch mode: recorded only", would={"task": view.render(spec["title"])})
-    draft = {key: view.render(spec[key]) for key in ("title", "instructions", "assign")}
-    draft["checklist"] = _lines(view.render(spec["checklist"]))
-    return Perform(
-        "task",
-        {**draft, "due": spec["due"], "form": spec["form"], "urgent": spec["urgent"] and may_wake(view)},
-    )
-
-
-def _lines(items: list[Any]) -> list[str]:
-    """The checklist's lines; an entry that is a list itself stands for its lines."""
-    return [str(line) for item in items for line in (item if isinstance(item, list | tuple) else [item])]
+    return task_drafts.make(view, spec)
 
 
 def on_event(view: View, event: Event) -> Outcome:
     """The task was made, finished, or took too long."""
     if event.name == "performed":
-        due = view.now + timedelta(seconds=view.step.timeout) if view.step.timeout else None
-        ref = event.data["ref"]
-        return Blocked((WaitDraft(kind="task", ref=ref, due_at=due),), detail={"task": ref})
+        return task_drafts.wait(view, event)
     if event.name == "task":
         if event.data.get("state") == "skipped":
             return Skipped(left_out(event))
@@ -129,10 +80,7 @@ KIND = StepKind(
                 "required": ["title"],
                 "additionalProperties": False,
                 "properties": {
-                    "title": {"type": "string"},
-                    "instructions": {"type": "string"},
-                    "assign": {"type": "string", "pattern": "^(owner|(role|user|on_call):.+)$"},
-                    "due": {"$ref": "#/$defs/duration"},
+                    **task_drafts.WORDS,
                     "checklist": {
                         "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
                     },

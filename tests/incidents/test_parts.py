@@ -12,7 +12,9 @@ from core.db import reading, unit_of_work
 from core.errors import Conflict, Forbidden, Invalid, NotFound
 from core.types import Ref
 from incident_bench import incident, opened
-from incidents import lifecycle, parts
+from incidents import lifecycle, parts, tasks
+from incidents.models import Task
+from incidents.tasks import TaskDraft
 from notify.models import InboxItem
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -53,6 +55,24 @@ def test_parts_are_given_handed_over_and_cleared(people: People, drain: Any) -> 
     ]  # fmt: skip
     assert told(people.mara.user_id)
     assert not told(people.rita.user_id), "she gave it to herself"
+
+
+def test_the_work_of_who_speaks_goes_over_with_the_part(people: People) -> None:
+    case = opened()
+    with unit_of_work() as uow:
+        update = tasks.create(uow, people.rita, case.id, TaskDraft("Send an update", assign="communications")).id
+
+    def whose() -> tuple[UUID | None, str | None]:
+        with reading() as session:
+            row = session.get_one(Task, update)
+            return row.assignee_id, row.assignee_role
+
+    assert whose() == (None, "responder"), "nobody speaks and nobody leads: whoever works on it"
+    give(people, case.id, "communications", people.mara.user_id)
+    assert whose() == (people.mara.user_id, None)
+    give(people, case.id, "lead", people.raul.user_id)
+    give(people, case.id, "communications", None)
+    assert whose() == (people.raul.user_id, None), "its lead where nobody speaks"
 
 
 def test_nobody_gets_a_part_who_may_not_have_it(people: People, drain: Any) -> None:

@@ -31,7 +31,7 @@ STEP = "version: 1\nplaybooks:\n  p:\n    inputs: {user: string}\n    steps:\n  
         ("{task: Look}", '6: a step without an id: "id" is missing'),
         ("{id: A-b, task: Look}", '6: step "A-b": "A-b" cannot be an id: use lower-case letters, digits and _, starting with a letter'),
         ("{id: a, task: {title: Look, assign: somebody}}",
-         '6: step "a": "assign" is "somebody"; write owner, role:…, user:… or on_call:…'),
+         '6: step "a": "assign" is "somebody"; write owner, communications, role:…, user:… or on_call:…'),
         ("{id: a, set: {x: '{{ inputs.usr }}'}}", '6: step "a": "set": there is no "usr" here; did you mean "user"?'),
         ("{id: a, when: 'incident.severty == \"high\"', task: Look}",
          '6: step "a": "when": column 1: incident has no "severty"; did you mean "severity"?, in: incident.severty == "high"'),

@@ -78,7 +78,7 @@ def test_thanks_and_words_that_reach_nobody_may_be_left_out() -> None:
         ("reporter: {}", '"reporter" needs either "thanks: true" or a "text"'),
         ("reporter: {thanks: true, text: x}", '"reporter" needs either'),
         ("mail: {due: 5m}", '"title" is missing'),
-        ("mail: {title: x, assign: nobody}", '"assign" is "nobody"; write owner, role:'),
+        ("mail: {title: x, assign: nobody}", '"assign" is "nobody"; write owner, communications, role:'),
         ("propose: {urls: x}", '"mail" is missing'),
     ],
 )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from mail_server import MailServer
+from run_bench import begin, publish
 from sample_mails import PHISH_LINK, forward, phish, plain
 from sqlalchemy import select
 
@@ -166,7 +167,7 @@ def test_what_a_report_by_form_brings_is_read_and_the_same_wave_is_named(come: C
         key = session.get_one(Incident, first).key
         found = mails.kept(session, second)
         assert found is not None
-        assert found["related"] == [{"key": key, "why": "the same subject"}]
+        assert found["related"] == [{"key": key, "why": "the same subject, the same sender, a link to the same host"}]
         session.expunge_all()
     with unit_of_work() as uow:
         uow.get_one(Incident, first).restricted_to = []
@@ -201,3 +202,56 @@ def test_a_file_that_is_no_mail_or_cannot_be_read_has_no_facts() -> None:
     assert kept["sender"] == "it@evil.example", "of a forward the mail inside counts"
     with reading() as session:
         assert session.scalar(select(Attachment.id)) is None
+
+
+def test_another_mail_of_the_same_wave_joins_when_two_marks_agree(come: Callable[[bytes], UUID]) -> None:
+    def reported(number: int, subject: str, sender: str) -> bytes:
+        inner = phish(number)
+        inner.replace_header("Subject", subject)
+        inner.replace_header("From", sender)
+        outer = plain("FW: look", "A fake mail", From=f"P{number} <p{number}@example.org>", Message_ID=f"<fw-{number}@example.org>")
+        outer.add_attachment(inner)
+        return outer.as_bytes()
+
+    first = come(reported(1, "Your password expires today", "it@evil.example"))
+    assert come(reported(2, "Last reminder", "it@evil.example")) == first, "its sender and the host of a link agree"
+    assert come(reported(3, "your password expires TODAY", "help@other.example")) == first, "its subject and the host agree"
+    alone = come(reported(4, "An invoice", "help@third.example"))
+    assert alone != first, "a host alone is a proposal, not a proof"
+    assert outputs(alone)["original"][1]["related"][0]["why"] == "a link to the same host"
+
+
+def test_a_warning_brings_the_picture_and_without_a_mail_server_a_person_hears_of_it(
+    come: Callable[[bytes], UUID], outgoing: MailServer, drain: Drain
+) -> None:
+    incident = come(forward().as_bytes())
+    drain("ingest.mail_pictures")
+    publish(
+        "- {id: warn, message: {channel: email, to: bob@example.org, title: Not genuine, text: Delete it., picture: true}, on_error: continue}\n"
+        "- {id: open, open: {title: Malware on LAPTOP-9, category: malware, host: LAPTOP-9, user: 'no user at all ', because: Opened}}\n",
+        key="warning",
+    )
+
+    def warned() -> dict[str, tuple[str, Any, str | None]]:
+        run = begin("warning", subject=Ref("incident", str(incident)))
+        drain("playbooks.runs", "notify.messages")
+        with reading() as session:
+            rows = session.scalars(select(StepAttempt).where(StepAttempt.run_id == run))
+            return {row.path: (row.state, row.output, row.error) for row in rows}
+
+    done = warned()
+    assert done["warn"][:2] == ("succeeded", {"message": done["warn"][1]["message"], "picture": True})
+    mail = outgoing.messages[-1]
+    (picture,) = mail.iter_attachments()
+    assert (picture.get_content_type(), picture.get_content()[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
+    assert "The picture that comes with this shows the mail" in mail.get_body(("plain",)).get_content()
+    configure(settings().with_(smtp_url=None))
+    again = warned()
+    assert again["warn"][0] == "failed"
+    assert "an administrator sets TOCSIN_SMTP_URL" in str(again["warn"][2])
+    with reading() as session:
+        (other,) = session.scalars(select(Incident).where(Incident.category == "malware"))
+        entries = journal.entries(session, ref=Ref("incident", str(incident)), limit=200)
+    assert (other.title, other.restricted_to) == ("Malware on LAPTOP-9", None)
+    assert done["open"][1] == again["open"][1] == {"key": other.key}, "the same host is the same case"
+    assert [entry.body["key"] for entry in entries if entry.verb == "incident.offshoot_opened"] == [other.key] * 2

@@ -1244,6 +1244,7 @@ def upgrade() -> None:
     sa.Column('contact_id', sa.Uuid(), nullable=True),
     sa.Column('title', sa.Text(), nullable=False),
     sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('picture', sa.Text(), nullable=True),
     sa.Column('path', sa.Text(), nullable=False),
     sa.Column('subject_kind', sa.Text(), nullable=False),
     sa.Column('subject_id', sa.Text(), nullable=False),
@@ -1267,6 +1268,7 @@ def upgrade() -> None:
     sa.Column('parked_at', Instant(), nullable=True),
     sa.Column('correlation', sa.String(length=64), nullable=True),
     sa.ForeignKeyConstraint(['contact_id'], ['contact_methods.id'], name=op.f('fk_messages_contact_id_contact_methods'), ondelete='SET NULL'),
+    sa.ForeignKeyConstraint(['picture'], ['blobs.digest'], name=op.f('fk_messages_picture_blobs')),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_messages_user_id_users'), ondelete='SET NULL'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_messages'))
     )
