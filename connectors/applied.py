@@ -31,6 +31,8 @@ WORK = "connectors.countermeasures"
 REVIEW_AFTER = timedelta(hours=24)
 FIRST_PROBE = timedelta(seconds=5)
 PUBLISHED = "blocklist"  # what is only published is not in force before somebody has fetched it
+ENDED_BY = {"edr.isolate_host": "edr.release_host"}
+"""What people may have put in place by hand, as verbs, and the verb that ends it."""
 _RELEASING = ("enable", "release", "restore", "unblock", "unsuspend", "allow")
 
 
@@ -97,7 +99,7 @@ def proof(session: Session, call_id: UUID) -> str | None:
     """Whether what a call has put in place holds: holds, not, pending (its product is being asked); None when none can be asked."""
     mine = select(ActionCall.id).where(or_(ActionCall.id == call_id, ActionCall.parent_id == call_id))
     rows = session.scalars(select(Countermeasure).where(Countermeasure.call_id.in_(mine))).all()
-    asked = [row for row in rows if probed(registry.action(row.action))]
+    asked = [row for row in rows if (made_by := registry.actions().get(row.action)) is not None and probed(made_by)]
     if any(row.state in (FAILED, EXPIRING, REMOVED) for row in asked):
         return "not"
     if any(row.state != VERIFIED for row in asked):
@@ -198,8 +200,10 @@ def _ended_by_hand(uow: UnitOfWork, actor: Actor, call: ActionCall, action: Acti
             )
         ).all()
         for row in rows:
-            undo = registry.action(row.action).undo
-            if undo is not None and f"{action.connector}.{undo.action}" == action.full_name:
+            product = registry.actions().get(row.action)  # none: it was put in place by hand, and any product may end it
+            undo = product.undo if product is not None else None
+            ends = undo is not None and f"{action.connector}.{undo.action}" == action.full_name
+            if ends or (product is None and action.verb == ENDED_BY.get(row.action, "")):
                 remove(uow, actor, row)
                 ended = True
     return ended

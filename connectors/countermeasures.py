@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from connectors import applied, calling, calls, execute, facts, instances, limits, registry
+from connectors import applied, calling, calls, execute, facts, hand_measures, instances, limits, registry
 from connectors.applied import active_for, seen_active
 from connectors.calls import CallContext
 from connectors.contract import Action, ActionFailed
@@ -120,7 +120,8 @@ def _decide(uow: UnitOfWork, claim: Claim, seen: Seen | None) -> None:
         applied.tell(uow, SYSTEM, row, facts.COUNTERMEASURE_REVIEW_DUE)
     uow.flush()
     due = applied.next_due(row) if row.state not in (EXPIRING, FAILED) and row.removed_at is None else None
-    if row.state == ACTIVE and applied.probed(registry.action(row.action)):
+    made_by = registry.actions().get(row.action)
+    if row.state == ACTIVE and made_by is not None and applied.probed(made_by):
         wait = _PROBE_AFTER.after(row.probes)
         again = uow.now + (min(wait, timedelta(minutes=1)) if uow.now < row.created_at + _YOUNG else wait)
         due = min(due, again) if due is not None else again
@@ -193,7 +194,7 @@ def _wanted_by_another(uow: UnitOfWork, row: Countermeasure) -> bool:
 
 
 def remove(uow: UnitOfWork, actor: Actor, countermeasure_id: UUID, reason: str = "") -> ActionCall | None:
-    """Take a countermeasure back now; the call that does it, or None when it stays for another incident.
+    """Take a countermeasure back now; the call that does it, or None when it stays for another incident or was done by hand.
 
     This goes on while all automation is held. Raises Conflict when it is removed already or cannot be undone, NotFound.
     """
@@ -201,6 +202,9 @@ def remove(uow: UnitOfWork, actor: Actor, countermeasure_id: UUID, reason: str =
     row = get(uow, countermeasure_id)
     if row.removed_at is not None or row.state == EXPIRING:
         raise Conflict(f"This countermeasure is {row.state} already.")
+    if hand_measures.by_hand(row.action):
+        hand_measures.gone(uow, actor, row, reason.strip() or "A person took it back.")
+        return None
     return _take_back(uow, actor, row, reason.strip() or "A person took it back.")
 
 

@@ -15,7 +15,7 @@ from core.auth.models import User
 from core.errors import NotFound
 from core.journal import Entry
 from core.types import Ref, Severity
-from incidents import keys
+from incidents import host_history, keys
 from incidents.alert_models import AlertDelivery
 from incidents.filters import (
     AlertFilter,
@@ -297,6 +297,7 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
         .order_by(Sighting.created_at, Sighting.id)
         .limit(3000)
     )
+    values = observed([(kind, value, role) for kind, value, role in seen])
     severity = Severity(found.severity)
     return {
         **{name: getattr(found, name) for name in _COPIED},
@@ -311,7 +312,8 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
         "recurrence": found.recurrence_of is not None,
         "tags": list(found.tags),
         "techniques": list(found.techniques),
-        **observed([(kind, value, role) for kind, value, role in seen]),
+        **values,
+        **host_history.of_host(session, found, values["host"] if found.category == "malware" else None),
     }
 
 

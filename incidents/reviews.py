@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, or_, select
 
-from connectors import registry
+from connectors import hand_measures
 from connectors.models import Countermeasure
 from core.actors import SYSTEM
 from core.db import UnitOfWork
@@ -36,7 +36,7 @@ def ask(uow: UnitOfWork, entry: Entry) -> None:
     )
     if row is None or incident is None or row.removed_at is not None:
         return
-    title = f"Keep or take back: {registry.action(row.action).title} on {row.entity_value}"
+    title = f"Keep or take back: {hand_measures.title_of(row.action)} on {row.entity_value}"
     if incident.closed_at is None:
         draft = tasks.TaskDraft(
             title=title, instructions=_WHAT_TO_DO.format(what=f"`{row.entity_value}`"), assign="owner", due_at=uow.now,

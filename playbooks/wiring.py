@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from connectors import applied, calls, holds, instances, rails, registry, settling
+from connectors import applied, calls, hand_measures, holds, instances, rails, registry, settling
 from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall, Countermeasure
 from core import logs
 from core.actors import SYSTEM, Actor, ActorKind
@@ -293,6 +293,10 @@ def _update(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
         given.pop("confirmation", None),
         given.pop("tags_add", None),
     )
+    if host := given.pop("isolated_by_hand", None):
+        hand_measures.put(uow, request.actor, request.subject, "edr.isolate_host", host, key=request.key, reason=reason)
+    if host := given.pop("released_by_hand", None):
+        hand_measures.end(uow, request.actor, request.subject, "edr.release_host", host)
     if tags:
         given["tags"] = sorted({*request.facts["tags"], *tags})
     if given:

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from connectors import hand_measures
 from connectors.models import IN_FORCE, ActionCall, Countermeasure
-from connectors.registry import actions
 from core.types import Ref
 from playbooks import storing
 from playbooks.models import Playbook, PlaybookRun, StepAttempt, Wait
@@ -208,7 +208,7 @@ def measures_of(session: Session, subject: Ref) -> list[Measure]:
     return [
         Measure(
             id=row.id,
-            title=actions()[row.action].title if row.action in actions() else row.action,
+            title=hand_measures.title_of(row.action),
             kind=row.entity_type,
             value=row.entity_value,
             state=row.state,

@@ -1,4 +1,4 @@
-"""Changes the incident: severity, category, stage, tags."""
+"""Changes the incident: severity, category, stage, tags, what people have isolated or released by hand for it."""
 
 from typing import Any
 
@@ -6,11 +6,12 @@ from playbooks.contract import Body, Done, Event, Outcome, Perform, Skipped, Ste
 
 _STAGES = ("triage", "investigate", "contain", "eradicate", "recover", "review")
 _SEVERITIES = ("info", "low", "medium", "high", "critical")
+_BY_HAND = ("isolated_by_hand", "released_by_hand")
 _CONFIRMATIONS = ("suspected", "declared")
 
 
 def parse(body: Body) -> dict[str, Any]:
-    """`update: {severity, category, stage, confirmation, tags_add, reason}`."""
+    """`update: {severity, category, stage, confirmation, tags_add, isolated_by_hand, released_by_hand, reason}`."""
     table = body.table()
     if table is None:
         return {}
@@ -20,10 +21,11 @@ def parse(body: Body) -> dict[str, Any]:
         if value is not None and "{{" not in value:
             value = table.choice(key, options, options[0])
         spec[key] = value
-    spec["category"] = table.text("category")
+    for key in ("category", *_BY_HAND):
+        spec[key] = table.text(key)
     table.close()
     if not any(value for key, value in spec.items() if key != "reason"):
-        table.wrong('"update" changes nothing; give severity, category, stage, confirmation or tags_add')
+        table.wrong('"update" changes nothing; give severity, category, stage, confirmation, tags_add, isolated_by_hand or released_by_hand')
     return spec
 
 
@@ -52,6 +54,7 @@ KIND = StepKind(
             "stage": {"type": "string"},
             "confirmation": {"type": "string"},
             "tags_add": {"type": "array", "items": {"type": "string"}},
+            **{key: {"type": "string", "description": "A host"} for key in _BY_HAND},
             "reason": {"type": "string"},
         },
     },

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from connectors import hand_measures
 from connectors.models import ActionCall, Countermeasure
 from core import journal
 from core.actors import SYSTEM
@@ -17,7 +18,7 @@ from core.types import Ref, Severity
 from incident_bench import ANN, BOB, draft, incident, low, opened, take, verbs
 from incidents import closing, containment, lifecycle
 from incidents.closing import Closing
-from incidents.models import Incident
+from incidents.models import Incident, Task
 from notify.escalation import Target
 from notify.models import Page
 from notify.oncall import policy_editing
@@ -111,6 +112,31 @@ def test_a_repeat_of_a_known_alert_tells_too_but_not_all_the_time(case: UUID, cl
     clock.advance(minutes=31)
     take(low())
     assert doubts(case) == 2
+
+
+def test_what_a_person_isolated_by_hand_raises_the_same_alarm_until_it_is_ended(database: object, clock: Any, drain: Any) -> None:
+    case = opened().id
+    of = Ref("incident", str(case))
+    with unit_of_work() as uow:
+        row = hand_measures.put(uow, ANN, of, "edr.isolate_host", "WEB01", key="1", reason="Its cable is pulled")
+        again = hand_measures.put(uow, ANN, of, "edr.isolate_host", "web01", key="2", reason="Again")
+        assert (row.id, row.entity_value, row.state) == (again.id, "web01", "active")
+        with pytest.raises(Invalid):
+            hand_measures.put(uow, ANN, of, "edr.isolate_host", "\n", key="3", reason="No host")
+        assert not containment.unreviewed(uow, uow.get_one(Incident, case)), "it comes up for review by itself"
+    clock.advance(minutes=10)
+    take(low())
+    assert doubts(case) == 1
+    clock.advance(hours=24)
+    drain("connectors.countermeasures", "core.outbox")
+    with reading() as session:
+        asked = session.scalars(select(Task).where(Task.incident_id == case)).one()
+    assert asked.title == "Keep or take back: Isolation by hand on web01"
+    with unit_of_work() as uow:
+        assert hand_measures.end(uow, ANN, of, "edr.release_host", "web01") == 1
+        assert hand_measures.end(uow, ANN, of, "edr.release_host", "web01") == 0
+    take(low())
+    assert doubts(case) == 1, "it is back, so its alerts are alerts"
 
 
 @pytest.mark.parametrize("minutes", [-11, -60])

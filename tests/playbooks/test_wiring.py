@@ -8,6 +8,8 @@ from run_bench import SHIPPED, attempts_of, publish, run_of, waits_of
 from sqlalchemy import select
 
 from cli import assemble
+from connectors import rails
+from connectors.contract import Entity
 from connectors.models import ActionCall
 from core import journal
 from core.actors import SYSTEM
@@ -341,3 +343,15 @@ def test_an_outage_knows_what_else_rang_in_the_same_minute(people) -> None:
     with reading() as session:
         assert sorted(record.facts(session, incident)["same_minute"]) == ["Database is down (wazuh)", "Disk full (wazuh)"]
         assert record.facts(session, other)["same_minute"] == []
+
+
+def test_malware_knows_the_week_of_its_host_and_whether_it_is_protected(people) -> None:
+    incident, other = opened(observables=[("host", "web01")]), opened(category="availability", observables=[("host", "web01")])
+    take(low(title="Macro opened"), low(title="Elsewhere", rule_id="3", fingerprint=(("rule", "3"),), entities=(Entity("host", "web02", "victim"),)))
+    with unit_of_work() as uow:
+        rails.protect(uow, SYSTEM, kind="host", value="web*", reason="The shop runs on it")
+    with reading() as session:
+        known = record.facts(session, incident)
+        assert [one.partition(",")[0] for one in known["host_alerts"]] == ["Macro opened (low"]
+        assert known["host_protected"] == "The shop runs on it"
+        assert [record.facts(session, other)[name] for name in ("host_alerts", "host_protected")] == [[], None]

@@ -9,7 +9,7 @@ from people_here import People
 from sqlalchemy import select, update
 
 from cli import assemble
-from connectors import calls, instances, rails
+from connectors import hand_measures, calls, instances, rails
 from connectors.calls import CallContext
 from connectors.models import ActionCall, ConnectorInstance, Countermeasure
 from core.actors import SYSTEM, Actor, ActorKind
@@ -129,6 +129,22 @@ def test_taking_back_says_first_what_it_does(people: People, okta: ConnectorInst
     assert "being taken back" in text_of(rita.get("/countermeasures"))
     rita.post(path, 409, confirmed="1", reason="again")
     Reader(people.aldo).post(path, 403, confirmed="1")
+
+
+def test_what_was_done_by_hand_is_said_to_be_ended_and_nothing_is_sent(people: People, okta: ConnectorInstance, case: Incident) -> None:
+    rita = Reader(people.rita)
+    with unit_of_work() as uow:
+        row = hand_measures.put(uow, people.rita, case.ref, "edr.isolate_host", "pc-7", key="1", reason="Its cable is pulled").id
+    assert "Isolation by hand" in text_of(rita.get("/countermeasures"))
+    path = f"/countermeasures/{row}/undo"
+    page = text_of(rita.get(path))
+    assert "Was it ended by hand? pc-7" in page
+    assert "nothing is sent" in page
+    done = rita.post(path, confirmed="1", reason="It was reinstalled")
+    assert done.headers["Location"] == "/countermeasures"
+    with reading() as session:
+        assert [one.asked for one in session.scalars(select(ActionCall))] == ["edr.isolate_host"]
+    rita.post(path, 409, confirmed="1", reason="again")
 
 
 def test_a_countermeasure_is_kept_and_failed_ones_ask_for_a_look(

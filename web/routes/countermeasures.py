@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connectors import calls, countermeasures, execute, instances, registry
+from connectors import calls, countermeasures, execute, hand_measures, instances, registry
 from connectors.contract import Action, ActionFailed
 from connectors.models import FAILED, PROPOSED, REMOVED, ActionCall, Countermeasure
 from core import clock
@@ -56,7 +56,8 @@ class UndoPage(Page, template="countermeasure_undo.html", rail="settings"):
     """Exactly what taking it back does, before it is done."""
 
     row: Countermeasure
-    action: Action
+    title: str
+    by_hand: bool
     undo: Action | None
     call: ActionCall
     key: str | None
@@ -80,10 +81,12 @@ def everything(request: Request, state: str = "", actor: Actor = allowed("connec
     standing = [
         Standing(
             row=row,
-            title=_title(row.action),
+            title=hand_measures.title_of(row.action),
             key=keys.get(row.subject),
             look=row.state in LOOK or bool(row.review_at and row.review_at <= now),
-            may_undo=row.removed_at is None and row.state != "expiring" and _undo(row.action) is not None,
+            may_undo=row.removed_at is None
+            and row.state != "expiring"
+            and (hand_measures.by_hand(row.action) or _undo(row.action) is not None),
         )
         for row in rows
     ]
@@ -105,11 +108,12 @@ def confirm(request: Request, row_id: UUID, actor: Actor = allowed("countermeasu
         call = calls.get(session, row.call_id)
         key = keys_of(session, [row.subject]).get(row.subject)
         others = [other for other in countermeasures.standing(session) if _same(row, other)]
-    action, undo = registry.action(row.action), _undo(row.action)
-    sent, unclear = _rendered(row, call, action, undo)
+    undo = _undo(row.action)
+    sent, unclear = _rendered(row, call, registry.actions().get(row.action), undo)
     page = UndoPage(
         row=row,
-        action=action,
+        title=hand_measures.title_of(row.action),
+        by_hand=hand_measures.by_hand(row.action),
         undo=undo,
         call=call,
         key=key,
@@ -129,6 +133,9 @@ def undo(form: Form, row_id: UUID, actor: Actor = allowed("countermeasure.remove
         _one(uow, actor, row_id)
         call = countermeasures.remove(uow, actor, row_id, form.get("reason"))
         path = f"/calls/{call.id}" if call is not None else HERE
+        noted = call is None and hand_measures.by_hand(countermeasures.get(uow, row_id).action)
+    if noted:
+        return then(HERE, _("Noted: it is in place no more."))
     said = (
         _("It is being taken back.")
         if path != HERE
@@ -167,11 +174,6 @@ def _one(session: Session, actor: Actor, row_id: UUID) -> Countermeasure:
     return row
 
 
-def _title(name: str) -> str:
-    action = registry.actions().get(name)
-    return action.title if action else name
-
-
 def _undo(name: str) -> Action | None:
     action = registry.actions().get(name)
     if action is None or action.undo is None:
@@ -188,11 +190,11 @@ def _same(row: Countermeasure, other: Countermeasure) -> bool:
 
 
 def _rendered(
-    row: Countermeasure, call: ActionCall, action: Action, undo: Action | None
+    row: Countermeasure, call: ActionCall, action: Action | None, undo: Action | None
 ) -> tuple[dict[str, Any] | None, str]:
     """The request that would be sent, or why it cannot be told beforehand."""
-    if undo is None or action.undo is None:
-        return None, action.no_undo or _("It declares no way back.")
+    if action is None or undo is None or action.undo is None:
+        return None, (action.no_undo if action is not None else "") or _("It declares no way back.")
     try:
         with reading() as session:
             product = instances.product_of(instances.get(session, row.instance or ""))
