@@ -1,5 +1,6 @@
 """What follows when one person has agreed and a second one is needed: they are called, and after a time one may go on alone."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -33,6 +34,18 @@ def needed(wait: Wait, run: PlaybookRun, voters: set[str]) -> int:
     """How many must agree: under four eyes whoever has started the run is never enough by themselves."""
     quorum = int(wait.detail.get("quorum") or 1)
     return max(quorum, 2) if wait.detail.get("four_eyes") and run.started_by_id in voters else quorum
+
+
+def lacking(wait: Wait, votes: Sequence[Vote]) -> bool:
+    """Whether somebody of whom one must agree is not among those who have; nobody stands for two of them."""
+    return not _covered(list(wait.detail.get("must") or ()), [set(vote.speaks_for) for vote in votes])
+
+
+def _covered(must: list[str], voters: list[set[str]]) -> bool:
+    if not must:
+        return True
+    first, *rest = must
+    return any(first in one and _covered(rest, voters[:at] + voters[at + 1 :]) for at, one in enumerate(voters))
 
 
 def call_second(uow: UnitOfWork, actor: Actor, wait: Wait, run: PlaybookRun) -> None:

@@ -19,14 +19,15 @@ def ask(
 ) -> Blocked:
     """Block on an approval.
 
-    `asking`: from, quorum, expires (seconds), on_expire (deny | escalate | fail), four_eyes, alone_after (seconds), escalate_to, what
+    `asking`: from, quorum, must (of these one each, all different people), expires (seconds), on_expire (deny | escalate | fail), four_eyes, alone_after (seconds), escalate_to, what
     (list of {name, inputs, effect} that would be done).
     """
     expires = float(asking.get("expires") or DEFAULT_EXPIRY)
     shown = {
         "ask": question,
         "from": list(asking.get("from") or ["role:responder"]),
-        "quorum": int(asking.get("quorum") or 1),
+        "quorum": max(int(asking.get("quorum") or 1), len(asking.get("must") or ())),
+        "must": list(asking.get("must") or ()),
         "four_eyes": bool(asking.get("four_eyes")),
         "alone_after": asking.get("alone_after"),
         "on_expire": asking.get("on_expire") or "deny",

@@ -148,4 +148,5 @@ class Vote(Identified, Dated, Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     name: Mapped[str] = mapped_column(String(200))
     approve: Mapped[bool] = mapped_column()
+    speaks_for: Mapped[list[str]] = mapped_column(Json, default=list)  # of those of whom one each must agree
     reason: Mapped[str | None] = mapped_column(Text)

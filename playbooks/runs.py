@@ -106,7 +106,7 @@ def begin(
 def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, Any]) -> Wait:
     """Vote on an approval: `{"approve": bool, "reason": text, "alone": bool}`.
 
-    One refusal decides; agreement decides when the quorum has agreed. Each person has one vote. Where the playbook says
+    One refusal decides; agreement decides when the quorum has agreed, with one each of those who `must`. Each person has one vote. Where the playbook says
     `alone_after`, a second person is called with the first vote, and `alone` goes on without one after that time. Raises
     NotFound, Forbidden (not asked, or the one who started the run under four eyes), NeedsSecondFactor (to agree to what
     disrupts), Conflict (already decided), Invalid.
@@ -149,6 +149,9 @@ def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, 
             user_id=actor.user_id,
             name=actor.name,
             approve=approve,
+            speaks_for=[
+                one for one in wait.detail.get("must") or () if ports.current().may_answer(uow, actor, [one], run.subject)
+            ],
             reason=reason,
             created_at=uow.now,
         )
@@ -164,10 +167,10 @@ def answer(uow: UnitOfWork, actor: Actor, wait_id: UUID, decision: Mapping[str, 
             select(Vote).where(Vote.wait_id == wait_id, Vote.approve == approve).order_by(Vote.created_at)
         )
     )
-    enough = alone.needed(wait, run, {str(vote.user_id) for vote in votes})
-    if approve and len(votes) < enough and wait.detail.get("alone_after"):
+    enough = len(votes) >= alone.needed(wait, run, {str(vote.user_id) for vote in votes}) and not alone.lacking(wait, votes)
+    if approve and not enough and wait.detail.get("alone_after"):
         alone.call_second(uow, actor, wait, run)
-    if not approve or len(votes) >= enough:
+    if not approve or enough:
         said = {"approved": approve, "by": [vote.name for vote in votes], "reason": reason}
         finish_wait(uow, wait.id, wait.run_id, "approval", said)
     return wait

@@ -103,6 +103,8 @@ def _shown(asking: Mapping[str, Any]) -> str:
         parts.append(f"{one.get('name')} ({one.get('effect')}): {inputs}")
     if asking.get("four_eyes") or int(asking.get("quorum") or 1) > 1:
         parts.append(f"{asking.get('quorum')} must agree")
+    if asking.get("must"):
+        parts.append(f"among them {', '.join('the lead' if one == 'owner' else str(one) for one in asking['must'])}")
     return clipped("; ".join(parts), 600)
 
 

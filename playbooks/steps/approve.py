@@ -8,7 +8,7 @@ from playbooks.language import Reader
 
 
 def parse(body: Body) -> dict[str, Any]:
-    """`approve: {ask, from, quorum, four_eyes, alone_after, expires, on_expire, escalate_to, steps}`."""
+    """`approve: {ask, from, quorum, must, four_eyes, alone_after, expires, on_expire, escalate_to, steps}`."""
     table = body.table()
     if table is None:
         return {"ask": "", "from": [], "guards": False}
@@ -20,6 +20,7 @@ def parse(body: Body) -> dict[str, Any]:
         "ask": question,
         "from": who,
         "quorum": _quorum(table),
+        "must": _must(table),
         "four_eyes": table.flag("four_eyes"),
         "alone_after": table.duration("alone_after"),
         "expires": table.duration("expires"),
@@ -39,6 +40,17 @@ def _quorum(table: Reader) -> int | str:
     return value if isinstance(value, str) and "{{" in value else table.whole("quorum", 1, 1, 20)
 
 
+def _must(table: Reader) -> list[str] | str:
+    """Of whom one each must be among those who agree: a list, or a template that gives one."""
+    value = table.value("must", [])
+    if isinstance(value, str) and "{{" in value:
+        return value
+    entries = table.texts("must")
+    for one in wrong_people(entries):
+        table.wrong(f'"must" holds "{one}"; write owner, role:…, user:… or on_call:…', "must")
+    return entries
+
+
 def begin(view: View) -> Outcome:
     """Put the question."""
     spec = view.step.spec
@@ -51,9 +63,10 @@ def begin(view: View) -> Outcome:
     if not isinstance(quorum, int) or not 1 <= quorum <= 20:
         return Failed(f"the quorum must be a number from 1 to 20, but it is {quorum!r}", retry=False)
     who = [str(view.render(one)) for one in spec["from"]]
-    if wrong := wrong_people(who):
+    must = [str(one) for one in view.render(spec["must"]) or ()]
+    if wrong := wrong_people([*who, *must]):
         return Failed(f'"{wrong[0]}" cannot be asked; write owner, role:…, user:… or on_call:…', retry=False)
-    return ask(view, question, {**spec, "from": who, "quorum": quorum, "what": view.covered()})
+    return ask(view, question, {**spec, "from": list(dict.fromkeys([*who, *must])), "quorum": quorum, "must": must, "what": view.covered()})
 
 
 def on_event(view: View, event: Event) -> Outcome:
@@ -87,6 +100,7 @@ KIND = StepKind(
             "ask": {"type": "string"},
             "from": {"$ref": "#/$defs/people"},
             "quorum": {"type": ["integer", "string"]},
+            "must": {"$ref": "#/$defs/people"},
             "four_eyes": {"type": "boolean"},
             "alone_after": {"$ref": "#/$defs/duration"},
             "expires": {"$ref": "#/$defs/duration"},

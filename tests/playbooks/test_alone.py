@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from at_the_pages import Reader
+from at_the_pages import Reader, text_of
 from run_bench import attempts_of, publish, waits_of
 from sqlalchemy import select
 
@@ -23,7 +23,8 @@ from incidents.models import Incident, Task
 from notify.escalation import Target
 from notify.models import Page
 from notify.oncall.policy_editing import PolicyDraft, StepDraft, create_policy
-from playbooks import ports, runs
+from playbooks import alone, ports, runs
+from playbooks.models import Vote, Wait
 from reports import incident as reports
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -176,3 +177,38 @@ def test_a_refusal_ends_it_also_for_who_is_alone(drain: Drain, people, clock) ->
         say(people.rita, wait, alone=True, reason=WHY)
     drain("core.outbox", "playbooks.runs")
     assert attempts_of(run)["agree"] == "refused"
+
+
+def test_the_lead_and_a_manager_must_be_among_those_who_agree(drain: Drain, people, clock) -> None:
+    publish(TWO.replace("quorum: 2", "must: [owner, role:manager]"), key="must")
+    with unit_of_work() as uow:
+        draft = IncidentDraft("Beacon on dc-1", severity=Severity.critical, category="malware", observables=[("host", "dc-1")])
+        incident = lifecycle.open_by_hand(uow, SYSTEM, draft).id
+        lifecycle.assign(uow, people.mara, incident, people.mara.user_id)
+        run = runs.start(uow, SYSTEM, playbook="must", subject=Ref("incident", str(incident))).id
+    drain("core.outbox", "playbooks.runs")
+    wait = waits_of(run, "approval")[0].id
+    assert "2 must agree · among them: the lead, any manager" in " ".join(text_of(Reader(people.rita).get(f"/approvals/{wait}")).split())
+    say(people.rita, wait)
+    say(people.mara, wait)
+    assert drain("playbooks.runs") == 0, "two have agreed, but who leads and manages is one person and not two"
+    with unit_of_work() as uow:
+        lifecycle.assign(uow, people.mara, incident, people.raul.user_id)
+    say(people.raul, wait)
+    drain("core.outbox", "playbooks.runs")
+    assert attempts_of(run)["agree/steps/off"] == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("must", "voters", "lacks"),
+    [
+        ([], [], False),
+        (["owner"], [[]], True),
+        (["owner", "role:manager"], [["owner", "role:manager"]], True),
+        (["owner", "role:manager"], [["owner", "role:manager"], []], True),
+        (["owner", "role:manager"], [["owner", "role:manager"], ["owner"]], False),
+        (["owner", "role:manager"], [["role:manager"], ["owner"]], False),
+    ],
+)
+def test_nobody_stands_for_two(must: list[str], voters: list[list[str]], lacks: bool) -> None:
+    assert alone.lacking(Wait(detail={"must": must}), [Vote(speaks_for=one) for one in voters]) is lacks

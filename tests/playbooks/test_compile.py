@@ -45,6 +45,7 @@ STEP = "version: 1\nplaybooks:\n  p:\n    inputs: {user: string}\n    steps:\n  
         ("{id: a, on_error: ignore, task: Look}", '6: step "a": "on_error" is "ignore", but must be one of fail, continue'),
         ("{id: a, for_each: [1], retry: {attempts: 0}, task: Look}",
          '6: step "a": "attempts" must be a whole number from 1 to 20'),
+        ("{id: a, approve: {ask: x, must: [role:boss]}}", 'step "a": "must" holds "role:boss"; write owner, role:…, user:… or on_call:…'),
         ("{id: a, approve: {ask: x, from: role:boss}}", 'step "a": "from" holds "role:boss"; write owner, role:…, user:… or on_call:…'),
         ("{id: a, wait: {for: 5m, until: 'true'}}", 'step "a": "wait" needs exactly one of "for", "until" and "callback"'),
         ("{id: a, update: {severity: urgent}}", '"severity" is "urgent", but must be one of info, low, medium, high, critical'),

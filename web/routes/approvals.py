@@ -59,6 +59,7 @@ class ApprovalPage(Page, template="approval.html"):
     worst: str
     asked_of: list[str]
     quorum: int
+    must: list[str]  # of whom one each must be among those who agree
     votes: list[Vote]
     expires: datetime | None
     on_expire: str
@@ -178,6 +179,7 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             worst=worst(acts),
             asked_of=[_whom(who, names) for who in detail.get("from", [])],
             quorum=int(detail.get("quorum") or 1),
+            must=[_whom(who, names) for who in detail.get("must") or ()],
             votes=votes,
             expires=wait.due_at,
             on_expire=str(detail.get("on_expire") or "deny"),

@@ -1591,6 +1591,7 @@ def upgrade() -> None:
     sa.Column('user_id', sa.Uuid(), nullable=False),
     sa.Column('name', sa.String(length=200), nullable=False),
     sa.Column('approve', sa.Boolean(), nullable=False),
+    sa.Column('speaks_for', Json, nullable=False),
     sa.Column('reason', sa.Text(), nullable=True),
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('created_at', Instant(), nullable=False),
