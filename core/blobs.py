@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
-from sqlalchemy import ForeignKey, LargeBinary, Text, select
+from sqlalchemy import ForeignKey, LargeBinary, Text, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -28,6 +28,7 @@ class Blob(Base):
     media_type: Mapped[str] = mapped_column(Text)
     size: Mapped[int]
     stored_at: Mapped[datetime] = mapped_column(Instant)
+    emptied_at: Mapped[datetime | None] = mapped_column(Instant)  # its bytes were taken away; what it was stays known
 
 
 class BlobPart(Base):
@@ -64,12 +65,19 @@ def measure(file: BinaryIO, most: int) -> Measured:
 
 
 def put_file(uow: UnitOfWork, measured: Measured, media_type: str) -> str:
-    """Store a measured file part by part and return its digest; what is stored already is not read again."""
+    """Store a measured file part by part and return its digest; what is stored already is not read again.
+
+    Bytes that were taken away come back when somebody brings them anew.
+    """
     insert = postgresql.insert if is_postgres(uow) else sqlite.insert
     row = {"digest": measured.digest, "media_type": media_type, "size": measured.size, "stored_at": uow.now}
-    # Who else stores the same bytes just now is waited for here, so that the parts are written once.
-    added = insert(Blob).values(row).on_conflict_do_nothing().returning(Blob.digest)
-    if uow.scalar(added) is None:
+    # Who else stores or empties the same bytes just now is waited for here, so that the parts are written once.
+    given = insert(Blob).values(row)
+    again = {"stored_at": uow.now, "emptied_at": None}
+    added = given.on_conflict_do_update(
+        index_elements=["digest"], set_=again, where=Blob.emptied_at.is_not(None)
+    ).returning(Blob.digest)
+    if uow.scalar(added.execution_options(populate_existing=True)) is None:
         return measured.digest
     measured.file.seek(0)
     number = 0
@@ -86,12 +94,29 @@ def put(uow: UnitOfWork, content: bytes, media_type: str) -> str:
 
 def get(session: Session, digest: str, most: int | None = None) -> bytes:
     """The bytes with this SHA-256, or their beginning: at least `most` where there are as many. Raises NotFound."""
-    if session.get(Blob, digest) is None:
+    held = session.get(Blob, digest)
+    if held is None:
         raise NotFound(f"No stored file has the digest {digest[:12]}…")
+    if held.emptied_at is not None:
+        raise NotFound("This file was taken away; the journal says when and why.")
     query = select(BlobPart.content).where(BlobPart.digest == digest).order_by(BlobPart.number)
     if most is not None:
         query = query.where(BlobPart.number <= most // PART)
     return b"".join(session.scalars(query))
+
+
+def empty(uow: UnitOfWork, digest: str) -> None:
+    """Delete the bytes, whoever holds them: for core.held_files, which has asked. Locked by lock() in this transaction."""
+    gone = delete(BlobPart).where(BlobPart.digest == digest)
+    uow.execute(gone.execution_options(synchronize_session=False))
+    uow.get_one(Blob, digest).emptied_at = uow.now
+    uow.flush()
+
+
+def lock(uow: UnitOfWork, digest: str) -> bool:
+    """Wait for whoever stores the same bytes, and keep others waiting; False when there are none."""
+    held = uow.get(Blob, digest, with_for_update=True, populate_existing=True)
+    return held is not None and held.emptied_at is None
 
 
 def parts(digest: str) -> Iterator[bytes]:

@@ -56,12 +56,14 @@ def _postgres(*more: str) -> dict[str, Any]:
     """What an engine is made with; more: settings of its sessions beside those of all."""
     told = ("timezone=UTC", "lock_timeout=30s", "client_connection_check_interval=2s", *more)
     return {
-        "pool_size": 8, "max_overflow": 16, "pool_timeout": 10, "pool_recycle": 1800,
+        **_HIDDEN, "pool_size": 8, "max_overflow": 16, "pool_timeout": 10, "pool_recycle": 1800,
         "connect_args": {"options": " ".join(f"-c {one}" for one in told), "connect_timeout": 5},
     }  # fmt: skip
 
 
-_SQLITE: dict[str, Any] = {"connect_args": {"timeout": 30, "check_same_thread": False}}
+# What is stored never stands in an error, so in no log and on no parked row.
+_HIDDEN: dict[str, Any] = {"hide_parameters": True}
+_SQLITE: dict[str, Any] = {**_HIDDEN, "connect_args": {"timeout": 30, "check_same_thread": False}}
 
 
 def _sqlite_connection(connection: Any, _record: object) -> None:

@@ -1,10 +1,11 @@
 """Takes values out of the erasable part of journal entries; what is sealed stays, and every proof still verifies."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from core import bulk
 from core.db import UnitOfWork
@@ -15,32 +16,40 @@ from core.types import Ref
 BITE = 500
 
 
-@dataclass(frozen=True)
+@dataclass
 class Erased:
-    """How many entries lost their erasable part, and how many name the value where nothing can be erased."""
+    """Which entries lost their erasable part, and which name the value where nothing can be erased."""
 
-    entries: int
-    sealed: int
+    entries: set[UUID] = field(default_factory=set)
+    sealed: set[UUID] = field(default_factory=set)
 
 
-def erase(uow: UnitOfWork, refs: Iterable[Ref], values: Redactor) -> Erased:
-    """Erase the data of every entry about these subjects that holds one of the values, whole: a part of it has no proof."""
-    found: set[UUID] = set()
-    sealed: set[UUID] = set()
-    by_kind: dict[str, list[str]] = {}
-    for ref in refs:
-        by_kind.setdefault(ref.kind, []).append(str(ref.id))
-    for kind, ids in by_kind.items():
-        for start in range(0, len(ids), BITE):
-            mine = bulk.among(uow, JournalRef.ref_id, ids[start : start + BITE])
-            about = select(JournalRef.entry).where(JournalRef.kind == kind, mine)
-            erasable = select(JournalData.entry, JournalData.data).where(JournalData.entry.in_(about))
-            found |= {entry for entry, data in uow.execute(erasable) if values.raw(data) != data}
-            kept = select(JournalEntry.id, JournalEntry.body).where(JournalEntry.id.in_(about))
-            sealed |= {entry for entry, body in uow.execute(kept) if values.raw(body) != body}
-    going = sorted(found)
-    for start in range(0, len(going), BITE):
-        uow.execute(
-            delete(JournalData).where(bulk.among(uow, JournalData.entry, going[start : start + BITE]))
-        )
-    return Erased(len(found), len(sealed))
+def about(session: Session, ref: Ref, after: UUID | None, limit: int) -> list[UUID]:
+    """The next entries about a subject: those above `after`, at most `limit`."""
+    query = select(JournalRef.entry).where(JournalRef.kind == ref.kind, JournalRef.ref_id == str(ref.id))
+    if after is not None:
+        query = query.where(JournalRef.entry > after)
+    return list(session.scalars(query.order_by(JournalRef.entry).limit(limit)))
+
+
+def erase_about(uow: UnitOfWork, kind: str, ids: Iterable[str], values: Redactor) -> Erased:
+    """Erase the data of every entry about some subjects of one kind that holds one of the values."""
+    mine = bulk.among(uow, JournalRef.ref_id, ids)
+    entries = uow.scalars(select(JournalRef.entry).where(JournalRef.kind == kind, mine).distinct()).all()
+    found = Erased()
+    for start in range(0, len(entries), BITE):
+        some = erase(uow, entries[start : start + BITE], values)
+        found.entries |= some.entries
+        found.sealed |= some.sealed
+    return found
+
+
+def erase(uow: UnitOfWork, entries: Sequence[UUID], values: Redactor) -> Erased:
+    """Erase the data of these entries (a few hundred) that holds one of the values, whole: a part of it has no proof."""
+    erasable = select(JournalData.entry, JournalData.data).where(bulk.among(uow, JournalData.entry, entries))
+    found = {entry for entry, data in uow.execute(erasable) if values.raw(data) != data}
+    kept = select(JournalEntry.id, JournalEntry.body).where(bulk.among(uow, JournalEntry.id, entries))
+    sealed = {entry for entry, body in uow.execute(kept) if values.raw(body) != body}
+    if found:
+        uow.execute(delete(JournalData).where(bulk.among(uow, JournalData.entry, sorted(found))))
+    return Erased(found, sealed)

@@ -1,26 +1,24 @@
 """Where something that must go may stand: packages declare their rows of a subject, and values are taken out of all of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, inspect, select
+from sqlalchemy import ColumnElement, Uuid, inspect, select
+from sqlalchemy.orm import Session
 
 from core import bulk
 from core.db import Base, UnitOfWork
 from core.redaction import Redactor
-from core.types import Ref
-
-BITE = 200
-"""Rows in memory at once."""
 
 
 @dataclass(frozen=True)
 class Place:
     """The rows of `model` that belong to a subject: `where(subject)` is their condition; `ref` their kind in the journal.
 
-    `by`: the column by which they are told apart and by which the journal names them.
+    `by`: the column by which they are told apart and by which the journal names them. `clean` takes the values out of one row and says
+    whether they stood there, where looking through its columns is not enough.
     """
 
     name: str
@@ -28,6 +26,7 @@ class Place:
     where: Callable[[UUID], ColumnElement[bool]]
     ref: str | None = None
     by: str = "id"
+    clean: Callable[[Any, Redactor], bool] | None = None
 
 
 _places: dict[str, Place] = {}  # filled at import
@@ -45,30 +44,25 @@ def declared() -> Sequence[Place]:
     return list(_places.values())
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What was found in one place: the ids of the rows that were changed, and what the journal calls all of its rows."""
-
-    place: Place
-    changed: list[UUID]
-    refs: list[Ref]
-
-
-def take_out(uow: UnitOfWork, subject: UUID, values: Redactor) -> Iterator[Taken]:
-    """Take the values out of every place of a subject, in this transaction. Ids, times and numbers stay as they are."""
-    for place in declared():
-        column = getattr(place.model, place.by)
-        every = list(uow.scalars(select(column).where(place.where(subject)).order_by(column)))
-        changed: list[UUID] = []
-        for start in range(0, len(every), BITE):
-            mine = bulk.among(uow, column, every[start : start + BITE])
-            rows = uow.scalars(select(place.model).where(mine).with_for_update()).all()
-            changed += [getattr(row, place.by) for row in rows if _without(row, values)]
-            uow.flush()
-        yield Taken(place, changed, [Ref(place.ref, str(one)) for one in every] if place.ref else [])
+def ids(session: Session, place: Place, subject: UUID, after: str | None, limit: int) -> list[Any]:
+    """The next rows of a subject in a place, by the column that tells them apart: those above `after`, at most `limit`."""
+    column = getattr(place.model, place.by)
+    query = select(column).where(place.where(subject)).order_by(column).limit(limit)
+    if after is not None:
+        query = query.where(column > (UUID(after) if isinstance(column.type, Uuid) else after))
+    return list(session.scalars(query))
 
 
-def _without(row: Base, values: Redactor) -> bool:
+def take_out(uow: UnitOfWork, place: Place, some: Sequence[Any], values: Redactor) -> list[Any]:
+    """Take the values out of these rows, in this transaction; returns the ids of those that held one. Ids, times and numbers stay."""
+    mine = bulk.among(uow, getattr(place.model, place.by), some)
+    rows = uow.scalars(select(place.model).where(mine).with_for_update()).all()
+    changed = [getattr(row, place.by) for row in rows if (place.clean or without)(row, values)]
+    uow.flush()
+    return changed
+
+
+def without(row: Base, values: Redactor) -> bool:
     """Change a row in place; says whether anything stood there."""
     changed = False
     for attribute in inspect(type(row)).column_attrs:

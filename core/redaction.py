@@ -1,6 +1,7 @@
 """Takes known values out of texts, nested values and bytes: what stays is how each begins, and a part of its hash."""
 
 import hashlib
+import html
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -22,6 +23,14 @@ def mask(value: str) -> str:
         return "[redacted]"
     digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{value[:4]}…[redacted, SHA-256 {digest[:12]}]"
+
+
+def spellings(value: str) -> set[str]:
+    """The value as texts, JSON, markup and forms write it."""
+    plain = _as_text(value)
+    markup = {html.escape(one, quote=quote) for one in plain for quote in (True, False)}
+    sent = {step(one) for one in plain for step in (_sent, _sent_whole)}
+    return {*_written(value, _WAYS), *markup, *sent}
 
 
 def is_mask(text: str) -> bool:

@@ -1,5 +1,6 @@
 """The table of the files that belong to incidents."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,11 +8,11 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base
-from core.types import Dated, Identified, Json, Ref
+from core.types import Dated, Identified, Instant, Json, Ref
 
 
 class Attachment(Identified, Dated, Base):
-    """A file of an incident: what it is called, its bytes by their SHA-256, who brought it; it is never changed."""
+    """A file of an incident: what it is called, its bytes by their SHA-256, who brought it. It is never changed, but may be taken away."""
 
     __tablename__ = "attachments"
     __table_args__ = (
@@ -33,6 +34,8 @@ class Attachment(Identified, Dated, Base):
     added_by_kind: Mapped[str] = mapped_column(String(16))
     added_by_id: Mapped[str] = mapped_column(String(64))
     added_by_name: Mapped[str] = mapped_column(String(200))
+    removed_at: Mapped[datetime | None] = mapped_column(Instant)  # its bytes were taken away from this incident
+    removed_why: Mapped[str | None] = mapped_column(Text)
 
     @property
     def ref(self) -> Ref:

@@ -10,12 +10,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from connectors.entities import entity
-from core import blobs, journal
+from core import blobs, held_files, journal
 from core.actors import Actor
 from core.auth import permissions
 from core.blobs import Measured
 from core.db import UnitOfWork
 from core.errors import Invalid, NotFound
+from core.held_files import Holder
 from core.ids import new_id
 from core.journal import Fact
 from core.types import Ref
@@ -152,6 +153,30 @@ def one(session: Session, actor: Actor, attachment_id: UUID) -> tuple[Attachment
     if found is None:
         raise NotFound("There is no such file, or you may not see it.")
     return found[0], found[1]
+
+
+def readable(session: Session, actor: Actor, attachment_id: UUID) -> tuple[Attachment, str]:
+    """The same for whoever wants its bytes. Raises NotFound with the reason when they were taken away."""
+    file, key = one(session, actor, attachment_id)
+    if file.removed_at is not None:
+        raise NotFound(f"This file was taken away: {file.removed_why or ''}")
+    return file, key
+
+
+def _let_go(uow: UnitOfWork, subject: UUID, digest: str, why: str) -> Sequence[Ref]:
+    query = select(Attachment).where(Attachment.incident_id == subject, Attachment.digest == digest)
+    rows = uow.scalars(query.where(Attachment.removed_at.is_(None)).with_for_update()).all()
+    for row in rows:
+        row.removed_at, row.removed_why = uow.now, why
+    return [row.ref for row in rows]
+
+
+held_files.declare(
+    Holder(
+        "files of incidents", Attachment.digest, Attachment.removed_at.is_(None),
+        lambda subject: Attachment.incident_id == subject, Attachment.name, _let_go,
+    )
+)  # fmt: skip
 
 
 def text_of(session: Session, attachment: Attachment) -> str:

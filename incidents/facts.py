@@ -43,6 +43,7 @@ COMMENT_ADDED = declare("comment.added", "commented")
 COMMENT_EDITED = declare("comment.edited", "edited a comment")
 
 ATTACHMENT_ADDED = declare("attachment.added", "added a file")
+ATTACHMENT_REMOVED = declare("attachment.removed", "took a file away")
 
 FINDING_ADDED = declare("finding.added", "added to the attacker's timeline")
 FINDING_CORRECTED = declare("finding.corrected", "corrected the attacker's timeline")

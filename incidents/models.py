@@ -13,6 +13,7 @@ from incidents.acceptance_models import Acceptance
 from incidents.alert_models import Alert, AlertDelivery, GroupingRule, Gust, HostAddress, Observable, Sighting, Upkeep
 from incidents.attachment_models import Attachment
 from incidents.disclosure_models import Disclosure
+from incidents.redaction_models import Redaction
 from incidents.reporter_models import Reporter, ReporterMessage
 from incidents.review_models import Finding, FollowUp, ReviewPoint
 from incidents.search_models import SearchWord
@@ -217,6 +218,6 @@ class Task(Identified, Dated, Versioned, Base):
 
 __all__ = [
     "Acceptance", "Alert", "AlertDelivery", "Attachment", "Comment", "Constituency", "Disclosure", "Finding", "FollowUp",
-    "GroupingRule", "Gust", "HostAddress", "Incident", "IncidentCounter", "Milestone", "Observable", "Reporter", "ReporterMessage",
-    "ReviewPoint", "SavedView", "SearchWord", "Sighting", "Task", "Team", "Upkeep", "Verdict", "Watch",
+    "GroupingRule", "Gust", "HostAddress", "Incident", "IncidentCounter", "Milestone", "Observable", "Redaction", "Reporter",
+    "ReporterMessage", "ReviewPoint", "SavedView", "SearchWord", "Sighting", "Task", "Team", "Upkeep", "Verdict", "Watch",
 ]  # fmt: skip

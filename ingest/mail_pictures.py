@@ -77,8 +77,10 @@ def _added(uow: UnitOfWork, entry: Entry) -> None:
 def _handle(claims: list[work.Claim]) -> None:
     for claim in claims:
         with reading() as session:
-            digest = session.get_one(MailPicture, claim.id).digest
-            raw = blobs.get(session, digest)
+            asked = session.get(MailPicture, claim.id)
+            raw = blobs.get(session, asked.digest) if asked is not None else None
+        if raw is None:
+            continue  # the mail was taken away, and what was to be drawn with it
         made, problem = None, None
         try:
             made = mail_picture.of(raw, {})
@@ -89,7 +91,9 @@ def _handle(claims: list[work.Claim]) -> None:
                 work.postpone(uow, KIND, claim, uow.now + timedelta(seconds=10))
             continue
         with unit_of_work() as uow:
-            row = uow.get_one(MailPicture, claim.id, with_for_update=True)
+            row = uow.get(MailPicture, claim.id, with_for_update=True)
+            if row is None:
+                continue
             row.problem = problem
             if made is not None:
                 row.picture = blobs.put(uow, made.png, "image/png")

@@ -13,6 +13,7 @@ from core import places
 from core.db import UnitOfWork
 from core.places import Place
 from core.redaction import Redactor
+from core.seeking import Seeker
 from incidents.models import Alert, AlertDelivery
 from ingest import envelopes
 from ingest.mail_models import MailIn
@@ -59,7 +60,23 @@ def _of(subject: UUID) -> ColumnElement[bool]:
     return Delivery.id.in_(came_in.where(Alert.incident_id == subject))
 
 
+def _clean(row: Delivery, values: Redactor) -> bool:
+    """Take values out of one; a body that hides them in an encoding nobody can mend goes whole."""
+    changed = places.without(row, values)
+    if row.body:
+        kept = without(row.body, row.content_type, row.headers, values)
+        if any(Seeker(value).raw(kept.body) for value in values.values):
+            kept = Kept(_GONE, "text/plain", kept.headers)
+        if kept.body != row.body:
+            row.body, row.content_type, row.headers = kept.body, kept.content_type, kept.headers
+            changed = True
+    return changed
+
+
+_GONE = b"[redacted: the body held the value in an encoding out of which it could not be taken]"
+
+
 places.declare(
-    Place("raw deliveries", Delivery, _of, "delivery"),
+    Place("raw deliveries", Delivery, _of, "delivery", clean=_clean),
     Place("lines about mails", MailIn, lambda subject: MailIn.incident_id == subject, "mail"),
 )

@@ -20,7 +20,10 @@ router = APIRouter(prefix="/api/v1", tags=["incidents"])
 
 
 class AttachmentOut(Shape):
-    """A file: `digest` is the SHA-256 of its bytes, `media_type` was told from them, `size` is in bytes."""
+    """A file: `digest` is the SHA-256 of its bytes, `media_type` was told from them, `size` is in bytes.
+
+    `removed_at`: its bytes were taken away, and `removed_why`.
+    """
 
     id: UUID
     created_at: datetime
@@ -36,6 +39,8 @@ class AttachmentOut(Shape):
     origin: str
     added_by_kind: str
     added_by_name: str
+    removed_at: datetime | None
+    removed_why: str | None
 
 
 @router.get("/incidents/{key}/attachments")
@@ -81,7 +86,7 @@ def read_attachment(attachment_id: UUID, actor: Actor = may("incident.read")) ->
 def download_attachment(attachment_id: UUID, actor: Actor = may("incident.read")) -> Response:
     """The file itself, in a ZIP archive encrypted with the password “infected”; it is written into the access log."""
     with reading() as session:
-        file, key = attachments.one(session, actor, attachment_id)
+        file, key = attachments.readable(session, actor, attachment_id)
     access.note(actor, "downloaded", file.ref, file.name, within=file.incident_id)
     return uploads.as_zip([(file.name, file)], f"{key}-{file.digest[:12]}", clock.now())
 
@@ -94,7 +99,7 @@ def picture_of_attachment(attachment_id: UUID, actor: Actor = may("incident.read
     the mail came.
     """
     with reading() as session:
-        file, _key = attachments.one(session, actor, attachment_id)
+        file, _key = attachments.readable(session, actor, attachment_id)
         if not file.is_mail:
             raise Invalid("This file is no mail: there is no picture of it.")
         kept = mail_pictures.kept(session, file.digest)

@@ -44,7 +44,7 @@ def _files(form: Fields) -> list[Upload]:
 def download(attachment_id: UUID, actor: Actor = allowed("incident.read")) -> Response:
     """The file in an encrypted archive; who fetched it is written into the access log first."""
     with reading() as session:
-        file, key = attachments.one(session, actor, attachment_id)
+        file, key = attachments.readable(session, actor, attachment_id)
     access.note(actor, "downloaded", file.ref, file.name, within=file.incident_id)
     return uploads.as_zip([(file.name, file)], f"{key}-{file.digest[:12]}", clock.now())
 
@@ -53,7 +53,7 @@ def download(attachment_id: UUID, actor: Actor = allowed("incident.read")) -> Re
 def text(attachment_id: UUID, actor: Actor = allowed("incident.read")) -> Response:
     """The beginning of a text, as plain text."""
     with reading() as session:
-        file, _key = attachments.one(session, actor, attachment_id)
+        file, _key = attachments.readable(session, actor, attachment_id)
         shown = attachments.text_of(session, file)
     access.note(actor, "read as text", file.ref, file.name, within=file.incident_id)
     return uploads.as_text(shown)

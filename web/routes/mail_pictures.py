@@ -56,7 +56,7 @@ def as_file(attachment_id: UUID, actor: Actor = allowed("incident.read")) -> Res
 def _mail(actor: Actor, attachment_id: UUID) -> tuple[Attachment, str, Kept]:
     """A mail among the files the actor may see, and its picture. Raises NotFound, Invalid when it is no mail."""
     with reading() as session:
-        file, key = attachments.one(session, actor, attachment_id)
+        file, key = attachments.readable(session, actor, attachment_id)
         if not file.is_mail:
             raise Invalid(_("This file is no mail: there is no picture of it."))
         kept = mail_pictures.kept(session, file.digest)

@@ -86,6 +86,7 @@ def upgrade() -> None:
     sa.Column('media_type', sa.Text(), nullable=False),
     sa.Column('size', sa.Integer(), nullable=False),
     sa.Column('stored_at', Instant(), nullable=False),
+    sa.Column('emptied_at', Instant(), nullable=True),
     sa.PrimaryKeyConstraint('digest', name=op.f('pk_blobs'))
     )
     op.create_table('blocklist_entries',
@@ -1329,6 +1330,41 @@ def upgrade() -> None:
         batch_op.create_index('ix_page_targets_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_page_targets_user_id_created_at'), ['user_id', 'created_at'], unique=False)
 
+    op.create_table('redactions',
+    sa.Column('incident_id', sa.Uuid(), nullable=False),
+    sa.Column('value', sa.Text(), nullable=True),
+    sa.Column('shown', sa.String(length=100), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('keep', Json, nullable=False),
+    sa.Column('also', Json, nullable=False),
+    sa.Column('step', sa.Text(), nullable=False),
+    sa.Column('after', sa.Text(), nullable=True),
+    sa.Column('looked', sa.Integer(), nullable=False),
+    sa.Column('counts', Json, nullable=False),
+    sa.Column('entries', sa.Integer(), nullable=False),
+    sa.Column('sealed', Json, nullable=False),
+    sa.Column('files', Json, nullable=False),
+    sa.Column('ended_at', Instant(), nullable=True),
+    sa.Column('actor_kind', sa.String(length=16), nullable=False),
+    sa.Column('actor_id', sa.String(length=64), nullable=False),
+    sa.Column('actor_name', sa.String(length=200), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.Column('due_at', Instant(), nullable=True),
+    sa.Column('lease_until', Instant(), nullable=True),
+    sa.Column('fence', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.Column('parked_at', Instant(), nullable=True),
+    sa.Column('correlation', sa.String(length=64), nullable=True),
+    sa.ForeignKeyConstraint(['incident_id'], ['incidents.id'], name=op.f('fk_redactions_incident_id_incidents')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_redactions'))
+    )
+    with op.batch_alter_table('redactions', schema=None) as batch_op:
+        batch_op.create_index('ix_redactions_due', ['due_at'], unique=False, postgresql_where=sa.text('due_at IS NOT NULL'), sqlite_where=sa.text('due_at IS NOT NULL'))
+        batch_op.create_index('ix_redactions_incident', ['incident_id', 'id'], unique=False)
+        batch_op.create_index('ix_redactions_parked', ['parked_at'], unique=False, postgresql_where=sa.text('parked_at IS NOT NULL'), sqlite_where=sa.text('parked_at IS NOT NULL'))
+
     op.create_table('reporters',
     sa.Column('incident_id', sa.Uuid(), nullable=False),
     sa.Column('key', sa.String(length=24), nullable=False),
@@ -1471,6 +1507,8 @@ def upgrade() -> None:
     sa.Column('added_by_kind', sa.String(length=16), nullable=False),
     sa.Column('added_by_id', sa.String(length=64), nullable=False),
     sa.Column('added_by_name', sa.String(length=200), nullable=False),
+    sa.Column('removed_at', Instant(), nullable=True),
+    sa.Column('removed_why', sa.Text(), nullable=True),
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('created_at', Instant(), nullable=False),
     sa.ForeignKeyConstraint(['comment_id'], ['comments.id'], name=op.f('fk_attachments_comment_id_comments')),
