@@ -42,8 +42,8 @@ class Reader:
 
 
 _holders: dict[str, Holder] = {}  # filled at import
-_readers: dict[str, Reader] = {}
-_follow: list[Callable[[UnitOfWork, str], None]] = []
+_readers: dict[str, Reader] = {}  # filled at import
+_follow: list[Callable[[UnitOfWork, str], None]] = []  # filled at import
 
 
 def declare(*holders: Holder) -> None:

@@ -131,7 +131,7 @@ class _Turn:
         self._counted(row, len(changed))
         if place.model is Alert:
             _index_anew(uow, changed)
-        if place.ref is not None:
+        if place.ref is not None and place.ref != "incident":  # its entries are a step of their own: there may be many
             self._erased(row, journal_redaction.erase_about(uow, place.ref, [str(one) for one in some], self.values))
 
     def _counted(self, row: Redaction, number: int) -> None:
