@@ -28,6 +28,8 @@ BITE = 200
 """Rows of one transaction."""
 LIST = 5_000
 """Rows whose ids are listed at once."""
+PAUSE = 0.02
+"""Seconds between two bites, in which others write."""
 TURN = 3.0
 """Seconds of one turn: a process that stops does not wait for more."""
 OBSERVABLES, JOURNAL, FILES = "observables", "entries of the journal", "files"
@@ -219,6 +221,7 @@ def _handle(claims: list[Claim]) -> None:
         more = True
         while more and time.monotonic() < end:
             more = turn.bite()
+            time.sleep(PAUSE)
         with unit_of_work() as uow:
             if more:
                 work.later(uow, KIND, claim, uow.now)

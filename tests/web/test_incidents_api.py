@@ -1,5 +1,6 @@
 """Incidents over the API: each change needs the version it was made for, and answers with the next one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -57,7 +58,7 @@ def test_an_incident_goes_its_way(people: People) -> None:
     assert "moved the incident" in client.reader.get(f"/api/v1/incidents/{client.key}/timeline")
 
 
-def test_a_value_is_taken_out_and_no_answer_repeats_it(people: People) -> None:
+def test_a_value_is_taken_out_and_no_answer_repeats_it(people: People, drain: Callable[..., int]) -> None:
     client, value = Client(people), "hunter2.Example-0815"
     noted = client.send("POST", f"/{client.key}/comments", {"body": f"They typed {value}"})
     assert noted.status_code == 201, noted.text
@@ -66,6 +67,8 @@ def test_a_value_is_taken_out_and_no_answer_repeats_it(people: People) -> None:
     done = client.send("POST", f"/{client.key}/redactions", {"value": value, "reason": "It is a password"})
     assert (done.status_code, done.json()["change"], value in done.text) == (202, None, False)
     assert "backups, exports and reports made before" in done.json()["not_reached"]
+    assert done.json()["files"] == []
+    drain()
     notes = client.reader.get(f"/api/v1/incidents/{client.key}/comments")
     assert value not in notes
     assert "hunt…[redacted, SHA-256 " in notes
