@@ -1,5 +1,6 @@
 """A unit of work commits or rolls back as a whole, and nothing else writes."""
 
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -125,3 +126,14 @@ def test_a_connection_in_use_while_the_database_is_closed_is_closed_when_it_come
 def _put() -> None:
     with unit_of_work() as uow:
         blobs.put(uow, b"meanwhile", "text/plain")
+
+
+def test_what_was_to_be_stored_stands_in_no_error(database: object) -> None:
+    """Errors go to logs and onto parked rows, which more people read than the table."""
+    with unit_of_work() as uow:
+        blobs.put(uow, b"once", "text/plain")
+    again = Blob(digest=blobs.measure(io.BytesIO(b"once"), 9).digest, media_type="canary-4711", size=4)
+    with pytest.raises(DBAPIError) as failed, unit_of_work() as uow:
+        again.stored_at = uow.now
+        uow.add(again)
+    assert "canary-4711" not in f"{failed.value!r} {failed.value}"
