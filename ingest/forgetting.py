@@ -12,13 +12,13 @@ from core import retention
 from core.db import UnitOfWork
 from core.retention import BITE, NOBODY, Looked, Old
 from incidents.models import Alert, AlertDelivery
-from ingest.models import IGNORED, PROCESSED, REFUSED, Delivery, DeliveryKey
+from ingest.models import IGNORED, PROCESSED, QUARANTINED, REFUSED, Delivery, DeliveryKey
 
 _GRACE = timedelta(minutes=1)
 
 
 def _may_go(_before: datetime) -> Sequence[ColumnElement[bool]]:
-    """Read (or refused) and part of no incident: what waits, is parked or in quarantine stays."""
+    """Part of no incident and not waiting: read, refused, or so long in quarantine that nobody will read it. What is parked stays."""
     evidence = (
         select(AlertDelivery.alert_id)
         .join(Alert, Alert.id == AlertDelivery.alert_id)
@@ -27,7 +27,7 @@ def _may_go(_before: datetime) -> Sequence[ColumnElement[bool]]:
     return [
         Delivery.due_at.is_(None),
         Delivery.parked_at.is_(None),
-        Delivery.state.in_([PROCESSED, IGNORED, REFUSED]),
+        Delivery.state.in_([PROCESSED, IGNORED, REFUSED, QUARANTINED]),
         ~exists(evidence.correlate(Delivery)),
     ]
 

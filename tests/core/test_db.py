@@ -132,8 +132,8 @@ def test_what_was_to_be_stored_stands_in_no_error(database: object) -> None:
     """Errors go to logs and onto parked rows, which more people read than the table."""
     with unit_of_work() as uow:
         blobs.put(uow, b"once", "text/plain")
-    again = Blob(digest=blobs.measure(io.BytesIO(b"once"), 9).digest, media_type="canary-4711", size=4)
+        now = uow.now
+    same = blobs.measure(io.BytesIO(b"once"), 9).digest
     with pytest.raises(DBAPIError) as failed, unit_of_work() as uow:
-        again.stored_at = uow.now
-        uow.add(again)
+        uow.add(Blob(digest=same, media_type="canary-4711", size=4, stored_at=now))
     assert "canary-4711" not in f"{failed.value!r} {failed.value}"

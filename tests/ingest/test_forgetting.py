@@ -71,11 +71,11 @@ def told() -> dict[str, int]:
     return {entry.body["what"]: entry.body["count"] for entry in entries}
 
 
-def test_old_bodies_go_and_young_waiting_parked_or_unreadable_ones_stay() -> None:
+def test_old_bodies_go_and_young_waiting_or_parked_ones_stay() -> None:
     at = datetime.now(UTC)
-    gone = stored(delivery(OLD), delivery(OLD, state="ignored"), delivery(OLD, state="refused"))
+    gone = stored(delivery(OLD), delivery(OLD, state="ignored"), delivery(OLD, state="refused"), delivery(OLD, state="quarantined"))
     kept = stored(
-        delivery(timedelta(days=80)), delivery(OLD, state="quarantined"), delivery(OLD, state="received", due_at=at),
+        delivery(timedelta(days=80)), delivery(timedelta(days=80), state="quarantined"), delivery(OLD, state="received", due_at=at),
         delivery(OLD, parked_at=at),
     )  # fmt: skip
     assert not Round().turn()
