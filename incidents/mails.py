@@ -1,6 +1,7 @@
 """The reported mail that an incident keeps: what was read from it, and where else the same one was seen."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,11 +12,14 @@ from sqlalchemy.orm import Session
 from connectors.entities import normalise
 from connectors.shared_ranges import DOMAINS
 from core.db import database_now
+from incidents.attachments import Upload
 from incidents.models import Attachment, Incident, Reporter, Sighting
 from incidents.observables import observable_id
 
 CAMPAIGN = timedelta(days=7)
 MOST = 5
+PREFIX = re.compile(r"^(?:\s*(?:re|aw|fwd?|wg|rv|tr)\s*(?:\[\d+\])?:)+\s*", re.IGNORECASE)
+"""What programs put before the subject of an answer or a forward."""
 
 
 Drawn = Callable[[Session, str], str | None]
@@ -69,9 +73,15 @@ def related(session: Session, incident: Incident, mail: Mapping[str, Any]) -> li
     return [{"key": one.key, "why": ", ".join(reasons)} for one, reasons in list(found.items())[:MOST]]
 
 
-def same_wave(session: Session, title: str, mail: Mapping[str, Any]) -> Incident | None:
-    """The open incident that a mail surely belongs to: two of its sender, its subject and a host of its links agree."""
-    found = _alike(session, title, mail, Incident.category == "phishing")
+def same_wave(session: Session, files: Iterable[Upload]) -> Incident | None:
+    """The open incident to which the first original mail among files surely belongs, None without one.
+
+    Sure is what agrees in two of sender, subject and a host of its links.
+    """
+    mail = next((file.mail for file in files if file.mail is not None), None)
+    if mail is None:
+        return None
+    found = _alike(session, PREFIX.sub("", str(mail.get("subject") or "")), mail, Incident.category == "phishing")
     return next((one for one, reasons in found.items() if len(reasons) > 1), None)
 
 

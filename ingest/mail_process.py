@@ -33,7 +33,6 @@ CAMPAIGN = timedelta(days=7)
 """Reports of the same mail within so long are one incident, as long as it is open."""
 SHOWN = 4_000
 """Letters of the evidence's text that stand in the incident's description."""
-_PREFIX = re.compile(r"^(?:\s*(?:re|aw|fwd?|wg|rv|tr)\s*(?:\[\d+\])?:)+\s*", re.IGNORECASE)
 _QUOTE = re.compile(
     r"^(?:>|-{3,}\s*(?:original|forwarded|weitergeleitet|mensaje)|(?:on|am|el|le) .{5,200}(?:wrote|schrieb|escribió|a écrit)\s*:)",
     re.IGNORECASE,
@@ -98,7 +97,7 @@ def _decide(uow: UnitOfWork, row: MailIn, found: Understood) -> None:
         _add(uow, row, found, reporter)
         return
     row.campaign = found.campaign
-    into = _same_campaign(uow, row) or _same_wave(uow, found)
+    into = _same_campaign(uow, row) or mails.same_wave(uow, found.draft.files)
     made = reporting.receive(uow, found.draft, into=into)
     row.state, row.incident_id = (JOINED if into else OPENED), made.incident_id
     row.why = f"the same mail was reported as {into.key}" if into else None
@@ -198,7 +197,7 @@ def _draft(mail: Mail, raw: bytes, evidence: Evidence) -> ReportDraft:
     files += [_upload(one) for one in (*mail.files, *(evidence.mail.files if evidence.forwarded else ()))]
     email = mail.sender.email if reporting.is_address(mail.sender.email) else None
     subject = (
-        _PREFIX.sub("", evidence.mail.subject) or _PREFIX.sub("", mail.subject) or "A mail without a subject"
+        mails.PREFIX.sub("", evidence.mail.subject) or mails.PREFIX.sub("", mail.subject) or "A mail without a subject"
     )
     heard = None if evidence.forwarded else named.category_of(mail.subject, mail.text[:SHOWN])
     return ReportDraft(
@@ -252,7 +251,7 @@ def _values(mail: Mail) -> list[tuple[str, str, str]]:
 
 def _campaign(evidence: Evidence) -> str:
     """The same sender and subject, or the same Message-ID: the same mail to many."""
-    subject = " ".join(_PREFIX.sub("", evidence.mail.subject).casefold().split())
+    subject = " ".join(mails.PREFIX.sub("", evidence.mail.subject).casefold().split())
     parts = (
         (evidence.mail.sender.email.casefold(), subject)
         if evidence.forwarded
@@ -271,12 +270,6 @@ def _same_campaign(uow: UnitOfWork, row: MailIn) -> Incident | None:
         .limit(1)
     )
     return uow.scalar(query)
-
-
-def _same_wave(uow: UnitOfWork, found: Understood) -> Incident | None:
-    """The open incident with two of the sender, subject and link host of the original that is inside; none for a mere mail."""
-    original = next((file.mail for file in found.draft.files if file.mail is not None), None)
-    return mails.same_wave(uow, found.draft.subject, original) if original is not None else None
 
 
 def _own_words(text: str) -> str:

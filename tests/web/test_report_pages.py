@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from at_the_pages import Reader
 from people_here import People
+from sample_mails import phish
 from sqlalchemy import select
 
 from cli import assemble
@@ -77,6 +78,27 @@ def test_from_the_form_to_an_answer(people: People) -> None:
     rita.post(f"/incidents/{incident.key}/reporters/{reporter.id}/link", renew="0")
     eva.get(page, 404)
     eva.post(page, 404, text="still here?")
+
+
+def test_a_report_of_a_wave_that_is_known_joins_its_incident() -> None:
+    def report(eva: Reader, number: int, sender: str, subject: str = "Your password expires today") -> Reporter:
+        mail = phish(number)
+        mail.replace_header("From", sender)
+        mail.replace_header("Subject", subject)
+        token = re.findall(r'name="token" value="([^"]+)"', eva.get("/report"))[0]
+        given = {"subject": "A suspicious mail", "text": "It asks for my password", "name": f"P{number}", "token": token}
+        page = eva.post("/report", 303, files=[("files", ("mail.eml", mail.as_bytes()))], **given).headers["Location"]
+        assert "<h1>We have your report</h1>" in eva.get(page)
+        with reading() as session:
+            return session.scalars(select(Reporter).where(Reporter.name == f"P{number}")).one()
+
+    eva = Reader()
+    first = report(eva, 1, "it@evil.example")
+    with reading() as session:
+        told = session.get_one(Incident, first.incident_id)
+        assert (told.category, told.title) == ("phishing", "A suspicious mail")
+    assert report(eva, 2, "it@evil.example", "Last reminder").incident_id == first.incident_id
+    assert report(eva, 3, "help@third.example", "Another").incident_id != first.incident_id
 
 
 def test_nobody_without_the_link_sees_anything(people: People) -> None:

@@ -11,7 +11,7 @@ from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem, TocsinError
 from core.secrets import sign, unsign
 from core.settings import Settings, settings
-from incidents import reporter_links, reporting
+from incidents import mails, reporter_links, reporting
 from incidents.reporting import ReportDraft, Status
 from incidents.stages import Stage
 from web import uploads
@@ -94,7 +94,7 @@ def send(request: Request, form: Form) -> Response:
             files=uploads.sent(form, "files", MOST_FILES),
         )  # fmt: skip
         with unit_of_work() as uow:
-            reporter = reporting.receive(uow, draft)
+            reporter = reporting.receive(uow, draft, into=mails.same_wave(uow, draft.files))
             path = reporter_links.status_path(reporter)
             if reporting.may_thank(uow, reporter.email):
                 reporting.thank(uow, reporter)
