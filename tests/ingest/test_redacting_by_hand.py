@@ -232,6 +232,8 @@ def test_files_and_mails_that_hold_it_go_and_the_journal_still_proves_what_they_
     choices[f"do-{digest['kept.log']}"], choices[f"do-{digest['dump.zip']}"] = "keep", "keep"
     given = {"sealed": sealed[1], "reason": WHY, **choices}
     assert "stays only for a reason" in reader.post(f"/incidents/{spoilt.key}/redact", status=422, **given).text
+    altered = {**given, "sealed": sealed[1][:-8] + "AAAAAAA="}
+    assert "give the value again" in reader.post(f"/incidents/{spoilt.key}/redact", status=422, **altered).text
     reader.post(f"/incidents/{spoilt.key}/redact", **given, **{f"why-{digest['kept.log']}": "The court wants it"})
     with reading() as session:
         assert redacting.going_on(session, spoilt.id)

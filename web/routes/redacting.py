@@ -72,7 +72,7 @@ def redact(request: Request, form: Form, key: str, actor: Actor = allowed("incid
     files: list[Looked] = []
     sealed = ""
     try:
-        value = secrets.unseal(given, _purpose(actor, key)) if given else form.get("value")
+        value = _again(actor, key, given) if given else form.get("value")
         files = redacting.files_with(actor, key, value)
         if files:
             sealed = secrets.seal(value, _purpose(actor, key))
@@ -83,9 +83,18 @@ def redact(request: Request, form: Form, key: str, actor: Actor = allowed("incid
         with unit_of_work() as uow:
             change = redacting.propose(uow, actor, key, value, reason, keep, also)
     except Invalid as error:
-        return _shown(request, actor, key, reason, error.problems, files if given else None, sealed if given else "")
+        return _shown(request, actor, key, reason, error.problems, files if sealed and given else None, sealed if given else "")
     told = four_eyes.said(change, _("It is being taken out of the record."))
     return then(f"/incidents/{key}/redact", told)
+
+
+def _again(actor: Actor, key: str, sealed: str) -> str:
+    """The value that was given on the page before. Raises Invalid when this is not what that page held."""
+    try:
+        return secrets.unseal(sealed, _purpose(actor, key))
+    except secrets.Unsealable as error:
+        message = _("This form was altered or belongs to somebody else: give the value again.")
+        raise Invalid(message, [Problem("value", message)]) from error
 
 
 def _purpose(actor: Actor, key: str) -> str:
