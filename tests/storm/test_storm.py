@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from accounts import enrolled, installed
@@ -43,7 +44,7 @@ PAGES = ("/", "/incidents", "/alerts", "the storm's incident")
 
 
 class Watcher(threading.Thread):
-    """Somebody who looks at Tocsin's pages all the time; how long each took, in ms."""
+    """Somebody who looks at Tocsin's pages all the time; how long it took until each was there as a whole, in ms."""
 
     def __init__(self, browser: Browser, key: Callable[[], str | None]) -> None:
         super().__init__(daemon=True)
@@ -58,8 +59,9 @@ class Watcher(threading.Thread):
                 path = f"/incidents/{key}" if key else page
                 if path.startswith("/"):
                     began = time.perf_counter()
-                    self._browser.open(path)
+                    answer = self._browser.client.get(urljoin(self._browser.base, path))
                     self.took[page].append((time.perf_counter() - began) * 1e3)
+                    assert (answer.status_code, answer.text.rstrip()[-7:]) == (200, "</html>"), answer.text[:300]
                 self._over.wait(0.2)
 
     def stop(self) -> dict[str, list[float]]:
