@@ -106,8 +106,7 @@ def set_up(given: Settings) -> None:
     """Bring the embedded default to life: migrate, default rules, the playbooks of the file."""
     migrate.upgrade()
     seed()
-    if given.playbooks.exists():
-        publishing.load_at_start()
+    _publish(given)
 
 
 def seed() -> None:
@@ -122,8 +121,17 @@ def first_playbooks(given: Settings) -> None:
     with reading() as session:
         if session.scalar(select(Playbook.id).limit(1)) is not None:
             return
+    _publish(given)
+
+
+def _publish(given: Settings) -> None:
     if given.playbooks.exists():
         publishing.load_at_start()
+    else:
+        log.warning(
+            "there is no file of playbooks, so none was published: set TOCSIN_PLAYBOOKS, or run `tocsin playbooks apply FILE`",
+            extra={"file": str(given.playbooks.absolute())},
+        )
 
 
 def first_start() -> None:

@@ -111,7 +111,7 @@ class Settings:
             allow_plain_http=env.get("TOCSIN_ALLOW_PLAIN_HTTP", "") == "1",
             smtp_url=env.get("TOCSIN_SMTP_URL") or None,
             smtp_from=env.get("TOCSIN_SMTP_FROM", "tocsin@localhost"),
-            playbooks=Path(env.get("TOCSIN_PLAYBOOKS", "playbooks.yaml")),
+            playbooks=_playbooks(env.get("TOCSIN_PLAYBOOKS")),
             egress_allow=tuple(
                 filter(None, (p.strip() for p in env.get("TOCSIN_EGRESS_ALLOW", "").split(",")))
             ),
@@ -161,6 +161,12 @@ def configure(new: Settings) -> Settings:
     """Use `new` from now on in this process; returns it."""
     _current[:] = [new]
     return new
+
+
+def _playbooks(given: str | None) -> Path:
+    """The file of playbooks: the one that is named, else one where we are, else the one that Tocsin comes with."""
+    here = Path(given or "playbooks.yaml")
+    return here if given or here.exists() else Path(__file__).parents[1] / here
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:

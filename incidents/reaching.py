@@ -26,6 +26,15 @@ PATIENCE = timedelta(seconds=60)
 """How long playbooks and people have before a serious incident is paged for by itself."""
 BATCH = 100
 MOST_NAMED = 3
+_NEED_SOMEBODY = (
+    Incident.closed_at.is_(None),
+    Incident.severity.in_([Severity.high.value, Severity.critical.value]),
+    Incident.stage == "new",
+    Incident.owner_id.is_(None),
+    Incident.late.is_(False),
+    Incident.exercise.is_(False),
+    Incident.learning.is_(False) | (Incident.severity == Severity.critical.value),
+)
 NO_TITLE = "a restricted incident needs somebody"
 NO_MESSAGE = "Ask one of its readers."
 """What is said of a restricted incident, which is named by its key alone: who hears it may not be one of its readers."""
@@ -99,21 +108,8 @@ def page_unattended(uow: UnitOfWork) -> int:
 
     Late ones and exercises wake nobody, those of a source in its first day only when they are critical. Returns how many were paged for.
     """
-    query = (
-        select(Incident)
-        .where(
-            Incident.closed_at.is_(None),
-            Incident.severity.in_([Severity.high.value, Severity.critical.value]),
-            Incident.stage == "new",
-            Incident.owner_id.is_(None),
-            Incident.late.is_(False),
-            Incident.exercise.is_(False),
-            Incident.learning.is_(False) | (Incident.severity == Severity.critical.value),
-            Incident.created_at < uow.now - PATIENCE,
-        )
-        .order_by(Incident.created_at)
-    )
-    waiting = uow.scalars(query).all()
+    old = Incident.created_at < uow.now - PATIENCE
+    waiting = uow.scalars(select(Incident).where(*_NEED_SOMEBODY, old).order_by(Incident.created_at)).all()
     paged: set[str] = set()
     for start in range(0, len(waiting), 500):
         ids = [str(incident.id) for incident in waiting[start : start + 500]]
@@ -124,12 +120,22 @@ def page_unattended(uow: UnitOfWork) -> int:
         )
     found = [incident for incident in waiting if str(incident.id) not in paged][:BATCH]
     for count, incident in enumerate(found):
-        where, again = _where(uow, incident), _came_back(uow, incident)
-        message = f"{incident.severity}, and nobody has been reached for it yet.{again}" + (f"\n{where}" if where else "")
-        severity, key = Severity(incident.severity), f"unattended:{incident.id}"
-        if not wake(uow, incident, title=incident.title, message=message, severity=severity, key=key):
+        if not _page_for(uow, incident, "nobody has been reached for it yet"):
             return count  # nobody can be paged for the others either
     return len(found)
+
+
+def page_unanswered(uow: UnitOfWork, incident_id: UUID) -> bool:
+    """Page at once for an incident that no playbook answers to, when it is serious and what page_unattended() pages for."""
+    incident = uow.scalar(select(Incident).where(*_NEED_SOMEBODY, Incident.id == incident_id))
+    return incident is not None and _page_for(uow, incident, "no playbook answers to it")
+
+
+def _page_for(uow: UnitOfWork, incident: Incident, why: str) -> bool:
+    where, again = _where(uow, incident), _came_back(uow, incident)
+    message = f"{incident.severity}, and {why}.{again}" + (f"\n{where}" if where else "")
+    severity, key = Severity(incident.severity), f"unattended:{incident.id}"
+    return wake(uow, incident, title=incident.title, message=message, severity=severity, key=key)
 
 
 def _where(session: Session, incident: Incident) -> str:

@@ -41,7 +41,8 @@ class Ports:
     entry)` a call as {state, output, error, reviewed}, or None while it is on its way; `reviewed`: what it has put in
     place asks for its own review. `stopped(session, subjects)` gives those
     whose automation somebody has stopped: nothing new begins for them. `held(session)` says whether all automation is
-    held: then no question's time runs out.
+    held: then no question's time runs out. `unanswered(uow, subject)` is told when a source has opened something and no
+    playbook begins for it.
     """
 
     facts: Callable[[Session, Ref], dict[str, Any]]
@@ -59,6 +60,7 @@ class Ports:
     visible: Callable[[Session, Actor, Ref], bool] = lambda _session, _actor, _subject: True
     stopped: Callable[[Session, Iterable[Ref]], set[Ref]] = lambda _session, _subjects: set()
     held: Callable[[Session], bool] = lambda _session: False
+    unanswered: Callable[[UnitOfWork, Ref], None] = lambda _uow, _subject: None
 
 
 _current: list[Ports] = []

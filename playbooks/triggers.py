@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from core.actors import SYSTEM
+from core.actors import SYSTEM, ActorKind
 from core.db import UnitOfWork
 from core.expressions import Context, compile_condition
 from core.journal import Entry, Fact, record
@@ -37,6 +37,7 @@ def _start(uow: UnitOfWork, entry: Entry, *, wait: bool) -> None:
         return
     subject = Ref("incident", incident)
     context: Context | None = None
+    begun = False
     for playbook in _published(uow):
         plan = storing.plan_of(uow, playbook.version_id)
         for number, trigger in enumerate(plan.triggers):
@@ -63,7 +64,10 @@ def _start(uow: UnitOfWork, entry: Entry, *, wait: bool) -> None:
                     continue
             key = f"{entry.id}:{playbook.key}"
             runs.begin(uow, SYSTEM, playbook, subject=subject, trigger=told, trigger_key=key, wait=wait)
+            begun = True
             break
+    if not begun and entry.verb == "incident.opened" and entry.actor_kind == ActorKind.source:
+        ports.current().unanswered(uow, subject)  # people who open one by hand have a minute to take it
 
 
 def _published(uow: UnitOfWork) -> Sequence[Playbook]:

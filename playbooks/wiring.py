@@ -368,6 +368,10 @@ def _stopped(session: Session, subjects: Iterable[Ref]) -> set[Ref]:
     return set(holds.among(session, subjects))
 
 
+def _unanswered(uow: UnitOfWork, subject: Ref) -> None:
+    reaching.page_unanswered(uow, UUID(subject.id))
+
+
 PORTS = Ports(
     facts=_facts,
     bound=_bound,
@@ -390,4 +394,5 @@ PORTS = Ports(
     visible=_visible,
     stopped=_stopped,
     held=lambda session: rails.held(session) is not None,
+    unanswered=_unanswered,
 )

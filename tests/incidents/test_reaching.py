@@ -74,17 +74,19 @@ def test_a_page_says_where_and_of_what_kind_it_is(database: object, clock: Any) 
     other = (Entity("host", "db01", "target"),)
     take(draft(), draft(fingerprint=(("rule", "1"),), rule_id="1", category="malware", entities=other))
     by_hand = opened(severity=Severity.high, category="phishing")
+    assert {page.message.splitlines()[0] for page in pages()} == {"high, and no playbook answers to it."}
     clock.advance(minutes=2)
-    assert page_unattended() == 3
+    assert page_unattended() == 1, "what people open by hand they have a minute to take"
     found = {page.kind: page for page in pages()}
     assert set(found) == {f"alert:{SOURCE.id}:5712", f"alert:{SOURCE.id}:1", "incident:phishing"}
     alerted = found[f"alert:{SOURCE.id}:5712"]
     assert alerted.message.splitlines() == [
-        "high, and nobody has been reached for it yet.",
+        "high, and no playbook answers to it.",
         "On web01; told by wazuh",
     ]
     assert alerted.received_at == at
     assert found["incident:phishing"].received_at is None
+    assert found["incident:phishing"].message == "high, and nobody has been reached for it yet."
     assert by_hand.key in found["incident:phishing"].title
 
 

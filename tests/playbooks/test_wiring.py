@@ -16,7 +16,7 @@ from core.actors import SYSTEM
 from core.db import reading, unit_of_work
 from core.errors import NotFound
 from core.types import Ref, Severity
-from incident_bench import low, take
+from incident_bench import draft, low, take
 from incidents import closing, lifecycle, reaching, tasks
 from incidents import queries as record
 from incidents.lifecycle import IncidentDraft
@@ -248,6 +248,13 @@ def test_an_incident_that_rings_already_is_not_rung_for_twice(
         ]
     assert ("page.joined", True) in told
     assert ("page.joined", False) in told
+
+
+def test_what_a_playbook_begins_for_is_left_to_it(policy: None) -> None:
+    publish("- {id: note, task: {title: Look}}", head="triggers: [{on: incident.opened}]\n")
+    (done,) = take(draft())
+    assert done.incident_id is not None
+    assert pages_of(done.incident_id) == []
 
 
 def test_somebody_who_has_acknowledged_hears_of_what_is_new(

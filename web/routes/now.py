@@ -28,7 +28,7 @@ from ingest.models import Source
 from notify import queries as paging
 from notify.models import Page as PageSent
 from notify.queries import OnCallNow
-from playbooks.models import PlaybookRun
+from playbooks.models import Playbook, PlaybookRun
 from reports import doctor
 from web import first_steps, needs, surroundings
 from web.first_steps import Step
@@ -213,11 +213,9 @@ def _lights(session: Session, actor: Actor, at: datetime, sources: Sequence[Sour
         said = _("The block list “%(name)s” is no longer fetched") % {"name": name}
         lights.append(Light("bad", "ban", said, "/settings/guardrails#feeds"))
     listening = [source for source in sources if source.disabled_at is None]
-    silent = [
-        source
-        for source in listening
-        if source.last_seen_at is None or at - source.last_seen_at > timedelta(days=1)
-    ]
+    day = at - timedelta(days=1)
+    silent = [source for source in listening if (source.last_seen_at or source.created_at) < day]
+    alive = sum(source.last_seen_at is not None and source.last_seen_at >= day for source in listening)
     if silent:
         said = ngettext(
             "%(num)s source has been silent for a day",
@@ -225,11 +223,12 @@ def _lights(session: Session, actor: Actor, at: datetime, sources: Sequence[Sour
             len(silent),
         )
         lights.append(Light("warn", "plug", said % {"num": len(silent)}, "/settings/sources"))
-    if len(listening) > len(silent):
-        said = ngettext("%(num)s source is alive", "%(num)s sources are alive", len(listening) - len(silent))
-        lights.append(
-            Light("good", "check", said % {"num": len(listening) - len(silent)}, "/settings/sources")
-        )
+    if alive:
+        said = ngettext("%(num)s source is alive", "%(num)s sources are alive", alive)
+        lights.append(Light("good", "check", said % {"num": alive}, "/settings/sources"))
+    if session.scalar(select(Playbook.id).where(Playbook.removed_at.is_(None)).limit(1)) is None:
+        said = _("No playbook is published: nothing is answered by itself")
+        lights.append(Light("bad", "git-branch", said, "/playbooks"))
     if not any(light.href == "/settings/work" for light in lights):
         lights.append(Light("good", "check", _("All work is up to date"), "/settings/work"))
     return lights
