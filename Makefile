@@ -13,13 +13,15 @@ export UV_COMPILE_BYTECODE := 1
 # Tests run in this many processes at once.
 WORKERS ?= auto
 
-.PHONY: help run demo test check read types layers bench bundle screenshots chaos storm migrate format assets packages clean
+.PHONY: help run install demo test check read types layers bench bundle screenshots chaos storm migrate format assets packages clean
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 run: $(VENV)/.installed ## Install what is locked, migrate, and start Tocsin on http://localhost:8000
 	@exec $(BIN)/tocsin serve
+
+install: $(VENV)/.installed ## Install what is locked, and start nothing
 
 demo: $(VENV)/.installed ## Start with its own data and let sample alerts come in; nothing leaves the machine
 	@exec $(BIN)/tocsin demo

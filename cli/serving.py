@@ -5,18 +5,19 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy import select
 
-from cli import assemble, first_steps, migrate
+from cli import assemble, first_steps, migrate, waiting, whereabouts
 from core import db, live, logs, processes, queue, sealing, telemetry, witness
 from core.actors import SYSTEM
 from core.auth import passkeys, users
 from core.db import reading, unit_of_work
-from core.errors import Conflict
-from core.settings import Settings, settings
+from core.errors import Conflict, Invalid
+from core.settings import Settings, looked_up, settings
 from incidents import rules, upkeep
 from ingest import mail_poll
 from playbooks import publishing
@@ -31,13 +32,49 @@ _USUAL = (700, 10, 10)  # Python's own thresholds
 
 
 def prepare() -> Settings:
-    """Logs, settings, database connection and every package: what each command that touches data begins with."""
+    """Logs, settings, database connection and every package: what each command that may make an installation begins with."""
     logs.configure()
     given = settings()
     logs.configure(given.log_level)
+    whereabouts.address(given)
     db.configure(given)
     assemble.load()
     return given
+
+
+def prepare_new() -> Settings:
+    """As prepare(), where the database must answer at once. Raises Unavailable."""
+    given = prepare()
+    waiting.for_database(timedelta(0))
+    return given
+
+
+def prepare_existing() -> Settings:
+    """As prepare(), for what needs an installation of this version; makes nothing where there is none.
+
+    Raises Invalid, saying where it looked and what to do, and Unavailable when the database is away or of another version.
+    """
+    logs.configure()
+    given = looked_up()
+    whereabouts.require_there(given)
+    whereabouts.require_key(given)
+    db.configure(given)
+    waiting.for_database(timedelta(0))
+    migrate.require_current()
+    return prepare()
+
+
+def prepare_scaled(command: str) -> tuple[Settings, str]:
+    """As prepare(), for a process of the scaled shape; returns Redis' address too.
+
+    Raises Invalid, having made nothing, when that is not set.
+    """
+    redis_url = looked_up().redis_url
+    if redis_url is None:
+        raise Invalid(
+            f"TOCSIN_REDIS_URL is not set: `tocsin {command}` belongs to the scaled shape; `tocsin serve` is all in one process."
+        )
+    return prepare(), redis_url
 
 
 def settle() -> None:

@@ -77,18 +77,19 @@ class Settings:
         return beyond and bool(self.trusted_proxies) and not self.allow_plain_http
 
     @classmethod
-    def load(cls, env: Mapping[str, str]) -> Self:
-        """Read `TOCSIN_*`; raises Invalid with the name of the variable that cannot be used.
+    def load(cls, env: Mapping[str, str], *, make: bool = True) -> Self:
+        """Read `TOCSIN_*`, where empty means unset; raises Invalid with the name of the variable that cannot be used.
 
         TOCSIN_SECRET_KEY, when unset, is generated once into the data directory. A secret may be given by the file that
-        holds it: TOCSIN_SECRET_KEY_FILE and so on.
+        holds it: TOCSIN_SECRET_KEY_FILE and so on. Without `make` nothing is made, and a key that is not there is empty.
         """
-        env = _with_files(env)
+        env = _with_files({name: value for name, value in env.items() if value.strip()})
         data_dir = Path(env.get("TOCSIN_DATA_DIR", "data")).expanduser()
-        data_dir.mkdir(parents=True, exist_ok=True)
+        if make:
+            _make(data_dir)
         host = env.get("TOCSIN_HOST", "127.0.0.1")
         port = _number(env, "TOCSIN_PORT", 8000)
-        key, generated = _secret_key(env, data_dir)
+        key, generated = _secret_key(env, data_dir, make=make)
         database_url = env.get("TOCSIN_DATABASE_URL") or f"sqlite:///{data_dir.resolve() / 'tocsin.db'}"
         if password := env.get("TOCSIN_DATABASE_PASSWORD"):
             database_url = _with_password(database_url, password)
@@ -155,6 +156,11 @@ def settings() -> Settings:
     if not _current:
         _current.append(Settings.load(os.environ))
     return _current[-1]
+
+
+def looked_up() -> Settings:
+    """As settings(), for who only wants to know them: makes neither the data directory nor a key (then it is empty)."""
+    return _current[-1] if _current else Settings.load(os.environ, make=False)
 
 
 def configure(new: Settings) -> Settings:
@@ -239,17 +245,30 @@ def _level(env: Mapping[str, str]) -> str:
     return level
 
 
-def _secret_key(env: Mapping[str, str], data_dir: Path) -> tuple[bytes, bool]:
+def _make(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Invalid(
+            f"The data directory {data_dir.absolute()} cannot be made: {error.strerror}. Set TOCSIN_DATA_DIR to another."
+        ) from error
+
+
+def _secret_key(env: Mapping[str, str], data_dir: Path, *, make: bool) -> tuple[bytes, bool]:
     given = env.get("TOCSIN_SECRET_KEY")
     if given:
         if len(given) < 32:
             raise Invalid("TOCSIN_SECRET_KEY must have at least 32 characters: try `openssl rand -base64 32`")
         return given.encode(), False
     path = data_dir / "secret.key"
+    if not make:
+        return _key_in(path) if path.exists() else b"", True
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return path.read_bytes().strip(), True
+        return _key_in(path), True
+    except OSError as error:
+        raise Invalid(f"{path.absolute()} cannot be written: {error.strerror}.") from error
     with os.fdopen(handle, "wb") as file:
         file.write(random_secrets.token_urlsafe(48).encode())
         file.flush()
@@ -257,3 +276,12 @@ def _secret_key(env: Mapping[str, str], data_dir: Path) -> tuple[bytes, bool]:
     if env.get("TOCSIN_REDIS_URL"):
         log.warning("TOCSIN_SECRET_KEY is not set: every process needs the same one; generated %s", path)
     return path.read_bytes().strip(), True
+
+
+def _key_in(path: Path) -> bytes:
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise Invalid(
+            f"{path.absolute()} cannot be read: {error.strerror}. Run this as the user whom Tocsin runs as."
+        ) from error

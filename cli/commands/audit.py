@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli import migrate, serving
+from cli import serving
 from core import auditing, checkpoints, proof_files, sealing, signing
 from core.checkpoints import PublicKey
 from core.db import one_moment, reading
@@ -47,8 +47,7 @@ def verify(file: Path | None, kept: tuple[Path, ...], keys: tuple[str, ...], as_
         proof = auditing.prove_file(file, known, given)
         signer = "given with --key" if known else proof_files.ProofFile(file).head.key
     else:
-        serving.prepare()
-        migrate.require_current()
+        serving.prepare_existing()
         proof = auditing.prove_database(known, given)
         with reading() as session:
             waiting = sealing.state(session).waiting
@@ -86,8 +85,7 @@ def verify(file: Path | None, kept: tuple[Path, ...], keys: tuple[str, ...], as_
 @_AS_JSON
 def export(output: Path, without_data: bool, as_json: bool) -> None:
     """Write the sealed journal to a file that proves itself: `tocsin audit verify FILE` needs nothing else."""
-    serving.prepare()
-    migrate.require_current()
+    serving.prepare_existing()
     with one_moment() as session:
         written = auditing.export(session, output, data=not without_data)
     told = {"file": str(output), "entries": written, "bytes": output.stat().st_size}
@@ -102,8 +100,7 @@ def export(output: Path, without_data: bool, as_json: bool) -> None:
 @_AS_JSON
 def checkpoint(output: Path | None, as_json: bool) -> None:
     """Show the newest checkpoint and the public key: hand them to somebody who keeps them elsewhere."""
-    serving.prepare()
-    migrate.require_current()
+    serving.prepare_existing()
     with reading() as session:
         last = sealing.latest(session)
     if last is None:

@@ -22,7 +22,7 @@ def command(file: Path, with_secret_key: bool, as_json: bool) -> None:
     The same file can be restored into SQLite and PostgreSQL, by this version and newer ones. The secret key is not in it
     unless you ask: keep that apart. Who is signed in is not in it either.
     """
-    given = serving.prepare()
+    given = serving.prepare_existing()
     if str(file) == "-":
         manifest = backing_up.write(given, sys.stdout.buffer, with_key=with_secret_key)
         sys.stdout.buffer.flush()

@@ -20,7 +20,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def listed(as_json: bool) -> None:
     """What waits for a second person, oldest first."""
-    serving.prepare()
+    serving.prepare_existing()
     with reading() as session:
         rows = [
             {"id": str(one.id), "says": one.says, "by": one.actor_name, "at": one.created_at.isoformat(), "alone": one.alone}
@@ -40,7 +40,7 @@ def listed(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def agree(change: str, as_json: bool) -> None:
     """Have CHANGE take effect now. For an emergency: whoever may run this may do anything here, and the journal says so."""
-    serving.prepare()
+    serving.prepare_existing()
     with unit_of_work() as uow:
         known = {str(row.id): row.id for row in four_eyes.waiting(uow)}
         if change not in known:

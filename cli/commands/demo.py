@@ -24,8 +24,6 @@ def command(fresh: bool) -> None:
     """
     own = os.environ.get("TOCSIN_DATA_DIR")
     folder = Path(own) / "demo" if own else Path("demo-data")
-    if fresh:
-        demonstration.clear(folder)
     env = {
         name: value
         for name, value in os.environ.items()
@@ -39,14 +37,17 @@ def command(fresh: bool) -> None:
         )
         or name.startswith("TOCSIN_TLS")
     }
+    playbooks = Path(os.environ.get("TOCSIN_PLAYBOOKS") or "playbooks.yaml")
+    if not playbooks.exists():
+        raise Invalid(
+            f"There is no {playbooks} here: start the demo in Tocsin's folder, or set TOCSIN_PLAYBOOKS."
+        )
+    if fresh:
+        demonstration.clear(folder)
     given = configure(Settings.load({**env, "TOCSIN_DATA_DIR": str(folder)}).with_(
         muzzled=True, report_form=True, second_factor_required=False, egress_allow=("127.0.0.0/8", "::1/128"),
-        playbooks=Path(os.environ.get("TOCSIN_PLAYBOOKS", "playbooks.yaml")),
+        playbooks=playbooks,
     ))  # fmt: skip
-    if not given.playbooks.exists():
-        raise Invalid(
-            f"There is no {given.playbooks} here: start the demo in Tocsin's folder, or set TOCSIN_PLAYBOOKS."
-        )
     listening.ready_to(serving.prepare())
     logs.configure("WARNING")
     serving.set_up(given)

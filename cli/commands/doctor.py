@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from cli import migrate, serving
+from cli import serving
 from core.db import reading
 from core.errors import TocsinError
 from reports import doctor
@@ -24,8 +24,7 @@ def command(as_json: bool) -> None:
     3 when it could not look, as without its database.
     """
     try:
-        serving.prepare()
-        migrate.require_current()
+        serving.prepare_existing()
         with reading() as session:
             shown = doctor.examine(session)
     except TocsinError as error:  # no colour: whoever asks must not take it for yellow

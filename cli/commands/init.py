@@ -20,7 +20,7 @@ from core.errors import Conflict
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(email: str, name: str | None, password: str | None, as_json: bool) -> None:
     """Set up the database and the first administrator without the start link."""
-    given = serving.prepare()
+    given = serving.prepare_new()
     migrate.upgrade()
     serving.seed()
     serving.first_playbooks(given)

@@ -11,7 +11,7 @@ from core.actors import SYSTEM
 from core.db import unit_of_work
 from core.errors import Invalid, NotFound
 from core.errors import Problem as Told
-from core.settings import settings
+from core.settings import looked_up
 from playbooks import cases, proving, publishing
 from playbooks import simulate as walking
 from playbooks.plan import Plan
@@ -29,7 +29,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the problems as JSON.")
 def check(file: Path | None, as_json: bool) -> None:
     """Say everything that is wrong with FILE, with its lines; exit 1 if anything is. Needs no database."""
-    path = file or settings().playbooks
+    path = file or looked_up().playbooks
     problems = publishing.check(path)
     if as_json:
         click.echo(json.dumps([{"file": p.file, "line": p.line, "message": p.message} for p in problems]))
@@ -47,7 +47,7 @@ def check(file: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what became of each playbook as JSON.")
 def apply(file: Path | None, as_json: bool) -> None:
     """Publish FILE: changed playbooks become new versions; runs that live keep theirs."""
-    given = serving.prepare()
+    given = serving.prepare_existing()
     with unit_of_work() as uow:
         done = publishing.apply(uow, SYSTEM, file or given.playbooks)
     if as_json:
@@ -77,7 +77,7 @@ def schema() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the walk as JSON.")
 def simulate(file: Path | None, key: str, facts_file: Path | None, as_json: bool) -> None:
     """Walk through a playbook of FILE without any effect: what it would do, ask and refuse, and why."""
-    plans = _sound(file or settings().playbooks)
+    plans = _sound(file or looked_up().playbooks)
     lines = walking.walk(plans, key, walking.read_facts(facts_file) if facts_file else {})
     if as_json:
         click.echo(json.dumps([line.told() for line in lines]))
@@ -103,7 +103,7 @@ def prove(
     file: Path | None, cases_file: Path | None, key: str | None, every_branch: bool, as_json: bool
 ) -> None:
     """Play the test cases of FILE through the engine; exit 1 when one fails. Needs no database, sends nothing."""
-    path = file or settings().playbooks
+    path = file or looked_up().playbooks
     plans = _sound(path)
     if key is not None and key not in plans:
         raise NotFound(f'There is no playbook "{key}" in {path}; it has: {", ".join(plans)}.')

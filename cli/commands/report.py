@@ -26,7 +26,7 @@ from reports import contract, incident
 )  # fmt: skip
 def command(key: str, name: str, of: str | None, external: bool, output: Path | None) -> None:
     """Write the report of the incident KEY (INC-2026-000042 or its id)."""
-    serving.prepare()
+    serving.prepare_existing()
     chosen = contract.get(name)
     with reading() as session:
         report = incident.build(session, SYSTEM, key, now=now(), external=external)

@@ -10,7 +10,7 @@ from core.settings import Settings
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option(
     "--hold", is_flag=True, help="Hold all automation until somebody lets it go on: after a disaster."
 )
@@ -23,7 +23,7 @@ def command(file: Path, hold: bool, other_key: bool, as_json: bool) -> None:
     brought to this version. What was due when the backup was made is due again: with --hold no action is taken before
     somebody has looked at what happened since.
     """
-    given = serving.prepare()
+    given = serving.prepare_new()
     done = backing_up.restore(
         given, file, other_key=other_key, hold=hold, tell=lambda line: None if as_json else click.echo(line)
     )

@@ -29,7 +29,7 @@ def command(
     file: Path, name: str, token: str, headers: tuple[str, ...], compress: bool, as_json: bool
 ) -> None:
     """Send FILE (JSON, an array, NDJSON or what the product writes; - for standard input) to the running Tocsin."""
-    given = serving.prepare()
+    given = serving.prepare_existing()
     with reading() as session:
         source = sources.get(session, name)
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()

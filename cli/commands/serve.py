@@ -4,6 +4,7 @@ import click
 
 from cli import alone, keeping_watch, listening, serving, waiting
 from core.errors import Invalid
+from core.settings import looked_up
 from ingest import mail_ways
 
 
@@ -31,11 +32,11 @@ def command() -> None:
     TOCSIN_WITNESS        who keeps the journal's checkpoints        none
     TOCSIN_REDIS_URL      must be unset here; see `tocsin web`
     """  # noqa: D301 - \b keeps click from folding the lines
-    given = serving.prepare()
-    if not given.embedded:
+    if not looked_up().embedded:
         raise Invalid(
             "TOCSIN_REDIS_URL is set: start `tocsin web`, `tocsin worker` and `tocsin beat` instead."
         )
+    given = serving.prepare()
     listening.ready_to(given)
     serving.ready_for_mail(given)
     waiting.for_database()

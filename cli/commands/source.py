@@ -40,7 +40,9 @@ def command() -> None:
     "--learning", type=click.IntRange(min=1, max=720), default=24, show_default=True, metavar="HOURS",
     help="For so long only its critical incidents page, and nothing disruptive is done by itself.",
 )  # fmt: skip
-@click.option("--no-learning", is_flag=True, help="Let it page like any other source from its first alert on.")
+@click.option(
+    "--no-learning", is_flag=True, help="Let it page like any other source from its first alert on."
+)
 @click.option(
     "--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=None,
     help="A YAML or JSON file with the connector's configuration; for generic_json, the mapping.",
@@ -57,7 +59,7 @@ def add(
 
     NAME becomes part of the address: small letters, digits and hyphens. Example: tocsin source add wazuh-hq --connector wazuh
     """
-    serving.prepare()
+    serving.prepare_existing()
     config = plugins.as_mapping(plugins.load_yaml(mapping)[0], str(mapping)) if mapping else None
     with unit_of_work() as uow:
         source, token = sources.create(
@@ -67,14 +69,16 @@ def add(
         )  # fmt: skip
     _show(source, token, as_json)
     if source.learning_until and not as_json:
-        click.echo(f"Until {source.learning_until:%Y-%m-%d %H:%M} UTC it is learned: only what is critical pages.")
+        click.echo(
+            f"Until {source.learning_until:%Y-%m-%d %H:%M} UTC it is learned: only what is critical pages."
+        )
 
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the sources as JSON.")
 def list_(as_json: bool) -> None:
     """Show every source, when it was last heard, and its address without the secret."""
-    serving.prepare()
+    serving.prepare_existing()
     with reading() as session:
         rows = list(session.scalars(select(Source).order_by(Source.name)))
     if as_json:
@@ -103,7 +107,7 @@ def list_(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help='Print {"id", "url", "token", …} as JSON.')
 def rotate(name: str, secret: str | None, finish: bool, as_json: bool) -> None:
     """Give a source a second live secret; `--finish` later retires the older one."""
-    serving.prepare()
+    serving.prepare_existing()
     with unit_of_work() as uow:
         source = sources.get(uow, name)
         if finish:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from core.settings import settings
+from core.settings import looked_up
 from ingest.tail import assembled
 
 
@@ -15,7 +15,7 @@ from ingest.tail import assembled
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def command(words: tuple[str, ...]) -> None:
     """Follow files of JSON lines (eve.json, alerts.json) and send each line once; tocsin tail --help says how."""
-    folder = settings().data_dir / "tail"
+    folder = looked_up().data_dir / "tail"
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / assembled.NAME
     fresh = folder / f".{assembled.NAME}.{os.getpid()}"

@@ -29,7 +29,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help='Print {"token": …} as JSON.')
 def create(name: str, scopes: tuple[str, ...], days: int, as_json: bool) -> None:
     """Make a token and show it once."""
-    serving.prepare()
+    serving.prepare_existing()
     with unit_of_work() as uow:
         row, token = tokens.create(
             uow, SYSTEM, name=name, scopes=scopes, expires_at=now() + timedelta(days=days)

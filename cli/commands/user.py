@@ -21,7 +21,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def reset_factor(email: str, as_json: bool) -> None:
     """Take all second factors of EMAIL away, so that the password alone lets them in; they are told, and it is journalled."""
-    given = serving.prepare()
+    given = serving.prepare_existing()
     with reading() as session:
         known = users.by_email(session, email)
     if known is None:
@@ -29,7 +29,9 @@ def reset_factor(email: str, as_json: bool) -> None:
     with unit_of_work() as uow:
         user = factors.reset(uow, SYSTEM, known.id)
     told = {"id": str(user.id), "email": user.email}
-    said = f"{user.email} signs in with the password alone at {given.base_url}; a new factor is added under You."
+    said = (
+        f"{user.email} signs in with the password alone at {given.base_url}; a new factor is added under You."
+    )
     if not users.has_password(user):
         told["link"] = f"{passkeys.home()}{users.start_path(user)}"
         said = f"{user.email} had a passkey alone and sets a password at {told['link']}"

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from cli import alarming, watching
+from cli import alarming, watching, whereabouts
 from cli.watching import Finding
 from core import clock, heartbeat, logs
-from core.settings import settings
+from core.settings import looked_up, settings
 
 EVERY = 10.0  # seconds between two looks
 BEAT_EVERY = 60.0
@@ -35,6 +35,7 @@ def command(once: bool, beside: int | None) -> None:
     TOCSIN_HEARTBEAT_URL   asked every minute as long as all is well: a dead man's switch outside; may be set on a page
     """  # noqa: D301 - \b keeps click from folding the lines
     logs.configure()
+    whereabouts.require_there(looked_up())
     given = settings()
     engine = watching.opened(given.database_url)
     if once:

@@ -3,7 +3,6 @@
 import click
 
 from cli import listening, migrate, serving, waiting
-from core.errors import Invalid
 
 
 @click.command()
@@ -12,11 +11,7 @@ def command() -> None:
 
     Needs TOCSIN_DATABASE_URL, TOCSIN_REDIS_URL and one TOCSIN_SECRET_KEY for all processes. Start as many as you like.
     """
-    given = serving.prepare()
-    if given.embedded:
-        raise Invalid(
-            "TOCSIN_REDIS_URL is not set: `tocsin web` needs workers; `tocsin serve` is all in one process."
-        )
+    given, _redis_url = serving.prepare_scaled("web")
     listening.ready_to(given)
     waiting.for_database()
     migrate.require_current()

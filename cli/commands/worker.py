@@ -7,7 +7,6 @@ import click
 
 from cli import migrate, serving, waiting
 from core import queue
-from core.errors import Invalid
 from ingest import mail_ways
 
 
@@ -18,15 +17,11 @@ def command(log_level: str) -> None:
 
     Without Redis it still works, half a second later: rows in the database hold the truth.
     """
-    given = serving.prepare()
-    if given.redis_url is None:
-        raise Invalid(
-            "TOCSIN_REDIS_URL is not set: `tocsin worker` belongs to the scaled shape; use `tocsin serve`."
-        )
+    given, redis_url = serving.prepare_scaled("worker")
     serving.ready_for_mail(given)
     waiting.for_database()
     migrate.require_current()
-    app = queue.celery_app(given.redis_url)
+    app = queue.celery_app(redis_url)
     _keep_our_log()
     with (
         serving.observed("worker"), serving.linked(given, listen=False), serving.working() as dispatcher,

@@ -20,7 +20,7 @@ Ask = Callable[..., tuple[int, str]]
 def ask(sqlite_database: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Runs the command over lights of these states; returns its exit status and output."""
     del sqlite_database, tmp_path
-    monkeypatch.setattr(command.serving, "prepare", settings)
+    monkeypatch.setattr(command.serving, "prepare_existing", settings)
 
     def run(*states: State, **options: bool) -> tuple[int, str]:
         found = [

@@ -1,11 +1,13 @@
 """The unit files for systemd: systemd itself accepts them where it is here, and they grant no more than they say."""
 
 import configparser
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,11 +83,98 @@ def test_systemd_accepts_them(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr.strip()) == (0, "")
 
 
-def test_the_shell_script_is_one(tmp_path: Path) -> None:
-    del tmp_path
-    for script in (UNITS / "tocsin", ROOT / "bundle" / "install.sh"):
-        assert os.access(script, os.X_OK)
-        assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+def test_service_backup_and_command_read_the_same_files() -> None:
+    command = (UNITS / "tocsin").read_text(encoding="utf-8")
+    for name in ("tocsin.service", "tocsin-backup.service"):
+        service = unit(name)["Service"]
+        assert service["EnvironmentFile"].splitlines() == [
+            "/etc/tocsin/tocsin.env",
+            "-/etc/tocsin/secrets.env",
+        ], name
+        assert service["LoadCredential"] == "secret_key:/etc/tocsin/secret_key", name
+    for path in ("/etc/tocsin/tocsin.env", "/etc/tocsin/secrets.env", "/etc/tocsin/secret_key"):
+        assert f'"{path}"' in command
+
+
+def test_the_shell_script_is_one() -> None:
+    script = ROOT / "bundle" / "install.sh"
+    assert os.access(script, os.X_OK)
+    assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+
+
+FILE = """
+# A comment; with \\
+another line
+; a second one
+TOCSIN_SMTP_FROM=Tocsin <tocsin@example.org>  \t
+TOCSIN_WITNESS = https://example.org/keep?a=1&b=$(id)`id`#2
+TOCSIN_QUOTED="two words" \'and more\'
+TOCSIN_SINGLE=\'no \\ escape $HOME\'
+TOCSIN_DOUBLE="a \\"b\\" \\$HOME \\n"
+TOCSIN_LONG=one,\\
+two
+TOCSIN_BACKSLASH=a\\ b\\\\c
+TOCSIN_EMPTY=
+no assignment
+TOCSIN_LAST=end"""
+TAKEN = {
+    "TOCSIN_SMTP_FROM": "Tocsin <tocsin@example.org>", "TOCSIN_WITNESS": "https://example.org/keep?a=1&b=$(id)`id`#2",
+    "TOCSIN_QUOTED": "two wordsand more", "TOCSIN_SINGLE": "no \\ escape $HOME", "TOCSIN_DOUBLE": 'a "b" $HOME \\n',
+    "TOCSIN_LONG": "one,two", "TOCSIN_BACKSLASH": "a b\\c", "TOCSIN_EMPTY": "", "TOCSIN_LAST": "end",
+}  # fmt: skip
+"""What systemd itself takes from it, as its env-file parser is written."""
+
+
+def installed(folder: Path, secrets: str) -> list[str]:
+    """The command as root would have copied it, but for its places; what it would run prints what it was given."""
+    etc = folder / "etc"
+    etc.mkdir()
+    (etc / "tocsin.env").write_text(FILE, encoding="utf-8")
+    if secrets:
+        (etc / "secrets.env").write_text(secrets, encoding="utf-8")
+    (etc / "secret_key").write_text("the key of thirty-two characters\n", encoding="utf-8")
+    program = folder / "program"
+    program.write_text(
+        f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([sys.argv[1:], dict(os.environ)]))\n",
+        encoding="utf-8",
+    )
+    (folder / "bin").mkdir()
+    runuser = folder / "bin" / "runuser"
+    runuser.write_text(
+        '#!/bin/sh\n[ "$1 $2 $3" = "-u tocsin --" ] && shift 3 && exec "$@"\n', encoding="utf-8"
+    )
+    text = (UNITS / "tocsin").read_text(encoding="utf-8").replace("/etc/tocsin", str(etc))
+    command = folder / "tocsin"
+    command.write_text(text.replace("/opt/tocsin/.venv/bin/tocsin", str(program)), encoding="utf-8")
+    for one in (program, runuser, command):
+        one.chmod(0o755)
+    assert os.access(UNITS / "tocsin", os.X_OK)
+    return [str(command)]
+
+
+def test_the_command_reads_settings_as_systemd_does_and_evaluates_nothing(tmp_path: Path) -> None:
+    command = installed(tmp_path, "TOCSIN_DATABASE_PASSWORD=a&b c$d'e\n")
+    env = {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "TOCSIN_HOST": "a caller's own",
+        "LANG": "C.UTF-8",
+    }
+    done = subprocess.run(
+        [*command, "backup", "a file"], env=env, capture_output=True, text=True, check=True, timeout=60
+    )
+    words, given = json.loads(done.stdout)
+    assert words == ["backup", "a file"]
+    assert {name: value for name, value in given.items() if name.startswith("TOCSIN_")} == {
+        **TAKEN, "TOCSIN_DATA_DIR": "/var/lib/tocsin", "TOCSIN_SECRET_KEY": "the key of thirty-two characters",
+        "TOCSIN_DATABASE_PASSWORD": "a&b c$d'e",
+    }  # fmt: skip
+    (tmp_path / "etc" / "secret_key").unlink()
+    refused = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert (refused.returncode, "docs/operate.md" in refused.stderr, refused.stderr.count("\n")) == (
+        1,
+        True,
+        1,
+    )
 
 
 @pytest.mark.parametrize("abstract", [False, True])

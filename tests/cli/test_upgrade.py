@@ -145,6 +145,8 @@ def test_whoever_needs_the_schema_says_how_to_mend_it(
 ) -> None:
     installation = tocsin(TOCSIN_REDIS_URL="redis://127.0.0.1:1/0", TOCSIN_SECRET_KEY="k" * 32)
     arguments = [command, str(tmp_path / "file")] if command == "backup" else [command]
+    installation.data.mkdir(parents=True, exist_ok=True)
+    (installation.data / "tocsin.db").touch()
     done = subprocess.run(
         [COMMAND, *arguments],
         env=installation.env,
