@@ -12,11 +12,11 @@ import pytest
 from accounts import ADMIN, PASSWORD, installed, joined
 from in_chromium import PHONE, Person
 from playwright.sync_api import Browser, Page, expect
-from ringing import Bell, rows
+from free_ports import wait_until
+from ringing import Bell, count, rows
 from running_tocsin import Tocsin
 from vendor_server import Vendor
 
-expect.set_options(timeout=20_000)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 PLAYBOOKS = """
@@ -91,7 +91,8 @@ def test_the_phone_rings_at_night(
     with running.client() as tool:
         rang = bell.ring(tool, title=TITLE, severity="critical", host=HOST, category="intrusion")
     assert rang.status_code == 202
-    [push] = vendor.wait_for(1, seconds=30)
+    [push] = vendor.wait_for(1)
+    _has_begun(running, "Phone the owner%")
     told = json.loads(push.body)
     assert re.fullmatch(rf"CRITICAL: INC-\S+ {TITLE}", told["title"])
 
@@ -145,11 +146,18 @@ def test_the_phone_rings_at_night(
     expect(task).to_be_in_viewport()
     task.get_by_role("button", name="Done").tap()
     expect(page.locator(".done-tasks")).to_contain_text(f"Phone the owner of {HOST}")
+    _has_begun(running, "Pull the cable%")
     page.goto(told["click"])
     expect(steps.first).to_have_text("Pull the cable and leave it switched on")
     expect(page.get_by_text("It rings again at")).to_have_count(0)
     _looks_right(page)
     ana.close()
+
+
+def _has_begun(tocsin: Tocsin, task: str) -> None:
+    """The playbook has come to this task; it does so after it has rung, and after the task before is done."""
+    begun = "SELECT count(*) FROM tasks WHERE title LIKE :task"
+    wait_until(lambda: count(tocsin, begun, task=task), what=f"the task {task}")
 
 
 def _token(tocsin: Tocsin) -> dict[str, str]:

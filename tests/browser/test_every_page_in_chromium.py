@@ -75,7 +75,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         _bring_files(reader, _hostile(tocsin)[0])
         _learn(reader, _hostile(tocsin)[0])
         wait_until(
-            lambda: count(tocsin, "SELECT count(*) FROM action_calls") > 0, seconds=30, what="the call"
+            lambda: count(tocsin, "SELECT count(*) FROM action_calls") > 0, what="the call"
         )
         drawing = "SELECT count(*) FROM mail_pictures WHERE picture IS NULL"
         wait_until(lambda: not count(tocsin, drawing), seconds=60, what="the mails' pictures")
@@ -100,9 +100,9 @@ def _attack(tocsin: Tocsin) -> None:
             )  # fmt: skip
             assert answer.status_code == 202, answer.text
         client.post(bell.url, content=b"<script>alert(1)</script>" + b"y" * 3000, headers=bell.headers)
-    wait_until(lambda: _hostile(tocsin), seconds=30, what="the hostile incidents")
+    wait_until(lambda: _hostile(tocsin), what="the hostile incidents")
     quarantined = "SELECT count(*) FROM deliveries WHERE state = 'quarantined'"
-    wait_until(lambda: count(tocsin, quarantined), seconds=30, what="the quarantined delivery")
+    wait_until(lambda: count(tocsin, quarantined), what="the quarantined delivery")
 
 
 def _hostile(tocsin: Tocsin) -> list[str]:

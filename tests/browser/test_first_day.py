@@ -18,7 +18,6 @@ from tables_ready import ROOT
 
 from cli.sample_times import moved_to
 
-expect.set_options(timeout=20_000)
 SAMPLE = ROOT / "connectors" / "samples" / "wazuh" / "ssh-success-after-failures.json"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

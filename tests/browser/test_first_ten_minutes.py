@@ -24,7 +24,6 @@ from system_units import command_of
 from tables_ready import ROOT
 from vendor_server import Answer, Call, Vendor
 
-expect.set_options(timeout=20_000)
 
 MOST_SECONDS = 90.0
 """What the machine's part of the ten minutes may take; the rest belongs to the person."""
@@ -111,11 +110,13 @@ class Scene:
 
     def rail(self, word: str) -> None:
         """Go somewhere by the rail."""
-        self.page.locator("a.rail-item", has_text=word).click()
+        with self.page.expect_navigation():
+            self.page.locator("a.rail-item", has_text=word).click()
 
     def go_on(self, word: str) -> None:
         """Follow what the page itself names as the next step."""
-        self.page.locator(".next-step").get_by_role("link", name=word).click()
+        with self.page.expect_navigation():
+            self.page.locator(".next-step").get_by_role("link", name=word).click()
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ def _connect(scene: Scene, product: str, alerts: int) -> Locator:
     machine.follow(page)
     arrived = page.locator("#arrived")
     try:
-        expect(arrived).to_contain_text(f"{alerts:,} alerts →", timeout=40_000)
+        expect(arrived).to_contain_text(f"{alerts:,} alerts →")
     except AssertionError as error:
         raise AssertionError(f"{error}\nthe tail said:\n{machine.said}") from None
     assert marked(page), "the page was loaded again, and the secret with it gone"
@@ -305,6 +306,8 @@ def attack(scene: Scene) -> None:
 def block(scene: Scene) -> None:
     page = scene.page
     page.get_by_role("button", name="Take it").click()
+    expect(page.locator(".case-facts")).to_contain_text("Ana")  # what is chosen before it has answered would be lost
+    page.wait_for_load_state()
     asked = page.locator("article.task").filter(has_text="Did a sign-in of deploy succeed?")
     asked.get_by_label("Did one attempt succeed?").select_option("no")
     asked.get_by_label("Is there a harmless explanation?").select_option("none")
@@ -313,6 +316,7 @@ def block(scene: Scene) -> None:
     page.locator("#work").get_by_role("link", name="Look").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Block the source addresses?")
     expect(page.locator("main")).to_contain_text("203.0.113.9")
+    page.wait_for_load_state()
     page.get_by_label("type APPROVE").fill("APPROVE")
     page.get_by_label("Why?").fill("It tries our bastion")
     page.get_by_role("button", name="Approve").click()

@@ -36,6 +36,7 @@ def grow_old(tocsin: Tocsin) -> None:
 
 def sound(page: Page) -> None:
     """The accessibility rules find nothing on the page, light or dark, wide or narrow."""
+    page.wait_for_load_state()
     for theme in ("light", "dark"):
         page_audit.paint(page, theme)
         assert not page_audit.broken_rules(page)
@@ -103,10 +104,10 @@ def test_a_passkey_is_all_it_takes_from_the_first_start_on(chromium: Browser, to
     sound(page)
     page.get_by_role("button", name="Remove").click()
     expect(page.locator("main")).to_contain_text("It is all that you sign in with")
-    ana.trouble.clear()  # a browser notes the 409 that this page is
+    ana.refused(409)
     sign_out(page)
     assert page.goto(link).status == 422, "the link has been used"  # type: ignore[union-attr]  # a page was loaded
-    ana.trouble.clear()
+    ana.refused(422)
     page.goto("/login")
     sound(page)
     page.get_by_role("button", name="Use a passkey instead").click()
@@ -120,6 +121,7 @@ def test_a_passkey_is_all_it_takes_from_the_first_start_on(chromium: Browser, to
     expect(page.locator("main")).to_contain_text("The new password is in force")
     page.goto("/profile/factor")
     page.get_by_role("button", name="Set up a passkey").click()
+    expect(page.get_by_role("link", name="Cancel")).to_be_visible()
     sound(page)
     page.get_by_role("link", name="Cancel").click()
     page.wait_for_url("/profile/factor")
@@ -131,6 +133,7 @@ def test_a_passkey_is_all_it_takes_from_the_first_start_on(chromium: Browser, to
 
     sign_out(page)
     ana.begin_to_sign_in("ana@example.org", PASSWORD)
+    expect(page.get_by_role("button", name="Use your passkey")).to_be_visible()
     sound(page)
     page.get_by_role("button", name="Use your passkey").click()
     page.wait_for_url("/")
@@ -143,7 +146,7 @@ def test_a_passkey_is_all_it_takes_from_the_first_start_on(chromium: Browser, to
     page.get_by_role("button", name="Let automation act again").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Show your second factor")
     sound(page)
-    ana.trouble.clear()  # a browser notes the 403 that this page is
+    ana.refused(403)
     page.get_by_role("button", name="Use your passkey").click()
     expect(page.locator(".held")).to_have_count(0)
     expect(page.locator("main")).to_contain_text("Automation may act again")

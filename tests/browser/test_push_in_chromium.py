@@ -102,6 +102,7 @@ def test_a_browser_is_rung(
         "tag": "t",
         "loud": True,
     }
+    wait_until(lambda: page.evaluate("1") and registrations and page.context.service_workers, what="the worker")
     message = {"origin": running.url, "registrationId": registrations[-1], "data": json.dumps(told)}
     [rings] = page.context.service_workers
     rings.evaluate(KEEPS)

@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Page, expect
 from ringing import Bell, rows
 from running_tocsin import Tocsin
 
-expect.set_options(timeout=20_000)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 EMAIL, PASSWORD = "ana@example.org", "a sentence to remember"
@@ -65,7 +64,7 @@ def paged(tmp_path_factory: pytest.TempPathFactory, mail: MailServer) -> Iterato
         for serial in (1, 2):
             alert = {"title": f"Beacon from finance-{serial}", "host": f"finance-{serial}", "category": "intrusion"}
             assert bell.ring(tool, severity="critical", **alert).status_code == 202
-            mail.wait_for(serial, seconds=30)
+            mail.wait_for(serial)
     yield tocsin
     tocsin.kill()
 

@@ -184,7 +184,7 @@ def test_systemd_is_told_when_it_is_ready(
     address = f"@tocsin-{os.getpid()}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(address.replace("@", "\0") if abstract else address)
-        heard.settimeout(5)
+        heard.settimeout(60)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
         supervisor.tell("READY=1")
         assert heard.recv(100) == b"READY=1"

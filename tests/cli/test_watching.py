@@ -204,10 +204,10 @@ def test_the_watch_beside_serve_says_that_all_is_well_and_that_it_was_killed(
     wanted = [{"name": "heartbeat_url", "value": f"{vendor.url}/beat"}]
     with installation.client(headers={"Authorization": f"Bearer {token}"}) as operator:
         assert operator.put("/api/v1/settings", json={"items": wanted}).status_code == 200
-    wait_until(lambda: [c for c in vendor.calls if c.path == "/beat"], seconds=20, what="the heartbeat")
+    wait_until(lambda: [c for c in vendor.calls if c.path == "/beat"], what="the heartbeat")
     assert [c for c in vendor.calls if c.path == "/alarm"] == []
     installation.kill()
-    wait_until(lambda: [c for c in vendor.calls if c.path == "/alarm"], seconds=20, what="the alarm")
+    wait_until(lambda: [c for c in vendor.calls if c.path == "/alarm"], what="the alarm")
     (alarm,) = [json.loads(c.body) for c in vendor.calls if c.path == "/alarm"]
     assert [one["key"] for one in alarm["findings"]] == ["process"]
     installation.start()

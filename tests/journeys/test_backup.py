@@ -37,7 +37,7 @@ def test_a_backup_taken_under_load_goes_on_elsewhere(
     ringing = threading.Thread(target=ring)
     ringing.start()
     try:
-        wait_until(lambda: len(acknowledged) > 20, seconds=30, what="some alerts")
+        wait_until(lambda: len(acknowledged) > 20, what="some alerts")
         before = list(acknowledged)
         told = here.json("backup", str(tmp_path / "night.tocsin"))
         after = len(acknowledged)

@@ -135,7 +135,7 @@ def test_its_commands_take_an_alert_to_an_incident(
             items: list[dict[str, Any]] = found.json()["items"]
             return items
 
-        wait_until(incidents, seconds=20, what="the incident")
+        wait_until(incidents, what="the incident")
         assert incidents()[0]["title"] == "Beacon from finance-7"
     alive = services["worker"]["healthcheck"]["test"]
     assert alive == services["beat"]["healthcheck"]["test"]

@@ -95,13 +95,12 @@ def _redis_hangs(one: Tocsin, bell: Bell, redis: Redis) -> None:
         after = _took(bell, connection, [f"after-{n}" for n in range(30)])
         wait_until(
             lambda: count(one, "SELECT count(*) FROM alerts WHERE external_id LIKE 'after-%'") == 30,
-            seconds=10,
             what="the work to be found without a wake",
         )
         after += _took(bell, connection, [f"again-{n}" for n in range(10)])
     connection.close()
     # A request that waited for Redis would take a second at least, its socket's time-out.
-    assert sorted(after)[-3] < max(0.5, 5 * sorted(before)[-3]), (before, after)
+    assert sorted(after)[-3] < max(0.9, 5 * sorted(before)[-3]), (before, after)
 
 
 def _took(bell: Bell, connection: http.client.HTTPConnection, alerts: list[str]) -> list[float]:

@@ -101,7 +101,7 @@ def test_one_id_leads_from_the_webhook_to_the_page(
         return {line["message"].partition(" ")[0] for line in _lines(scaled) if receipt in json.dumps(line)}
 
     try:
-        wait_until(lambda: wanted <= said(), seconds=30, what="the log lines")
+        wait_until(lambda: wanted <= said(), what="the log lines")
     except AssertionError:
         others = {(line["message"], line.get("correlation")) for line in _lines(scaled)}
         raise AssertionError(f"no line says {wanted - said()} of {receipt}; there are {others}") from None
@@ -154,6 +154,6 @@ def _count(installation: Tocsin) -> None:
         figures = _figures(installation)
         return {key: figures.get(key) for key in expected}
 
-    wait_until(lambda: told() == expected, seconds=20, what="the figures")
+    wait_until(lambda: told() == expected, what="the figures")
     handed = _figures(installation)["tocsin_page_handed_over_seconds_sum", ()]
     assert 0 < handed < 60

@@ -47,7 +47,7 @@ class Night:
             self.ana.open("/oncall/policies/new"), "/oncall/policies/new", name="soc", s0__target=[them["rita"], ""],
             s0__minutes="5", last__target=[them["ana"], ""], repeat="0", default="1",
         )  # fmt: skip
-        self.notices = len(mail.wait_for(NOTICES, seconds=30))
+        self.notices = len(mail.wait_for(NOTICES))
 
     def ring(self, title: str) -> EmailMessage:
         """A critical alert; returns the mail it causes."""
@@ -55,7 +55,7 @@ class Night:
         with self.tocsin.client() as client:
             bell = Bell(self.tocsin, re.sub(r"\W+", "-", title.lower()))
             assert bell.ring(client, title=title, severity="critical", host=title).status_code == 202
-        return self.mail.wait_for(before + 1, seconds=30)[before]
+        return self.mail.wait_for(before + 1)[before]
 
 
 def _dashed(number: str) -> str:
@@ -102,7 +102,7 @@ def test_who_cannot_take_it_passes_it_on(night: Night) -> None:
     phone = Browser(night.tocsin)
     shown = phone.open(_link(night.ring("Backups are being deleted")))
     phone.submit(shown, "/pass$")
-    second = night.mail.wait_for(night.notices + 2, seconds=30)[night.notices + 1]
+    second = night.mail.wait_for(night.notices + 2)[night.notices + 1]
     assert second["X-Envelope-To"] == "ana@example.org"
     shown = phone.submit(phone.open(_link(second)), r"^/a/[^/]+$")
     assert "You have it" in shown.text
@@ -113,6 +113,8 @@ def test_a_page_can_be_acknowledged_from_inside(night: Night) -> None:
     page = _only_page(night.rita)
     shown = night.rita.submit(page, "/acknowledge$")
     assert "Rita" in shown.text
+    under_way = "SELECT count(*) FROM page_attempts WHERE channel = 'email' AND state <> 'sent'"
+    wait_until(lambda: count(night.tocsin, under_way) == 0, what="the receipt, which comes after the mail")
     attempts = rows(night.tocsin, "SELECT state, answer FROM page_attempts WHERE channel = 'email'")
     assert len(attempts) == 1
     assert attempts[0][0] == "sent"

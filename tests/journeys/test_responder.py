@@ -45,7 +45,7 @@ def _opened(tocsin: Tocsin, title: str, **alert: str) -> str:
 
 
 def _until(browser: Browser, path: str, shows: str) -> Shown:
-    wait_until(lambda: re.search(shows, browser.open(path).html), seconds=20, what=f"{shows!r} on {path}")
+    wait_until(lambda: re.search(shows, browser.open(path).html), what=f"{shows!r} on {path}")
     return browser.open(path)
 
 
@@ -107,7 +107,6 @@ def test_a_playbook_asks_and_goes_on_with_the_answer(desk: Desk) -> None:
     rita.submit(page, r"/tasks/.*/complete", **answers)
     wait_until(
         lambda: count(here, tasks) > before[0] or count(here, approvals) > before[1],
-        seconds=20,
         what="the next step",
     )
 

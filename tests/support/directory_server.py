@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from free_ports import answers, free_port, wait_until
+from free_ports import PATIENT, answers, free_port, wait_until
 
 INSTALL = "This test needs OpenLDAP's server: apt-get install slapd (make test does so when run as root)."
 
@@ -109,7 +109,7 @@ class Directory:
         """End the server."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENT)
             self._process = None
 
     @contextmanager

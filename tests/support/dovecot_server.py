@@ -13,9 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from free_ports import answers, free_port, wait_until
+from free_ports import PATIENT, answers, free_port, wait_until
 
-PROGRAM = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") or "dovecot"
+PROGRAM = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") or ""
+INSTALL = "This test needs Dovecot: apt-get install dovecot-imapd (make test does so when run as root)."
 CONFIG = """
 protocols = imap
 base_dir = {folder}/run
@@ -80,6 +81,8 @@ class Dovecot:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        if not PROGRAM:
+            raise RuntimeError(INSTALL)
         self.folder.chmod(0o755)
         for name in (
             "home",
@@ -120,7 +123,7 @@ class Dovecot:
         """Stop it."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(10)
+            self._process.wait(PATIENT)
             self._process = None
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -4,6 +4,9 @@ import socket
 import time
 from collections.abc import Callable
 
+PATIENT = 60.0
+"""Seconds to wait for what happens anyway: a slow machine takes long, and a quick one waits no longer than it must."""
+
 
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that was free a moment ago."""
@@ -13,7 +16,7 @@ def free_port() -> int:
     return port
 
 
-def wait_until(true: Callable[[], object], *, seconds: float = 10.0, what: str = "it") -> None:
+def wait_until(true: Callable[[], object], *, seconds: float = PATIENT, what: str = "it") -> None:
     """Return as soon as `true()` is truthy; fail with a sentence after `seconds`."""
     end = time.monotonic() + seconds
     while not true():

@@ -1,5 +1,6 @@
 """A person at a real Chromium: fresh profile, nothing fetched from elsewhere, and everything that goes wrong is noted."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,11 +13,16 @@ from playwright.sync_api import (
     Page,
     Request,
     Response,
+    expect,
     sync_playwright,
 )
+from free_ports import PATIENT, wait_until
 from running_tocsin import Tocsin
 
-CHROMIUM = "/usr/bin/chromium"
+expect.set_options(timeout=PATIENT * 1000)
+
+CHROMIUM = shutil.which("chromium") or ""
+INSTALL = "This test needs Chromium: apt-get install chromium (make test does so when run as root)."
 QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
@@ -28,8 +34,10 @@ SMALL_PHONE = {"width": 360, "height": 740}
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """One Chromium with a fresh profile, headless."""
+    if not CHROMIUM:
+        raise RuntimeError(INSTALL)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET, timeout=PATIENT * 1000)
         try:
             yield browser
         finally:
@@ -47,7 +55,7 @@ class Person:
             locale="en-GB",
             **{"viewport": DESKTOP, "timezone_id": "Europe/Madrid", **options},
         )
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(PATIENT * 1000)
         self.context.on("request", self._requested)
         self.context.on("response", self._answered)
         self.context.on("console", self._console)
@@ -71,6 +79,17 @@ class Person:
         """Through the form, as everybody who has no second factor."""
         self.begin_to_sign_in(email, password)
         self.page.wait_for_url(lambda address: "/login" not in address)
+
+    def refused(self, status: int) -> None:
+        """A page that answers so is what was asked for: wait until the browser has noted it, and forget the note."""
+        noted = f"the server responded with a status of {status} "
+
+        def arrived() -> list[str]:
+            self.page.wait_for_timeout(20)
+            return [one for one in self.trouble if noted in one]
+
+        wait_until(arrived, what=f"the note of a {status}")
+        self.trouble = [one for one in self.trouble if noted not in one]
 
     def close(self) -> None:
         """Close every tab; fails when anything went wrong in one of them."""
@@ -100,6 +119,7 @@ class Person:
 
 def mark(page: Page) -> None:
     """Leave something in the page that a reload would lose."""
+    page.wait_for_load_state()
     page.evaluate("document.documentElement.marked = true")
 
 

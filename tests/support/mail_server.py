@@ -7,7 +7,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from free_ports import free_port, wait_until
+from free_ports import PATIENT, free_port, wait_until
 
 
 class MailServer:
@@ -35,7 +35,7 @@ class MailServer:
         """Stop listening."""
         self._controller.stop()
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[EmailMessage]:
+    def wait_for(self, count: int, seconds: float = PATIENT) -> list[EmailMessage]:
         """The messages, once there are at least `count`."""
         wait_until(lambda: len(self.messages) >= count, seconds=seconds, what=f"{count} mails")
         return self.messages

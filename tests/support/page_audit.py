@@ -1,7 +1,7 @@
 """What can be measured on a page in a browser: axe's rules, width, layout shift, and what was transferred."""
 
 from functools import cache
-from playwright.sync_api import ElementHandle, Page
+from playwright.sync_api import Locator, Page
 from tables_ready import ROOT
 
 AXE = ROOT / "tests" / "browser" / "vendor" / "axe-core" / "axe.min.js"
@@ -45,12 +45,12 @@ def _axe() -> str:
     return AXE.read_text(encoding="utf-8")
 
 
-def broken_rules(page: Page, within: ElementHandle | None = None) -> list[str]:
+def broken_rules(page: Page, within: Locator | None = None) -> list[str]:
     """What axe's WCAG 2.2 A and AA rules find on the page as it is shown now, or in one part of it."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(_axe())  # not a script of the page: its policy holds for what it loads itself
     options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
-    found: list[str] = page.evaluate(_RUN, [within, options])
+    found: list[str] = page.evaluate(_RUN, [within and within.element_handle(), options])
     return found
 
 
@@ -70,10 +70,10 @@ def unfold(page: Page) -> None:
     }""")
 
 
-def menus(page: Page, frame: bool) -> list[ElementHandle]:
+def menus(page: Page, frame: bool) -> list[Locator]:
     """The menus that are shown at this width: the page's own, and with frame=True those around every page too."""
-    found = page.query_selector_all("details.menu, details.more" if frame else "main details.menu")
-    return [menu for menu in found if menu.is_visible()]
+    found = page.locator("details.menu, details.more" if frame else "main details.menu")
+    return [menu for menu in found.all() if menu.is_visible()]  # looked up at each use: a page that lives puts new ones in
 
 
 def too_wide(page: Page) -> list[str]:

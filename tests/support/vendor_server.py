@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from free_ports import wait_until
+from free_ports import PATIENT, wait_until
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Vendor:
         """From now on answer this way to a method and path (without its query)."""
         self._answers[method, path] = answer
 
-    def wait_for(self, count: int, seconds: float = 10.0) -> list[Call]:
+    def wait_for(self, count: int, seconds: float = PATIENT) -> list[Call]:
         """The calls, once there are at least `count`."""
         wait_until(lambda: len(self.calls) >= count, seconds=seconds, what=f"{count} calls to the vendor")
         return self.calls
