@@ -60,7 +60,7 @@ class Listener:
 
     def __call__(self, _uow: UnitOfWork, _entry: Entry) -> None:
         self.began += 1
-        self.go_on.wait(10)
+        self.go_on.wait(60)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_work_in_hand_is_not_taken_over_by_its_own_process(
 
     def handle(claims: list[work.Claim]) -> None:
         began.extend(claims)
-        go_on.wait(10)
+        go_on.wait(60)
         with unit_of_work() as uow:
             work.finish_all(uow, kind, claims)
 

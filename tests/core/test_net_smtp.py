@@ -95,7 +95,7 @@ def scripted(*answers: bytes | None) -> str:
         with listening, listening.accept()[0] as connection:
             for answer in answers:
                 if answer is None:
-                    threading.Event().wait(1.0)
+                    threading.Event().wait(20)
                     return
                 connection.sendall(answer)
                 connection.recv(65536)
@@ -113,7 +113,7 @@ def test_a_cut_before_the_text_is_safe_and_after_it_unknown() -> None:
         send(scripted(*until_data, b"354 go\r\n"), mail(), egress=HERE)
     assert caught.value.sent
     with pytest.raises(NetTimeout) as caught:
-        send(scripted(*until_data, b"354 go\r\n", None), mail(), egress=HERE, timeout=0.3)
+        send(scripted(*until_data, b"354 go\r\n", None), mail(), egress=HERE, timeout=2)
     assert caught.value.sent
     with pytest.raises(NetTimeout) as caught:
         send(scripted(None), mail(), egress=HERE, timeout=0.3)

@@ -146,7 +146,7 @@ def test_what_is_killed_in_the_middle_leaves_no_gap(database: Database, tmp_path
     )
     assert done.returncode == -signal.SIGKILL
     assert len(leaves()) == 3
-    for _ in range(100):  # PostgreSQL frees the lock of the dead when it notices
+    for _ in range(1200):  # PostgreSQL frees the lock of the dead when it notices
         if sealing.seal_everything():
             break
         time.sleep(0.05)

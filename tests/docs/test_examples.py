@@ -224,7 +224,7 @@ class Reader:
         known = {name: value for name, value in self.known.items() if name not in fresh}
         command = shown_examples.filled(one.command, self.known, self.tocsin.url)
         # Work goes on behind an answer that was accepted: what is asked next may take a moment to be so.
-        for _attempt in range(20):
+        for _attempt in range(100):
             done = subprocess.run(
                 ["bash", "-c", command], env=self.env, cwd=self.desk, capture_output=True, text=True, check=False,
                 timeout=60,

@@ -53,7 +53,7 @@ class Machine:
     def kill(self, how: signal.Signals = signal.SIGKILL) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
     def write(self, count: int) -> None:
         """Lines come in pieces, as a busy writer's do, and now and then the log is rotated."""
