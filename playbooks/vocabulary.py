@@ -225,12 +225,14 @@ VERBS: dict[str, NeutralVerb] = {
     ),
     "secret.revoke": _verb(
         "Revoke a secret", "disruptive", "Revoke the secret ({{ inputs.secret }}) on the page of the system it belongs to.",
-        {"secret": _text("Which secret, without its value")},
+        {"secret": _text("Which secret, without its value"), "id": Value("text", "Its id, which opens nothing", required=False),
+         "owner": Value("text", "Whose it is", required=False)},
     ),
     "code.search": _verb(
         "Search the code", "read",
         "Search all repositories for more like {{ inputs.value }}: the same beginning of the secret, the same author, the same repository.",
-        {"value": _text("What to look for, without a secret's value")}, places=_list("Where it stands, too"),
+        {"value": _text("What to look for, without a secret's value"), "link": Value("text", "Its page on the platform", required=False)},
+        places=_list("Where it stands, too"),
     ),
     # ------------------------------------------------------------------------------------------------ services
     "service.get": _verb(
