@@ -10,10 +10,21 @@ if [ -z "$python" ]; then
     echo "This bundle was made for Python @PYTHON@, which is not here; name one: PYTHON=/opt/python@PYTHON@/bin/python3 ./install.sh" >&2
     exit 1
 fi
-"$python" -m venv --clear --without-pip .venv
-pip=$(echo wheels/pip-*.whl)
-.venv/bin/python "$pip/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-index --no-deps \
-    --find-links wheels --require-hashes --requirement wheels/requirements.txt
-pwd -P >"$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tocsin.pth"
+# Made once, under a name of its own, and called .venv when it is whole: what was interrupted is never found half made.
+if [ "$(cat .venv/made-in 2>/dev/null)" != "$(pwd -P)" ] || ! .venv/bin/python -I -c 'import cli' 2>/dev/null; then
+    made=.venv.$$
+    trap 'rm -rf "$made"' EXIT
+    trap 'exit 1' HUP INT TERM
+    rm -rf .venv.*
+    [ -L .venv ] || rm -rf .venv
+    "$python" -m venv --without-pip "$made"
+    pip=$(echo wheels/pip-*.whl)
+    "$made/bin/python" "$pip/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-index --no-deps \
+        --find-links wheels --require-hashes --requirement wheels/requirements.txt
+    pwd -P >"$("$made/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tocsin.pth"
+    pwd -P >"$made/made-in"
+    "$python" -c 'import os, sys; os.symlink(sys.argv[1], sys.argv[1] + ".link"); os.replace(sys.argv[1] + ".link", ".venv")' "$made"
+    trap - EXIT HUP INT TERM
+fi
 if [ $# -gt 0 ]; then exec .venv/bin/tocsin "$@"; fi
 echo "$(.venv/bin/tocsin --version) is installed in $(pwd). Start it: .venv/bin/tocsin serve; docs/operate.md says how to keep it."

@@ -25,7 +25,7 @@ from io import BytesIO
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-BESIDE = ("docs", "playbooks.yaml", "pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", "LICENSE")
+BESIDE = ("docs", "playbooks.yaml", "playbooks.tests.yaml", "pyproject.toml", "uv.lock", "README.md", "CHANGELOG.md", "LICENSE")
 """What is in the bundle besides the packages and install.sh."""
 # What an installer adds by itself, which is no part of a wheel.
 _INSTALLERS = {"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "RECORD"}

@@ -1,5 +1,6 @@
 """Listens for requests: in the clear only where that was asked for, with a certificate that is kept fresh."""
 
+import errno
 import signal
 import ssl
 import sys
@@ -42,6 +43,25 @@ def ready_to(given: Settings) -> None:
     ):
         log.info("made a certificate", extra={"file": str(given.tls_certificate)})
     _context(given)
+
+
+def require_port(given: Settings) -> None:
+    """Raises Invalid, saying what to do, when nobody could listen there just now, as when somebody does already."""
+    why = host.cannot_listen(given.host, given.port)
+    if why is None:
+        return
+    if why.errno == errno.EADDRINUSE:
+        raise Invalid(
+            f"Port {given.port} of {given.host} is taken, perhaps by a Tocsin that runs already: `ss -ltnp 'sport = :{given.port}'` "
+            f"shows by whom. Stop that, or set TOCSIN_PORT to another, such as TOCSIN_PORT={given.port + 1 if given.port < 65535 else 8000}."
+        )
+    if why.errno == errno.EACCES:
+        raise Invalid(
+            f"Port {given.port} may not be used by this user: set TOCSIN_PORT to one above 1023, such as TOCSIN_PORT=8443."
+        )
+    raise Invalid(
+        f"Nobody can listen on {given.host}, port {given.port}: {why.strerror or why}. Correct TOCSIN_HOST or TOCSIN_PORT."
+    )
 
 
 def announce(given: Settings) -> None:

@@ -24,6 +24,21 @@ def is_loopback(host: str) -> bool:
     return host.lower() in ("localhost", "ip6-localhost")
 
 
+def cannot_listen(host: str, port: int) -> OSError | None:
+    """Why this process could not listen there just now, as when somebody does already; None when it could."""
+    try:
+        places = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _name, address in places:
+            with socket.socket(family, kind, protocol) as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                tried.bind(address)
+    except OSError as error:
+        return error
+    return None
+
+
 def is_any(host: str) -> bool:
     """Whether `host` stands for every interface."""
     with suppress(ValueError):

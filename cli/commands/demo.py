@@ -49,6 +49,7 @@ def command(fresh: bool) -> None:
         playbooks=playbooks,
     ))  # fmt: skip
     listening.ready_to(serving.prepare())
+    listening.require_port(given)
     logs.configure("WARNING")
     serving.set_up(given)
     stage = demonstration.people()

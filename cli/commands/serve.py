@@ -40,6 +40,7 @@ def command() -> None:
     listening.ready_to(given)
     serving.ready_for_mail(given)
     waiting.for_database()
+    listening.require_port(given)
     serving.set_up(given)
     serving.first_start()
     alone.take_over(given)

@@ -14,6 +14,7 @@ def command() -> None:
     given, _redis_url = serving.prepare_scaled("web")
     listening.ready_to(given)
     waiting.for_database()
+    listening.require_port(given)
     migrate.require_current()
     serving.first_start()
     app = serving.application()

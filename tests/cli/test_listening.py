@@ -1,5 +1,6 @@
 """Listening is refused where it would be unsafe or could not work, with what to do about it."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,12 @@ def test_what_is_safe_or_was_asked_for_is_allowed(tmp_path: Path, env: dict[str,
 def test_other_machines_are_not_let_in_in_the_clear(tmp_path: Path, host: str) -> None:
     with pytest.raises(Invalid) as refused:
         listening.ready_to(load(tmp_path, TOCSIN_HOST=host, TOCSIN_ALLOW_PLAIN_HTTP="yes"))
-    for way in ("TOCSIN_TLS=generate", "TOCSIN_TLS_CERTIFICATE", "TOCSIN_TRUSTED_PROXIES", "TOCSIN_ALLOW_PLAIN_HTTP=1"):
+    for way in (
+        "TOCSIN_TLS=generate",
+        "TOCSIN_TLS_CERTIFICATE",
+        "TOCSIN_TRUSTED_PROXIES",
+        "TOCSIN_ALLOW_PLAIN_HTTP=1",
+    ):
         assert way in refused.value.message
 
 
@@ -52,3 +58,19 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     shown = listening.certificate_of(given)
     assert shown is not None
     assert shown.names == ("soc.example",)
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        given = Settings.load({"TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_PORT": str(port)})
+        with pytest.raises(
+            Invalid, match=rf"Port {port} of 127.0.0.1 is taken.*ss -ltnp.*TOCSIN_PORT={port + 1}"
+        ):
+            listening.require_port(given)
+    listening.require_port(given)
+    elsewhere = Settings.load({"TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_HOST": "192.0.2.77"})
+    with pytest.raises(Invalid, match="Correct TOCSIN_HOST"):
+        listening.require_port(elsewhere)

@@ -74,6 +74,13 @@ def test_it_installs_and_starts_without_a_network(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("tocsin, version")
+    (made,) = home.glob(".venv.*")
+    again = subprocess.run(
+        [*before, "./install.sh", "playbooks", "test", "--playbook", "phishing"],
+        cwd=home, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert list(home.glob(".venv.*")) == [made], "what was made is not made again"
     started = subprocess.run(
         [*before, ".venv/bin/python", "-c", STARTED, str(port), "apart" if before else "beside"],
         cwd=home, env=env, capture_output=True, text=True, check=False,

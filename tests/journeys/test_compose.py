@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,13 @@ from ringing import Bell
 from running_tocsin import Tocsin
 from tables_ready import ROOT
 
+from core import connections
+from core.settings import Settings
+
 GIVEN: dict[str, str] = {}  # every variable has its default; secrets are files
 SECRETS = {"postgres_password": "p/@:%", "secret_key": "thirty-two characters at the very least"}
-OURS = ("migrate", "web", "worker", "beat")
+OURS = ("migrate", "web", "worker", "mail", "watch", "beat")
+SECRET = ("SMTP_URL", "IMAP_URL", "REPORT_CODE", "SIGNING_KEY", "WITNESS", "WATCH_NOTIFY", "HEARTBEAT_URL")
 
 
 def _filled(node: Any) -> Any:
@@ -73,7 +78,7 @@ def test_secrets_are_files_and_named_volumes_hold_what_stays(compose: dict[str, 
     assert set(compose["volumes"]) == {"data", "postgres"}
     for service in compose["services"].values():
         for name, value in (service.get("environment") or {}).items():
-            if re.search("PASSWORD|SECRET|KEY", name):
+            if re.search("PASSWORD|SECRET_KEY", name):
                 assert name.endswith("_FILE"), name
                 assert value.removeprefix("/run/secrets/") in service["secrets"], name
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
@@ -84,8 +89,65 @@ def test_it_listens_in_the_clear_only_where_this_machine_alone_hears_it(compose:
     web = compose["services"]["web"]
     assert web["environment"]["TOCSIN_ALLOW_PLAIN_HTTP"] == "1"
     assert [port.partition(":")[0] for port in web["ports"]] == ["127.0.0.1"]
-    published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
-    assert list(published) == ["web"]
+    published = {
+        name: service["ports"] for name, service in compose["services"].items() if "ports" in service
+    }
+    assert list(published) == ["web", "mail"]
+    mail = compose["services"]["mail"]
+    assert (mail["ports"], mail["profiles"]) == (["127.0.0.1:2525:2525"], ["mail"])
+    assert mail["environment"]["TOCSIN_MAIL_LISTEN"].endswith(":2525")
+
+
+def test_every_setting_reaches_who_uses_it(compose: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the settings' code reads is set here or passed on from .env, and comes out as it went in."""
+    read = "".join((ROOT / "core" / name).read_text(encoding="utf-8") for name in ("settings.py", "reach.py"))
+    names = {name for name in re.findall(r'"(TOCSIN_[A-Z_]+[A-Z])"', read) if not name.endswith("_FILE")}
+    assert len(names) > 35
+    services = {name: compose["services"][name]["environment"] for name in OURS}
+    given = {name: f"value-of-{name}" for name in names}
+    monkeypatch.setattr(sys.modules[__name__], "GIVEN", given)
+    passed = {name: _compose()["services"][name]["environment"] for name in OURS}
+    fixed = {  # these are the compose file's own, or one service's
+        "TOCSIN_DATA_DIR", "TOCSIN_PLAYBOOKS", "TOCSIN_ALIVE_FILE", "TOCSIN_HOST", "TOCSIN_PORT", "TOCSIN_ALLOW_PLAIN_HTTP",
+        "TOCSIN_DATABASE_URL", "TOCSIN_REDIS_URL", "TOCSIN_SECRET_KEY", "TOCSIN_DATABASE_PASSWORD", "TOCSIN_MAIL_LISTEN",
+    }  # fmt: skip
+    watching = {"TOCSIN_WATCH_NOTIFY"}
+    listening = {"TOCSIN_TRUSTED_PROXIES", "TOCSIN_TLS", "TOCSIN_TLS_CERTIFICATE", "TOCSIN_TLS_KEY"}
+    for name in names - fixed:
+        users = (
+            ["watch"]
+            if name in watching
+            else ["web"]
+            if name in listening
+            else ["web", "worker", "mail", "migrate"]
+        )
+        for user in users:
+            assert passed[user].get(name) == given[name], (name, user)
+    for name in fixed:
+        assert any(name in one or f"{name}_FILE" in one for one in services.values()), name
+    for name, environment in passed.items():
+        assert all(value != f"value-of-{variable}" for variable in fixed for value in environment.values()), (
+            name
+        )
+    for secret in SECRET:
+        assert f"TOCSIN_{secret}" not in services["beat"], "who does not need a secret does not get it"
+    loaded = Settings.load({name: value or "" for name, value in services["web"].items() if not name.endswith("_FILE")} | {
+        "TOCSIN_DATA_DIR": str(ROOT / "nowhere"), "TOCSIN_SECRET_KEY": "k" * 32}, make=False)  # fmt: skip
+    assert loaded.keep_alerts == Settings.load({}, make=False).keep_alerts, "empty is as good as not set"
+
+
+def test_postgresql_takes_the_connections_of_as_many_as_the_file_says(compose: dict[str, Any]) -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    scaled = re.search(r"--scale web=(\d+) --scale worker=(\d+)", text)
+    assert scaled is not None
+    pool = connections._postgres()
+    each = 2 * (pool["pool_size"] + pool["max_overflow"])  # a writer and a reader
+    assert f"at most {each} connections" in text
+    processes = int(scaled[1]) + int(scaled[2]) + 1  # and the one that takes mail
+    (allowed,) = [
+        int(word.partition("=")[2]) for word in compose["services"]["postgres"]["command"] if "=" in word
+    ]
+    assert allowed >= processes * each + 32 - 3
 
 
 def test_what_the_image_copies_is_what_tocsin_needs() -> None:
@@ -107,7 +169,7 @@ def test_its_commands_take_an_alert_to_an_incident(
     tmp_path: Path,
 ) -> None:
     services = compose["services"]
-    environment = {**services["web"]["environment"]}
+    environment = {name: value for name, value in services["web"]["environment"].items() if value is not None}
     # Only the addresses differ: Docker's names for services stand for these, and its places for files.
     environment |= {"TOCSIN_DATABASE_URL": new_postgres(), "TOCSIN_REDIS_URL": redis_server.url}
     environment["TOCSIN_ALIVE_FILE"] = str(tmp_path / "tocsin.alive")
@@ -116,7 +178,8 @@ def test_its_commands_take_an_alert_to_an_incident(
     for name, value in environment.items():
         environment[name] = value.replace("/run/secrets/", f"{tmp_path}/")
     environment["TOCSIN_HOST"] = "127.0.0.1"
-    del environment["TOCSIN_DATA_DIR"]
+    for name in ("TOCSIN_DATA_DIR", "TOCSIN_PORT", "TOCSIN_PLAYBOOKS"):  # the test's own
+        del environment[name]
     scaled = tocsin(**environment)
     scaled.run(*services["migrate"]["command"])
     long_running = [" ".join(services[name]["command"]) for name in ("web", "worker", "beat")]
