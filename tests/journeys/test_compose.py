@@ -169,7 +169,7 @@ def test_its_commands_take_an_alert_to_an_incident(
     tmp_path: Path,
 ) -> None:
     services = compose["services"]
-    environment = {name: value for name, value in services["web"]["environment"].items() if value is not None}
+    environment = {name: value for name, value in services["web"]["environment"].items() if value}
     # Only the addresses differ: Docker's names for services stand for these, and its places for files.
     environment |= {"TOCSIN_DATABASE_URL": new_postgres(), "TOCSIN_REDIS_URL": redis_server.url}
     environment["TOCSIN_ALIVE_FILE"] = str(tmp_path / "tocsin.alive")
