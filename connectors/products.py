@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from connectors.contract import Connector
+from core.concealing import conceal
 from core.net import Egress, current
 from core.net.tls import Tls
 
-MASK = "••••"
 
 
 @dataclass
@@ -54,10 +54,7 @@ def settings_of(product: Product) -> dict[str, Any]:
 
 def cleaned(text: str, product: Product) -> str:
     """The text without the product's secrets."""
-    for secret in product.secrets.values():
-        if secret and len(secret) > 3:
-            text = text.replace(secret, MASK)
-    return text
+    return conceal(text, product.secrets.values())
 
 
 def masked(value: Any, product: Product) -> Any:

@@ -27,7 +27,7 @@ class Seeker:
         self._bytes = {form for one in self._texts for form in _encoded(one)}
         whole = {given, given.replace("\r\n", "\n"), given.replace("\r\n", "\n").replace("\n", "\r\n")}
         raw = {form for one in whole for form in _encoded(one)}
-        self._packed = {form for one in raw for form in (*_in_base64(one), one.hex().encode(), one.hex().upper().encode())}
+        self._packed = {form for one in raw for form in (*in_base64(one), one.hex().encode(), one.hex().upper().encode())}
         run = _SPACE.sub("", given)
         self._run = set(_encoded(run)) if len(run) >= SHORTEST else set()
 
@@ -80,7 +80,7 @@ def _encoded(text: str) -> Iterator[bytes]:
             continue
 
 
-def _in_base64(content: bytes) -> Iterator[bytes]:
+def in_base64(content: bytes) -> Iterator[bytes]:
     """How base64 writes these bytes in the middle of others: without the letters at both ends that others have a part in."""
     for before in range(3):
         written = base64.b64encode(b"\0" * before + content)

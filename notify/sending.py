@@ -12,11 +12,12 @@ from sqlalchemy import func, select, update
 
 from core import crashpoints, logs, metrics, telemetry, work
 from core.actors import SYSTEM
+from core.concealing import conceal
 from core.db import UnitOfWork, unit_of_work
 from core.settings import settings
 from core.types import Ref, Severity
 from notify import braking, codes, contacts, facts, inbox, paging, reaching, receipts, registry
-from notify.contract import Context, Outgoing, Sent, Undeliverable
+from notify.contract import Context, Outgoing, Undeliverable
 from notify.links import ack_link, callback_url
 from notify.models import AttemptState, Page, PageAttempt, PageState, PageTarget, TargetState, Urgency
 from notify.outside import outside
@@ -102,13 +103,16 @@ def send(job: Job) -> Outcome:
         if error.muzzled:
             return Outcome(AttemptState.muzzled, answer=MUZZLED)
         state = AttemptState.unknown if error.maybe_sent else AttemptState.failed
-        failure = error.reason[:1000]
+        failure = _told(job, error.reason)[:1000]
         return Outcome(state, took(), failure=failure, permanent=error.permanent, gone=error.gone)
-    return Outcome(AttemptState.sent, took(), receipt=sent.provider_id, answer=_kept(sent))
+    return Outcome(AttemptState.sent, took(), receipt=sent.provider_id, answer=one_line(_told(job, sent.answer), 1000))
 
 
-def _kept(sent: Sent) -> str:
-    return one_line(sent.answer, 1000)
+def _told(job: Job, words: str) -> str:
+    """What a far end says, without the secrets of the way to it."""
+    channel = registry.get(job.channel)
+    known = ((channel.address, job.address or {}), (channel.config, job.context.config))
+    return conceal(words, {given.get(one.name, "") for fields, given in known for one in fields if one.type == "secret"})
 
 
 def _handle(claims: list[work.Claim]) -> None:
