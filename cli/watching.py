@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -139,7 +140,7 @@ def unsent(look: Look) -> list[Finding]:
     return _some(
         "unsent",
         rows,
-        lambda row: f'A page by the policy "{row.policy}" has reached nobody: /pages/{row.key}.',
+        lambda row: f'A page by the policy "{row.policy}" has reached nobody: {settings().base_url}/pages/{UUID(str(row.key))}.',
     )
 
 

@@ -40,11 +40,12 @@ _gathered: dict[Key, float] = {}
 
 @dataclass(frozen=True)
 class Counter:
-    """Something that is counted; `name` ends in _total."""
+    """Something that is counted; `name` ends in _total. `known` are label values that are told from the start, at 0."""
 
     name: str
     says: str
     labels: tuple[str, ...] = ()
+    known: tuple[tuple[str, ...], ...] = ()
 
     def add(self, *values: str, by: float = 1.0) -> None:
         """Count one more (or `by`) for these label values."""
@@ -85,9 +86,9 @@ class Reading:
 _declared: dict[str, Counter | Histogram] = {}  # filled at import
 
 
-def counter(name: str, says: str, *labels: str) -> Counter:
-    """Declare a counter, once, at import."""
-    figure = Counter(name, says, labels)
+def counter(name: str, says: str, *labels: str, known: tuple[tuple[str, ...], ...] = ()) -> Counter:
+    """Declare a counter, once, at import; without `known`, whoever watches it for growth misses the first time."""
+    figure = Counter(name, says, labels, known)
     _declare(figure)
     return figure
 
@@ -125,7 +126,7 @@ def declared() -> dict[str, Counter | Histogram]:
 
 
 def sums(session: Session) -> Iterator[Reading]:
-    """What all processes have counted so far, figure by figure; one with labels that was never counted is left out."""
+    """What all processes have counted so far, figure by figure; labels that were never counted and are not `known` are left out."""
     kept: dict[str, dict[tuple[str, ...], float]] = {}
     for name, labels, value in session.execute(
         select(MetricCount.name, MetricCount.labels, MetricCount.value)
@@ -136,8 +137,8 @@ def sums(session: Session) -> Iterator[Reading]:
         if isinstance(figure, Histogram):
             yield from _measured(figure, found)
             continue
-        if not figure.labels:
-            found.setdefault((), 0.0)
+        for values in figure.known if figure.labels else ((),):
+            found.setdefault(values, 0.0)
         for values, value in sorted(found.items()):
             yield Reading(figure, values, value)
 

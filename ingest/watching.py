@@ -12,7 +12,8 @@ log = logs.get(__name__)
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 ACCEPTS = metrics.counter(
-    "tocsin_accepts_total", "Deliveries that were answered at the door, by result.", "result"
+    "tocsin_accepts_total", "Deliveries that were answered at the door, by result.", "result",
+    known=(("accepted",), ("overloaded",), ("failed",)),
 )
 SECONDS = metrics.histogram("tocsin_accept_seconds", "From a delivery's first byte to its answer.")
 _BY_STATUS = {

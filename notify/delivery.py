@@ -115,7 +115,7 @@ def join(
         )
         .order_by(Page.created_at, Page.id)
         .limit(1)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     known = uow.scalar(query.execution_options(populate_existing=True))
     if known is None:
@@ -176,7 +176,7 @@ def close(uow: UnitOfWork, actor: Actor, subject: Ref) -> int:
         Page.subject_kind == subject.kind, Page.subject_id == subject.id, Page.closed_at.is_(None)
     )
     ended = list(
-        uow.scalars(query.order_by(Page.id).with_for_update().execution_options(populate_existing=True))
+        uow.scalars(query.order_by(Page.id).with_for_update(key_share=True).execution_options(populate_existing=True))
     )
     for one in ended:
         paging.say(uow, actor, facts.PAGE_CLOSED, one, {"was": one.state})
@@ -193,7 +193,7 @@ def _urgency(severity: Severity) -> Urgency:
 
 
 def _open_with(uow: UnitOfWork, key: str) -> Page | None:
-    query = select(Page).where(Page.key == key, Page.closed_at.is_(None)).with_for_update()
+    query = select(Page).where(Page.key == key, Page.closed_at.is_(None)).with_for_update(key_share=True)
     return uow.scalar(query.execution_options(populate_existing=True))
 
 

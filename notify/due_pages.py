@@ -1,4 +1,4 @@
-"""Takes up pages whose time has come: what nobody acknowledged goes on, what nobody works on rings again."""
+"""Takes up pages whose time has come: what nobody acknowledged goes on, what reached or moved nobody rings again."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -37,7 +37,7 @@ def _lock_alike(uow: UnitOfWork, page_id: UUID) -> None:
     mine = aliased(Page)
     alike = (Page.subject_kind == mine.subject_kind, Page.subject_id == mine.subject_id)
     query = select(Page.id).join(mine, and_(*alike)).where(mine.id == page_id, Page.closed_at.is_(None))
-    uow.execute(query.order_by(Page.id).with_for_update(of=Page)).all()
+    uow.execute(query.order_by(Page.id).with_for_update(of=Page, key_share=True)).all()
 
 
 def _taken_up(uow: UnitOfWork, page: Page) -> datetime | None:
@@ -46,6 +46,8 @@ def _taken_up(uow: UnitOfWork, page: Page) -> datetime | None:
         heard = _step_heard(uow, page)
         reason = "not acknowledged in time" if heard else "every way of reaching this step's people failed"
         return paging.advance(uow, SYSTEM, page, reason)
+    if page.state == PageState.exhausted and page.due_at is not None:
+        return paging.begin_again(uow, page) if page.due_at <= uow.now else page.due_at
     if page.state != PageState.acknowledged or page.due_at is None or page.acknowledged_at is None:
         return None
     if page.due_at > uow.now:  # it was acknowledged after this had been claimed

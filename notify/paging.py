@@ -26,9 +26,13 @@ from notify.models import (
 )
 
 
+RESTS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15))
+"""A page that reached nobody begins again after the first of these, then the next; the last is for all that follow."""
+
+
 def locked(uow: UnitOfWork, page_id: UUID) -> Page | None:
-    """The page, fresh and locked until the end of the transaction."""
-    query = select(Page).where(Page.id == page_id).with_for_update()
+    """The page, fresh and locked until the end of the transaction; rows that refer to it may be written meanwhile."""
+    query = select(Page).where(Page.id == page_id).with_for_update(key_share=True)
     return uow.scalar(query.execution_options(populate_existing=True))
 
 
@@ -53,7 +57,7 @@ def say(
 def advance(
     uow: UnitOfWork, actor: Actor, page: Page, reason: str, also: tuple[Target, ...] = ()
 ) -> datetime | None:
-    """Take the next step that reaches somebody; returns when the one after it is due (None: the end).
+    """Take the next step that reaches somebody; returns when the one after it is due (None: the end, and somebody was reached).
 
     Steps behind which there is nobody are passed at once; `also` are reached beside the first of them. The caller writes
     the due time.
@@ -62,9 +66,7 @@ def advance(
         # Before the first step nobody can have been reached in this round.
         move = next_move(page.plan, page.round, page.step, heard=page.step >= 0 and _heard(uow, page))
         if move is None:
-            page.state = PageState.exhausted
-            say(uow, actor, facts.PAGE_EXHAUSTED, page, {"severity": page.severity}, data={"reason": reason})
-            return None
+            return _exhausted(uow, actor, page, reason)
         first = page.step < 0
         page.round, page.step = move.round, move.step
         reached, missing = _take(uow, page, move, also)
@@ -80,6 +82,30 @@ def advance(
         if reached:
             return uow.now + move.delay
         reason = "; ".join(missing) or "the step names nobody"
+
+
+def _exhausted(uow: UnitOfWork, actor: Actor, page: Page, reason: str) -> datetime | None:
+    """The policy is at its end; where every way to everybody has failed, returns when it begins again."""
+    page.state = PageState.exhausted
+    this_time = PageTarget.round >= page.plan.get("first_round", 0)
+    reached = select(PageTarget.id).where(PageTarget.page_id == page.id, this_time, PageTarget.state != TargetState.failed)
+    rest = None
+    if uow.scalar(reached.limit(1)) is None:
+        times: int = page.plan.get("in_vain", 0)
+        rest = RESTS[min(times, len(RESTS) - 1)]
+        page.plan = {**page.plan, "in_vain": times + 1}
+    body = {"severity": page.severity, **({"again_in": round(rest.total_seconds())} if rest else {})}
+    say(uow, actor, facts.PAGE_EXHAUSTED, page, body, data={"reason": reason})
+    return uow.now + rest if rest else None
+
+
+def begin_again(uow: UnitOfWork, page: Page) -> datetime | None:
+    """Nobody could be reached, and some time has passed: once more, with whoever is on call by now; returns as advance() does."""
+    late = update(PageAttempt).where(PageAttempt.page_id == page.id, PageAttempt.state == AttemptState.pending)
+    uow.execute(late.values(state=AttemptState.cancelled, due_at=None).execution_options(synchronize_session=False))
+    why = "nobody could be reached before"
+    say(uow, SYSTEM, facts.PAGE_STARTED, page, {"again": True, "policy": page.policy}, data={"reason": why})
+    return from_the_start(uow, SYSTEM, page, why)
 
 
 def from_the_start(

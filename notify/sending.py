@@ -36,6 +36,8 @@ HANDED_OVER = metrics.histogram(
 
 log = logs.get(__name__)
 
+RINGING = (PageState.waiting, PageState.exhausted)
+"""An exhausted page has nobody else to go to, so what was refused for the moment is still worth trying."""
 TRIES = 4
 MOST_CUT_OFF = 20
 """How often the same notification may be cut off by our own death; that says nothing of the channel and is no try of it."""
@@ -168,7 +170,8 @@ def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | N
     """Write down that this is being sent; None when there is nothing (more) to send."""
     page = uow.get(Page, attempt.page_id) if attempt.page_id else None
     inside = [] if page else braking.inside(uow, uow.get_one(PageTarget, attempt.target_id))
-    if attempt.state != AttemptState.pending or not (inside or (page and page.state == PageState.waiting)):
+    ringing = bool(inside) or (page is not None and page.state in RINGING)
+    if attempt.state != AttemptState.pending or not ringing or _carried(uow, attempt):
         attempt.state = AttemptState.cancelled
         work.finish(uow, ATTEMPTS, claim)
         return None
@@ -181,6 +184,15 @@ def _intend(uow: UnitOfWork, claim: work.Claim, attempt: PageAttempt) -> Job | N
         told = {"to": attempt.shown}
         paging.say(uow, SYSTEM, facts.PAGE_ATTEMPTED, one, body, *_person(attempt), data=told)
     return Job(attempt.channel, outgoing, address, context)
+
+
+def _carried(uow: UnitOfWork, attempt: PageAttempt) -> bool:
+    """Whether this is tried again and another try of the same page has gone the same way meanwhile."""
+    if attempt.tries == 1 or attempt.page_id is None:
+        return False
+    same = (PageAttempt.page_id == attempt.page_id, PageAttempt.channel == attempt.channel, PageAttempt.shown == attempt.shown)
+    gone = (PageAttempt.state.in_([AttemptState.sending, AttemptState.sent]), PageAttempt.sent_at >= attempt.created_at)
+    return uow.scalar(select(PageAttempt.id).where(*same, *gone, PageAttempt.id != attempt.id).limit(1)) is not None
 
 
 def _person(attempt: PageAttempt) -> tuple[Ref, ...]:
