@@ -40,7 +40,8 @@ def add(
 ) -> ContactMethod:
     """A new way to reach a person, or (user_id None, with a name) a shared place. Raises Invalid.
 
-    It comes last in the person's order; `delay` is in seconds. A mail to the account's own address is verified.
+    It comes last in the person's order; `delay` is in seconds. It is used at once, and verified when the person has shown that it
+    arrives there; a shared place has nobody to show it.
     """
     _may(actor, user_id)
     found = registry.get(channel)
@@ -60,7 +61,6 @@ def add(
     count = select(func.coalesce(func.max(ContactMethod.position), -1)).where(
         ContactMethod.user_id == user_id
     )
-    own_mail = user is not None and channel == "email" and address["to"].lower() == user.email
     method = ContactMethod(
         created_at=uow.now,
         user_id=user_id,
@@ -70,7 +70,7 @@ def add(
         position=(uow.scalar(count) or 0) + 1 if user_id else 0,
         urgency=urgency,
         delay=delay,
-        verified_at=uow.now if own_mail or user_id is None else None,
+        verified_at=uow.now if user_id is None else None,
         **_split(found.address, address),
     )
     uow.add(method)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 import respx
+from at_the_pages import Reader
 from people_here import People, unproved
 from run_bench import attempts_of, begin, publish, run_of, waits_of
 from sqlalchemy import select
@@ -244,6 +245,8 @@ def test_the_time_for_an_answer_stands_still_while_automation_is_stopped(
     clock.advance(hours=5)
     drain()
     assert attempts_of(run) == {"agree": "waiting"}, "nobody could look at it"
+    page = f"/approvals/{waits_of(run)[0].id}"
+    assert "the time for an answer stands still" in Reader(people.rita).get(page)
     with unit_of_work() as uow:
         if everything:
             rails.release_all(uow, people.mara)
@@ -251,6 +254,7 @@ def test_the_time_for_an_answer_stands_still_while_automation_is_stopped(
             stopping.let_go(uow, people.mara, case.id, "it was right")
     drain()
     (wait,) = waits_of(run)
+    assert "stands still" not in Reader(people.rita).get(page)
     assert attempts_of(run) == {"agree": "waiting"}
     assert wait.due_at is not None
     assert wait.due_at - wait.created_at >= timedelta(hours=5, minutes=30)

@@ -95,11 +95,12 @@ def test_order_and_urgency_decide() -> None:
         assert len(queries.contact_methods(session, ana.user_id)) == 3
 
 
-def test_a_mail_to_the_accounts_own_address_needs_no_proof() -> None:
+def test_the_accounts_own_address_is_used_at_once_and_to_be_confirmed_as_any_other() -> None:
     ana = person()
     method_id = add(ana, "email", {"to": "Ana@example.org"})
+    assert ways(ana) == ["Ana@example.org", "inbox"]
     with reading() as session:
-        assert session.get_one(ContactMethod, method_id).verified_at is not None
+        assert session.get_one(ContactMethod, method_id).verified_at is None
 
 
 def test_channel_settings_keep_a_secret_that_is_left_empty() -> None:

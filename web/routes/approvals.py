@@ -62,6 +62,7 @@ class ApprovalPage(Page, template="approval.html"):
     must: list[str]  # of whom one each must be among those who agree
     votes: list[Vote]
     expires: datetime | None
+    stands_still: bool  # automation is stopped: the time for an answer does not run
     on_expire: str
     four_eyes: bool
     evidence: list[Alert]
@@ -182,6 +183,7 @@ def one(request: Request, wait_id: UUID, actor: Actor = allowed("playbook.read")
             must=[_whom(who, names) for who in detail.get("must") or ()],
             votes=votes,
             expires=wait.due_at,
+            stands_still=not decided and (ports.current().held(session) or bool(ports.current().stopped(session, [run.subject]))),
             on_expire=str(detail.get("on_expire") or "deny"),
             four_eyes=bool(detail.get("four_eyes")),
             evidence=evidence,
