@@ -66,12 +66,12 @@ def _behind(at: Look, policy: Policy) -> list[Wanted]:
 
 
 def _ways(at: Look, who: Wanted) -> set[str]:
-    """The ways that count: those that have been seen to work, or all where none has."""
+    """The ways that count: those that have been seen to work; where none has, the first, which is a guess."""
     out = [way for way in reaching.methods(at.session, who, Urgency.high) if way.reaches_out]
     asked = [way.contact_id for way in out if way.contact_id is not None]
     seen = select(ContactMethod.id).where(ContactMethod.id.in_(asked), ContactMethod.verified_at.is_not(None))
-    works = {None, *at.session.scalars(seen)}  # the account's own address needs no test
-    return {way.channel for way in out if way.contact_id in works} or {way.channel for way in out}
+    works = {None, *at.session.scalars(seen)}  # without any way of their own: the account's address
+    return {way.channel for way in out if way.contact_id in works} or {way.channel for way in out[:1]}
 
 
 light = Light("responders", "Second responder", 30, look)
