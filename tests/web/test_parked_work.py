@@ -19,7 +19,7 @@ from cli import assemble
 from connectors import blocklist, calls, instances
 from connectors.calls import CallContext
 from connectors.models import ActionCall, BlocklistFeed, Countermeasure
-from core import blobs, four_eyes, journal, outbox, work
+from core import blobs, four_eyes, journal, outbox, secrets, work
 from core.actors import SYSTEM, Actor, ActorKind
 from core.auth.models import User
 from core.db import UnitOfWork, reading, unit_of_work
@@ -29,6 +29,8 @@ from core.journal import Entry, Fact, declare, record
 from core.settings import configure, settings
 from core.types import Ref, Severity
 from core.work import Claim
+from incidents import lifecycle, taking_out
+from incidents.lifecycle import IncidentDraft
 from ingest import mail_door, mail_pictures, mail_poll, sources, storing
 from ingest.mail_models import Mailbox, MailIn
 from notify import contacts, delivery, messages
@@ -139,6 +141,13 @@ def a_proposal(uow: UnitOfWork, people: People) -> None:
     uow.execute(update(Change).values(due_at=uow.now))
 
 
+def a_redaction(uow: UnitOfWork, people: People) -> None:
+    case = lifecycle.open_by_hand(uow, people.rita, IncidentDraft(title="They used hunter2.Example", severity=Severity.low))
+    uow.flush()
+    sealed = secrets.seal("hunter2.Example", taking_out.PURPOSE)
+    taking_out.begin(uow, people.ana, case.id, {"value": sealed, "reason": "Somebody typed it."})
+
+
 def a_run(_uow: UnitOfWork, _people: People) -> None:
     return
 
@@ -153,6 +162,7 @@ MADE: dict[str, Maker] = {
     "notify.bundles": a_bundle,
     "notify.attempts": a_page,
     "notify.messages": a_message,
+    "incidents.redactions": a_redaction,
     "ingest.deliveries": a_delivery,
     "ingest.mail": a_mail,
     "ingest.mail_pictures": a_picture,
