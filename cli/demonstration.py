@@ -44,6 +44,8 @@ TEAM = (
 )
 SOURCES = ("wazuh", "splunk", "github", "alertmanager", "suricata", "crowdstrike", "falco")
 FEED = "Edge firewall"
+PATIENCE = 60.0
+"""Seconds for what follows from an alert or an answer; a moment, where the machine has nothing else to do."""
 
 
 @dataclass
@@ -101,7 +103,7 @@ def play(given: Settings, stage: Stage, *, fresh: bool = True) -> None:
     Going on with an earlier demo, nothing new is sent.
     """
     try:
-        if not _until(lambda: _answers(given), 20):
+        if not _until(lambda: _answers(given), 120):
             return
         _print_welcome(given, stage)
         if fresh:
@@ -126,8 +128,8 @@ def _happen(stage: Stage) -> None:
     _post(stage, "github", "secret-leaked.json", {"X-GitHub-Event": "secret_scanning_alert"})
     _post(stage, "crowdstrike", "ransomware-behaviour.json")
     _to_be_agreed(stage)
-    _until(lambda: _incident_or_none("malware") is not None, 15)
-    _until(lambda: bool(_open_pages()), 15)
+    _until(lambda: _incident_or_none("malware") is not None, PATIENCE)
+    _until(lambda: bool(_open_pages()), PATIENCE)
 
 
 def _to_be_agreed(stage: Stage) -> None:
@@ -235,7 +237,7 @@ def _answer(actor: Actor, incident: UUID, **answers: Any) -> None:
             if answers.keys() <= ((t.form or {}).get("properties") or {}).keys()
         ]
 
-    if _until(lambda: bool(asked()), 15):
+    if _until(lambda: bool(asked()), PATIENCE):
         _do(tasks.complete, actor, asked()[0].id, answers)
 
 
@@ -301,7 +303,7 @@ def _open_pages(incident: UUID | None = None) -> list[UUID]:
 
 
 def _incident(category: str, source: str | None = None) -> UUID | None:
-    _until(lambda: _incident_or_none(category, source) is not None, 15)
+    _until(lambda: _incident_or_none(category, source) is not None, PATIENCE)
     return _incident_or_none(category, source)
 
 

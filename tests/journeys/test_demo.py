@@ -22,6 +22,13 @@ def _said(demo: Tocsin) -> str:
     return demo.log.read_text(encoding="utf-8") if demo.log.exists() else ""
 
 
+def _wait_for_links(demo: Tocsin, seconds: float) -> None:
+    try:
+        wait_until(lambda: "a report" in _said(demo), seconds=seconds, what="the demo's links")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it said:\n{_said(demo)[-4000:]}") from error
+
+
 def _links(demo: Tocsin) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for link in LINK.finditer(_said(demo)):
@@ -42,7 +49,7 @@ def test_within_a_minute_there_is_something_to_see_of_every_kind(tocsin: Callabl
     demo = tocsin()
     started = time.monotonic()
     demo.start("demo")
-    wait_until(lambda: "a report" in _said(demo), seconds=60, what="the demo's links")
+    _wait_for_links(demo, 60)
     assert time.monotonic() - started < 60
     links = _links(demo)
     assert {
@@ -78,12 +85,12 @@ def test_within_a_minute_there_is_something_to_see_of_every_kind(tocsin: Callabl
 def test_it_goes_on_where_it_was_when_told_to(tocsin: Callable[..., Tocsin]) -> None:
     demo = tocsin()
     demo.start("demo")
-    wait_until(lambda: "a report" in _said(demo), seconds=60, what="the demo's links")
+    _wait_for_links(demo, 180)
     before = _links(demo)
     assert _press_ctrl_c(demo)[0] == 0
     demo.log.unlink()
     demo.start("demo --go-on")
-    wait_until(lambda: "a report" in _said(demo), seconds=60, what="the links of the second start")
+    _wait_for_links(demo, 180)
     assert _links(demo)["a report"] == before["a report"]
     assert _links(demo)["contain"] == before["contain"]
     assert len(_links(demo)["new"]) == len(before["new"])
