@@ -15,7 +15,8 @@ from bench.processes import Running
 
 EVERY = 5.0
 FLOOD = 60.0  # seconds: more than can be worked off meanwhile
-RATE = 1000.0  # after that: with the backlog, all that two cores can do
+RATE = 1500.0  # after that: with the backlog, all that two cores can do
+GROWTH = 1.3  # times what a process held half way: more is a leak
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -43,6 +44,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
     accepted = flood.accepted + steady.accepted
     if kept < accepted:
         raise SystemExit(f"{accepted} alerts were acknowledged and {kept} are kept")
+    for place, one in enumerate(processes):
+        if seen[-1][place] > seen[len(seen) // 2][place] * GROWTH:
+            raise SystemExit(f"{one.name} holds {seen[-1][place]:.0f} MiB, half way it was {seen[len(seen) // 2][place]:.0f}")
     for sent, what in ((flood, f"alerts accepted for {FLOOD:.0f} s, as fast as they come"), (steady, f"then, of {RATE:,.0f}/s")):
         yield Figure(
             "soak", what, SCALED, "1/s", (sent.rate,),
