@@ -68,6 +68,12 @@ NOISE = frozenset({Disposition.benign_expected, Disposition.false_positive, Disp
 """Dispositions after which a repeat of the alert goes through the rules like a new one, instead of always opening."""
 
 
+NO_ATTACKER = frozenset({
+    Disposition.policy_violation, Disposition.operational_error, Disposition.benign_expected, Disposition.false_positive,
+})  # fmt: skip
+"""Dispositions that say: nobody attacked."""
+
+
 class WaitingOn(StrEnum):
     """Who has the next move when it is not us; clocks pause meanwhile."""
 

@@ -28,7 +28,8 @@ from reports.told_model import Attempt, Page, PageMoment, Shared
 from reports.telling import clipped, told
 
 MOST_ENTRIES = 5000
-MOST_ALERTS = 200
+MOST_ALERTS = 1000
+"""So many alerts a report tells, the newest ones."""
 _PEOPLE = frozenset({ActorKind.person, ActorKind.reporter, ActorKind.token})
 
 
@@ -147,12 +148,20 @@ def _head(incident: Incident, names: dict[UUID, str]) -> Head:
         summary=incident.summary,
         opened_because=incident.group_why,
         url=f"{settings().base_url}/incidents/{incident.key}",
+        alert_count=incident.alert_count,
     )
 
 
 def _alerts(session: Session, actor: Actor, incident_id: UUID) -> tuple[Alert, ...]:
     wanted = AlertFilter(incident=incident_id)
-    found: Sequence[AlertRow] = queries.alerts(session, actor, wanted, limit=MOST_ALERTS).items
+    found: list[AlertRow] = []
+    before: str | None = None
+    while len(found) < MOST_ALERTS:
+        page = queries.alerts(session, actor, wanted, before=before, limit=200)
+        found += page.items
+        before = page.next
+        if before is None:
+            break
     return tuple(
         Alert(a.title, a.source, a.severity, a.status, a.count, a.first_seen, a.last_seen, a.why)
         for a in reversed(found)

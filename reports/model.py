@@ -42,6 +42,7 @@ class Head:
     summary: str | None
     opened_because: str | None
     url: str
+    alert_count: int = 0  # all its alerts; the report tells the newest ones of very many
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def sentences(
 
 def _what(head: Head, alerts: Sequence[Alert]) -> str:
     how = (
-        f"reported by {head.source} in {_count(len(alerts), 'alert')}"
+        f"reported by {head.source} in {_count(max(len(alerts), head.alert_count), 'alert')}"
         if alerts
         else f"reported by {head.source}"
         if head.source

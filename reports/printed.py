@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
+from incidents.stages import NO_ATTACKER
 from reports import lanes
 from reports.model import IncidentReport
 from reports.telling import clipped
-from reports.wording import RSIT, duration, moment
+from reports.wording import RSIT, duration, moment, unseen
 
 _LEDGER = {"lapsed": "rang again, since nothing was done,"}
 _PRESSING = ("overdue", "not decided", "to be sent", "applies", "sent", "received", "does not apply")
@@ -16,7 +17,7 @@ _AREAS = ("services", "people", "data", "money", "safety")
 
 
 def worded(report: IncidentReport) -> dict[str, Any]:
-    """The model as plain data, with texts where it has lengths and moments; nothing in it is markup."""
+    """The model as plain data, with texts where it has lengths and moments; nothing in it is markup, and nothing in it steers or hides."""
     data: dict[str, Any] = msgspec.to_builtins(report, builtin_types=(datetime,))
     for time in data["times"]:
         time["after"] = _offset(time["after"])
@@ -32,6 +33,7 @@ def worded(report: IncidentReport) -> dict[str, Any]:
     for wait in data["waited"]:
         wait["took"] = duration(wait["seconds"])
     data["version"], data["reviewers"] = report.version, report.reviewers
+    data["no_attacker"] = report.head.disposition in NO_ATTACKER and not report.findings
     data["rsit"] = RSIT.get(report.head.category or "")
     data["automatic"], data["by_hand"] = len(report.automatic), len(report.by_hand)
     data["sections"] = {point.section: [] for point in report.review}
@@ -121,6 +123,8 @@ def _offset(seconds: float | None) -> str:
 def _moments(value: Any) -> Any:
     if isinstance(value, datetime):
         return moment(value)
+    if isinstance(value, str):
+        return unseen(value)
     if isinstance(value, dict):
         return {name: _moments(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -7,16 +7,18 @@ from core.actors import ActorKind
 from core.journal import Entry
 from incidents import milestones
 from incidents.models import Incident, Milestone
+from incidents.stages import NO_ATTACKER
 from reports.model import Finding, KeyTime, Span, Waited
 from reports.usual import SPANS, Usual
 
 _MOMENTS = {
     "first_malicious": "First malicious act", "compromise": "Initial compromise", "occurred": "Occurred",
-    "alerted": "First alert", "reported": "Reported", "acknowledged": "Acknowledged", "declared": "Declared", "aware": "Aware (legal)", "exfiltration": "Data taken",
+    "alerted": "Detected (first alert)", "reported": "Reported", "acknowledged": "Acknowledged", "declared": "Declared", "aware": "Aware (legal)", "exfiltration": "Data taken",
     "contained": "Contained", "eradicated": "Eradicated", "recovered": "Recovered", "closed": "Closed",
 }  # fmt: skip
-_ALWAYS = ("first_malicious", "looked", "acknowledged", "declared", "aware", "contained", "verified", "eradicated", "recovered", "closed")  # fmt: skip
+_ALWAYS = ("first_malicious", "compromise", "looked", "acknowledged", "declared", "aware", "contained", "verified", "eradicated", "recovered", "closed")  # fmt: skip
 _ALWAYS_OF_NONE = ("acknowledged", "closed")  # of what is not an incident
+_BY_AN_ATTACKER = ("first_malicious", "compromise")
 _SAYS = {**_MOMENTS, "looked": "First worked on by a person", "verified": "Containment verified"}
 _OURS = (
     "follow_up.",
@@ -45,7 +47,9 @@ def key_times(
     proved = [entry for entry in entries if entry.verb == "countermeasure.verified"]
     if proved:
         reached.append(moment("verified", proved[-1].at, "system", proved[-1].actor_name))
-    wanted = _ALWAYS_OF_NONE if incident.confirmation == "not_an_incident" else _ALWAYS
+    wanted: tuple[str, ...] = _ALWAYS_OF_NONE if incident.confirmation == "not_an_incident" else _ALWAYS
+    if incident.disposition in NO_ATTACKER:
+        wanted = tuple(kind for kind in wanted if kind not in _BY_AN_ATTACKER)
     there = {time.kind for time in reached}
     missing = [KeyTime(kind, _SAYS[kind], None, None, "", None) for kind in wanted if kind not in there]
     first_of_all = KeyTime("opened", "Opened", opened, 0, "system", "Tocsin")

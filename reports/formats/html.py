@@ -4,12 +4,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from reports import printed
 from reports.contract import Format
 from reports.model import IncidentReport
-from reports.wording import unseen
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
@@ -17,9 +15,12 @@ _TEMPLATES = Path(__file__).parents[1] / "templates"
 @lru_cache(maxsize=1)
 def _template() -> Template:
     made = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=lambda value: unseen(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )  # fmt: skip
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return made.get_template("report.html")
 
 

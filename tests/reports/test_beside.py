@@ -106,7 +106,7 @@ def test_waiting_and_the_first_hand_are_counted_from_the_record(people: People) 
     assert {one.whom: one.times for one in found.waited} == {"vendor": 2, "legal": 1}
     (looked,) = [one for one in found.times if one.kind == "looked"]
     assert (looked.set_by, looked.source) == ("Raul", "person")
-    assert [one.kind for one in found.times if one.at is None][:2] == ["first_malicious", "acknowledged"]
+    assert [one.kind for one in found.times if one.at is None][:2] == ["first_malicious", "compromise"]
     assert "when it began is not known" in found.paragraph[1]
     assert len(found.paragraph) == 5
 

@@ -31,6 +31,37 @@ def test_the_pdf_tells_it_and_takes_nothing_for_markup(title: str) -> None:
         assert '<script>alert(1)</script> #import "x"' in told
 
 
+@pytest.mark.parametrize("of", contract.PRINTS)
+def test_the_pdf_can_be_read_aloud_and_kept_for_decades(of: str) -> None:
+    from pypdf import PdfReader
+
+    written = contract.get("pdf").written(report("\U0001f514 漢 Malware\u202efdp.exe"), of)
+    read = PdfReader(io.BytesIO(written))
+    catalog = read.trailer["/Root"]
+    assert (catalog["/Lang"], catalog["/MarkInfo"]["/Marked"]) == ("en", True)
+    described = catalog["/Metadata"].get_data().decode()
+    assert 'pdfuaid:part="1"' in described or "<pdfuaid:part>1<" in described
+    assert 'pdfaid:part="2"' in described or "<pdfaid:part>2<" in described
+    assert read.metadata is not None
+    assert (read.metadata.title or "").startswith("INC-2026-000042 [bell] [U+6F22] Malware[U+202E]fdp.exe")
+    assert "[bell] [U+6F22] Malware[U+202E]fdp.exe" in text_of(written)
+    for number, page in enumerate(read.pages, 1):
+        assert f"{number} / {len(read.pages)}" in page.extract_text()
+
+
+@pytest.mark.parametrize("rows", [2, 9, *range(20, 50)])
+def test_no_row_of_a_table_stands_alone_on_a_page(rows: int) -> None:
+    from pypdf import PdfReader
+
+    made = report()
+    alert = replace(made.alerts[0], why=None)
+    many = tuple(replace(alert, title=f"Row {number}.") for number in range(rows))
+    read = PdfReader(io.BytesIO(contract.get("pdf").written(replace(made, alerts=many), "annex")))
+    on_pages = [page.extract_text().count("Row ") for page in read.pages]
+    assert sum(on_pages) == rows
+    assert 1 not in on_pages
+
+
 @pytest.mark.parametrize("title", ["Malware on HOST-7", HOSTILE + "\u202e"])
 def test_html_needs_nothing_and_runs_nothing(title: str) -> None:
     page = contract.get("html").write(report(title)).decode()

@@ -41,7 +41,7 @@ def facts() -> list[tuple[str, Callable[[IncidentReport], Any], Any]]:
         ("head", lambda r: (r.head.confirmation, r.head.disposition, r.head.root_cause), ("declared", "true_positive", "A macro")),
         ("impact", lambda r: [(p.area, p.state, p.result) for p in r.points("impact")], [("money", "estimated", "9,000 EUR")]),
         ("key times", lambda r: {t.kind for t in r.times if t.at} >= {"first_malicious", "declared", "closed"}, True),
-        ("key times not known", lambda r: [t.kind for t in r.times if t.at is None], ["acknowledged", "aware", "contained", "verified", "eradicated", "recovered"]),
+        ("key times not known", lambda r: [t.kind for t in r.times if t.at is None], ["compromise", "acknowledged", "aware", "contained", "verified", "eradicated", "recovered"]),
         ("spans", lambda r: [s.name for s in r.spans if s.seconds is None], ["detect", "acknowledge", "contain", "recover", "dwell"]),
         ("first hand", lambda r: [t.set_by for t in r.times if t.kind == "looked"], ["Rita Ruiz"]),
         ("paragraph", lambda r: [r.paragraph[n][:24] for n in (1, 3, 4)], ["It is about web01; the f", "What it meant: money: 9,", "It was closed by Rita Ru"]),
