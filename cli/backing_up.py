@@ -23,6 +23,19 @@ from core.types import Ref
 
 Tell = Callable[[str], None]
 _REF = Ref("setting", "database")
+_KEY_AWAY = (
+    "The backup was made with another secret key, and does not hold it: set TOCSIN_SECRET_KEY (or put secret.key into "
+    "the data directory) as it was there. Without that key, --other-key restores everything but the stored secrets."
+)
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup that was read from end to end: where it is, what it holds, and its secret key if that is inside."""
+
+    path: Path
+    manifest: Manifest
+    key: bytes | None
 
 
 @dataclass(frozen=True)
@@ -85,22 +98,33 @@ def write(given: Settings, file: IO[bytes], *, with_key: bool) -> Manifest:
     return manifest
 
 
-def restore(given: Settings, path: Path, *, other_key: bool, hold: bool, tell: Tell) -> Restored:
+def examined(path: Path, looked_up: Settings, *, other_key: bool) -> Backup:
+    """Read a backup from end to end, so that nothing is made for one that cannot be restored here.
+
+    Raises Invalid when the file is not whole, Conflict when its schema is newer than this version, or when it was sealed with a
+    secret key that is neither inside nor here (unless `other_key`).
+    """
+    backup = Backup(path, *archive.examine(path))
+    _refuse_unknown(backup.manifest)
+    if not looked_up.secret_key and backup.key is None and not other_key:
+        raise Conflict(_KEY_AWAY)
+    return backup
+
+
+def restore(given: Settings, backup: Backup, *, other_key: bool, hold: bool, tell: Tell) -> Restored:
     """Put a backup into this installation's empty database, and bring it to this version.
 
-    Raises Invalid when the file is not whole, Conflict when the database holds something, the schema is newer than this
-    version, or the backup was sealed with another secret key (unless `other_key`).
+    Raises Conflict when the database holds something, or the backup was sealed with another secret key (unless `other_key`).
     """
-    manifest, key = archive.examine(path)
-    tell(f"{path} is whole: {manifest.rows} rows from {manifest.database}, made {_said(manifest.made_at)}.")
-    _refuse_unknown(manifest)
+    manifest = backup.manifest
+    tell(f"{backup.path} is whole: {manifest.rows} rows from {manifest.database}, made {_said(manifest.made_at)}.")
     _refuse_full()
-    own_key = _key_to_write(given, manifest, key, other_key)
+    own_key = _key_to_write(given, backup, other_key)
     migrate.upgrade(manifest.revision)
     with db.engine().begin() as connection:
         if found := loading.held(connection):  # somebody was quicker
             raise Conflict(_full(found))
-        loading.load(connection, manifest.tables, archive.rows(path, manifest))
+        loading.load(connection, manifest.tables, archive.rows(backup.path, manifest))
     tell(f"Every table holds what the backup says; the schema is at {manifest.revision}.")
     if own_key is not None:
         _write_key(given, manifest, own_key)
@@ -137,7 +161,7 @@ def _refuse_unknown(manifest: Manifest) -> None:
     if manifest.revision not in migrate.known():
         raise Conflict(
             f"The backup's schema is {manifest.revision}, of Tocsin {manifest.version}; this is {processes.version()}, which "
-            f"knows up to {migrate.state()[1]}. Restore it with that version or a newer one."
+            f"knows up to {migrate.known()[-1]}. Restore it with that version or a newer one."
         )
 
 
@@ -155,20 +179,17 @@ def _full(found: dict[str, int]) -> str:
     )
 
 
-def _key_to_write(given: Settings, manifest: Manifest, key: bytes | None, other_key: bool) -> bytes | None:
+def _key_to_write(given: Settings, backup: Backup, other_key: bool) -> bytes | None:
     """The backup's own key if it has to be put in place here, so that what is sealed in the backup can be opened."""
-    if proof_of_key() == manifest.key or other_key:
+    if proof_of_key() == backup.manifest.key or other_key:
         return None
-    if key is None:
-        raise Conflict(
-            "The backup was made with another secret key, and does not hold it: set TOCSIN_SECRET_KEY (or put secret.key into "
-            "the data directory) as it was there. Without that key, --other-key restores everything but the stored secrets."
-        )
+    if backup.key is None:
+        raise Conflict(_KEY_AWAY)
     if not given.secret_key_generated:
         raise Conflict(
             "TOCSIN_SECRET_KEY is another key than the backup's: unset it to use the key that the backup holds, or set it to that."
         )
-    return key
+    return backup.key
 
 
 def _write_key(given: Settings, manifest: Manifest, key: bytes) -> None:

@@ -57,9 +57,8 @@ def state() -> tuple[str | None, str]:
         return _current(connection), _head()
 
 
-def pending() -> list[Step]:
-    """What upgrade() would do now, in order."""
-    found, _ = state()
+def pending(found: str | None) -> list[Step]:
+    """What upgrade() would do to a database at revision `found` (None when it is empty or not there), in order."""
     every = _steps()
     known = [step.revision for step in every]
     return every[known.index(found) + 1 :] if found in known else every if found is None else []

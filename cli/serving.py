@@ -64,6 +64,20 @@ def prepare_existing() -> Settings:
     return prepare()
 
 
+def looked_at() -> tuple[str | None, str]:
+    """The database's revision (None when it is empty or not there) and the one this version needs; makes nothing.
+
+    Raises Unavailable when the database is away.
+    """
+    logs.configure()
+    given = looked_up()
+    if not whereabouts.there(given):
+        return None, migrate.known()[-1]
+    db.configure(given)
+    waiting.for_database(timedelta(0))
+    return migrate.state()
+
+
 def prepare_scaled(command: str) -> tuple[Settings, str]:
     """As prepare(), for a process of the scaled shape; returns Redis' address too.
 

@@ -19,15 +19,20 @@ def address(given: Settings) -> URL:
         ) from None
 
 
-def require_there(given: Settings) -> None:
-    """Raises Invalid, saying where it looked and what to do, when the database is an SQLite file that is not there.
+def there(given: Settings) -> bool:
+    """Whether there may be an installation: False when the database is an SQLite file that is not there.
 
-    Whether a PostgreSQL is there is seen when it is asked.
+    Whether a PostgreSQL is there is seen when it is asked. Raises Invalid as address().
     """
     url = address(given)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
+
+
+def require_there(given: Settings) -> None:
+    """Raises Invalid, saying where it looked and what to do, when there cannot be an installation."""
+    if not there(given):
         raise Invalid(
-            f"There is no installation in {given.data_dir.absolute()}: {url.database} is not there. Set TOCSIN_DATA_DIR (or "
+            f"There is no installation in {given.data_dir.absolute()}: {address(given).database} is not there. Set TOCSIN_DATA_DIR (or "
             "TOCSIN_DATABASE_URL) to what your Tocsin runs with; `tocsin serve` makes a new one."
         )
 

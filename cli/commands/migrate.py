@@ -14,9 +14,12 @@ from cli import migrate, serving
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(check: bool, as_json: bool) -> None:
     """Bring the database's schema to this version. Safe to run twice, and while another process runs it."""
-    given = serving.prepare_new()
-    found, needed = migrate.state()
-    steps = migrate.pending()
+    if check:
+        found, needed = serving.looked_at()
+    else:
+        given = serving.prepare_new()
+        found, needed = migrate.state()
+    steps = migrate.pending(found)
     if not as_json:
         for step in steps:
             click.echo(f"{'Would do' if check else 'Doing'} {step.revision}: {step.says}.")

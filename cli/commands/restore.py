@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from cli import backing_up, serving
-from core.settings import Settings
+from core.settings import Settings, looked_up
 
 
 @click.command()
@@ -23,9 +23,10 @@ def command(file: Path, hold: bool, other_key: bool, as_json: bool) -> None:
     brought to this version. What was due when the backup was made is due again: with --hold no action is taken before
     somebody has looked at what happened since.
     """
+    backup = backing_up.examined(file, looked_up(), other_key=other_key)
     given = serving.prepare_new()
     done = backing_up.restore(
-        given, file, other_key=other_key, hold=hold, tell=lambda line: None if as_json else click.echo(line)
+        given, backup, other_key=other_key, hold=hold, tell=lambda line: None if as_json else click.echo(line)
     )
     told = {
         "rows": done.manifest.rows, "made_at": done.manifest.made_at.isoformat(), "revision": done.revision,

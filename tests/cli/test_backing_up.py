@@ -74,8 +74,10 @@ def _contents() -> dict[str, list[tuple[object, ...]]]:
 
 
 def _restore(given: Settings, path: Path, **options: bool) -> backing_up.Restored:
+    lost = options.get("other_key", False)
+    backup = backing_up.examined(path, given, other_key=lost)
     return backing_up.restore(
-        given, path, tell=lambda _: None, **{"other_key": False, "hold": False, **options}
+        given, backup, tell=lambda _: None, other_key=lost, hold=options.get("hold", False)
     )
 
 

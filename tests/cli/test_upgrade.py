@@ -89,14 +89,14 @@ def test_migrations_go_forward_on_a_filled_database(database: Database, later: C
     before = _fill()
     first = migrate.known()[-1]
     later()
-    assert [(step.revision, step.says) for step in migrate.pending()] == [
+    assert [(step.revision, step.says) for step in migrate.pending(migrate.state()[0])] == [
         ("9001", "Alerts have a colour"), ("9002", "Incidents are counted by stage"),
     ]  # fmt: skip
     with pytest.raises(Unavailable, match=rf"{first} and this version needs 9002: run `tocsin migrate`"):
         migrate.require_current()
     assert migrate.upgrade() == "9002"
     migrate.require_current()
-    assert migrate.pending() == []
+    assert migrate.pending(migrate.state()[0]) == []
     assert _rows() == before, "columns that were there hold what they held"
     with db.engine().connect() as connection:
         colours = connection.execute(text("SELECT DISTINCT colour FROM alerts")).scalars().all()
@@ -129,7 +129,9 @@ def test_an_older_versions_backup_is_restored_and_brought_to_this_version(
     given = sqlite_database.settings.with_(database_url=f"sqlite:///{tmp_path / 'empty.db'}")
     db.configure(given)
     told: list[str] = []
-    done = backing_up.restore(given, backup, other_key=kept is not None, hold=False, tell=told.append)
+    lost = kept is not None
+    whole = backing_up.examined(backup, given, other_key=lost)
+    done = backing_up.restore(given, whole, other_key=lost, hold=False, tell=told.append)
     assert done.revision == "9002" != manifest.revision
     assert any(f"from {manifest.revision} to 9002" in line for line in told)
     with db.engine().connect() as connection:
