@@ -142,7 +142,10 @@ def _note_probe(uow: UnitOfWork, row: Countermeasure, seen: Seen) -> None:
 
 
 def _expire(uow: UnitOfWork, row: Countermeasure) -> None:
-    """Its time is over: extend it while its entity is still at work, else take it back."""
+    """Its time is over: extend it while its entity is still at work, else take it back; what no product holds just ends."""
+    if hand_measures.by_hand(row.action):
+        hand_measures.gone(uow, SYSTEM, row, "Its time is over.")
+        return
     lasted = (row.expires_at or uow.now) - row.created_at
     if row.activity_at is not None and row.activity_at > uow.now - lasted / 2:
         applied.extend(uow, row)

@@ -18,7 +18,8 @@ FINAL = frozenset({SUCCEEDED, FAILED, REFUSED, UNBOUND, DRY_RUN})
 
 # The states of a countermeasure.
 PROPOSED, ACTIVE, VERIFIED, EXPIRING, REMOVED = "proposed", "active", "verified", "expiring", "removed"
-IN_FORCE = (ACTIVE, VERIFIED, EXPIRING)
+WATCHED = "watched"  # nothing is in its way
+IN_FORCE = (ACTIVE, VERIFIED, EXPIRING, WATCHED)
 
 _ASIDE = text("state IN ('held', 'unknown')")
 _STANDING = text("removed_at IS NULL")

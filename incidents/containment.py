@@ -1,4 +1,4 @@
-"""Notice alerts about something that is under a countermeasure in force: containment may have failed."""
+"""Notice alerts about something that is under a countermeasure in force, where containment may have failed, or that is watched."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import not_, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from connectors import countermeasures
-from connectors.models import IN_FORCE, Countermeasure
+from connectors import countermeasures, guards, hand_measures, rails
+from connectors.contract import Entity
+from connectors.models import IN_FORCE, WATCHED, Countermeasure
 from core import journal
 from core.actors import SYSTEM, Actor
 from core.db import UnitOfWork
@@ -28,6 +29,8 @@ ON_ITS_WAY = timedelta(minutes=2)
 """What arrives so soon after a countermeasure, without saying when it occurred, may have been under way before it."""
 TOLD_EVERY = timedelta(minutes=30)
 """Activity that goes on is told again after this time."""
+MOST_WATCHED = 100
+_SHARED = ("ipv4-addr", "ipv6-addr", "domain")
 UNTOLD = "an alert must be looked at now"
 """What is said for another incident than the one the countermeasure was taken for, when that one is restricted."""
 
@@ -35,7 +38,10 @@ _countermeasures: Any = Countermeasure.__table__
 
 
 def doubt(uow: UnitOfWork, actor: Actor, episodes: Sequence[Episode]) -> None:
-    """Record `alert.containment_doubted` for alerts about entities under a countermeasure in force, repeats too."""
+    """Record `alert.containment_doubted` for alerts about entities under a countermeasure in force, repeats too.
+
+    It is `alert.watched_seen` for what is only watched.
+    """
     if uow.scalar(select(_countermeasures.c.id).where(*_in_force()).limit(1)) is None:
         return
     about: dict[tuple[str, str], tuple[Episode, datetime]] = {}
@@ -65,7 +71,8 @@ def doubt(uow: UnitOfWork, actor: Actor, episodes: Sequence[Episode]) -> None:
             "alert_incident": now,
         }  # fmt: skip
         told = {"type": found.entity_type, "value": found.entity_value}
-        journal.record(uow, actor, Fact(facts.CONTAINMENT_DOUBTED, tuple(refs), body, told))
+        verb = facts.WATCHED_SEEN if found.state == WATCHED else facts.CONTAINMENT_DOUBTED
+        journal.record(uow, actor, Fact(verb, tuple(refs), body, told))
 
 
 _SEEN = frozenset({"new", "counted", "recurred"})
@@ -132,24 +139,45 @@ def _alarm(uow: UnitOfWork, entry: Entry) -> None:
     belongs to. That one goes to the front as well. Of a restricted
     incident nothing is told to the other one but that the alert must be looked at.
     """
+    if (about := _about(uow, entry, "containment may have failed")) is not None:
+        what = _value(entry)
+        title = f"containment of {what} may have failed"
+        message = f"An alert names {what} although {entry.body['action']} is in force."
+        _wake(uow, entry, about, title, message)
+
+
+@subscriber("incidents.watched", verbs=["alert.watched_seen"])
+def _seen_again(uow: UnitOfWork, entry: Entry) -> None:
+    """What is watched was seen again: as _alarm(), and it wakes the lead when the incident it is watched for was serious."""
+    taken_for = _locked(uow, entry.body.get("incident"))
+    about = _about(uow, entry, "seen again while it was watched")
+    if about is not None and taken_for is not None and Severity(taken_for.severity).rank >= Severity.high.rank:
+        what = _value(entry)
+        _wake(uow, entry, about, f"{what} was seen again", f"An alert names {what}, which is watched since {taken_for.key}.")
+
+
+def _about(uow: UnitOfWork, entry: Entry, reason: str) -> Incident | None:
+    """The incident that is told; it, and the one that the alert belongs to, go to the front while they are open."""
     taken_for = _locked(uow, entry.body.get("incident"))
     joined = _locked(uow, entry.body.get("alert_incident"))
     open_ones = [one for one in (taken_for, joined) if one is not None and one.closed_at is None]
     for one in dict.fromkeys(open_ones):
-        _to_the_front(uow, one, UNTOLD if _hides(taken_for, one) else "containment may have failed")
-    about = next(iter(open_ones), taken_for)
-    if about is None:
-        return
-    what = (entry.data or {}).get("value") or "an entity"
-    title = f"containment of {what} may have failed"
-    message = f"An alert names {what} although {entry.body['action']} is in force. Look at {about.key}."
-    if _hides(taken_for, about):
-        title, message = f"{UNTOLD}: {what}", f"An alert names {what}. Look at {about.key}."
+        _to_the_front(uow, one, UNTOLD if _hides(taken_for, one) else reason)
+    return next(iter(open_ones), taken_for)
+
+
+def _value(entry: Entry) -> str:
+    return (entry.data or {}).get("value") or "an entity"
+
+
+def _wake(uow: UnitOfWork, entry: Entry, about: Incident, title: str, message: str) -> None:
+    if _hides(_locked(uow, entry.body.get("incident")), about):
+        title, message = f"{UNTOLD}: {_value(entry)}", f"An alert names {_value(entry)}."
     reaching.wake(
         uow,
         about,
         title=title,
-        message=message,
+        message=f"{message} Look at {about.key}.",
         severity=max(Severity(about.severity), Severity.high, key=lambda severity: severity.rank),
         key=f"containment:{entry.body['countermeasure']}",
         cause=_cause(uow, entry),
@@ -183,10 +211,40 @@ def _to_the_front(uow: UnitOfWork, incident: Incident, reason: str) -> None:
 
 @dataclass(frozen=True)
 class Doubt:
-    """A countermeasure in force whose entity was seen at work again; `incident` is the one it was taken for."""
+    """A countermeasure in force, or a watch, whose entity was seen at work again; `incident` is the one it was taken for."""
 
     measure: Countermeasure
     incident: Incident
+
+    @property
+    def watched(self) -> bool:
+        """Whether nothing was in its way."""
+        return self.measure.state == WATCHED
+
+
+def watch(
+    uow: UnitOfWork, actor: Actor, incident: Ref, values: Iterable[str], *, lasting: timedelta, key: str, reason: str
+) -> list[Countermeasure]:
+    """Watch values of an incident for so long: what names one of them goes to the front.
+
+    Values that it does not have are left out, and so are addresses of our own or of everybody, which many alerts name.
+    """
+    wanted = sorted({value for value in values if value})[:MOST_WATCHED]
+    found = uow.execute(
+        select(Observable.type, Observable.value).distinct()
+        .join(Sighting, Sighting.observable_id == Observable.id)
+        .where(Sighting.incident_id == UUID(incident.id), Sighting.alert_id.is_(None), Observable.value.in_(wanted))
+        .order_by(Observable.type, Observable.value)
+    ).all()  # fmt: skip
+    own = [guards.Protected(one.kind, one.value, one.reason, one.own) for one in rails.protected(uow) if one.own]
+    ours = {row for row in found if row.type in _SHARED and guards.protection(Entity(row.type, row.value, "target"), own)}
+    return [
+        hand_measures.watch(
+            uow, actor, incident, row.type, row.value, lasting=lasting, key=f"{key}:{place}", reason=reason
+        )
+        for place, row in enumerate(found)
+        if row not in ours
+    ]
 
 
 def doubts(session: Session, actor: Actor, *, about: Incident | None = None) -> list[Doubt]:

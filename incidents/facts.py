@@ -10,6 +10,8 @@ CONTAINMENT_DOUBTED = declare(
     "alert.containment_doubted", "saw an alert about something under a countermeasure"
 )
 
+WATCHED_SEEN = declare("alert.watched_seen", "saw an alert about something that is watched")
+
 INCIDENT_OPENED = declare("incident.opened", "opened the incident")
 ALERT_ATTACHED = declare("incident.alert_attached", "attached alerts")
 STORM_GATHERED = declare("incident.storm_gathered", "began to gather a storm of alerts of one kind")

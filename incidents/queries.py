@@ -302,6 +302,7 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
     return {
         **{name: getattr(found, name) for name in _COPIED},
         "link": url,
+        "recovered": _recovered(session, found) if found.category == "availability" else False,
         "same_minute": _same_minute(session, found) if found.category == "availability" else [],
         "id": str(found.id),
         "severity_rank": severity.rank,
@@ -315,6 +316,13 @@ def facts(session: Session, incident_id: UUID) -> dict[str, Any]:
         **values,
         **host_history.of_host(session, found, values["host"] if found.category == "malware" else None),
     }
+
+
+def _recovered(session: Session, incident: Incident) -> bool:
+    """Whether the sources of an incident's alerts say of each that it is over; one that only fell quiet is not."""
+    of = Alert.incident_id == incident.id
+    going_on = select(Alert.id).where(of, Alert.ended_by.is_distinct_from("resolved")).limit(1)
+    return incident.alert_count > 0 and session.scalar(going_on) is None
 
 
 def _same_minute(session: Session, incident: Incident) -> list[str]:

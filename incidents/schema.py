@@ -59,14 +59,15 @@ INCIDENT = Schema(
             "restricted": "bool", "constituency": "str?", "team": "str?", "techniques": "list[str]",
             "tags": "list[str]", "source": "str?", "trust": one_of(*TRUSTS), "late": "bool", "learning": "bool",
             "exercise": "bool", "alert_count": "int", "recurrence": "bool", "opened_at": "timestamp", "closed_at": "timestamp?",
-            "disposition": "str?", "link": "str?", "same_minute": "list[str]",
+            "disposition": "str?", "link": "str?", "same_minute": "list[str]", "recovered": "bool",
             "host_alerts": "list[str]", "host_protected": "str?", **_OBSERVED,
         }
     }
 )  # fmt: skip
 """What triggers and playbooks speak of; filled by `incidents.queries.facts`. `link` is its first alert's page at the product.
 
-`same_minute`: of an outage, the other alerts that came within a minute of its opening, at most twenty. `host_alerts`
+`same_minute`: of an outage, the other alerts that came within a minute of its opening, at most twenty; `recovered`: of an outage,
+whether its sources say that all its alerts are over. `host_alerts`
 and `host_protected`: of malware, the other alerts of its host in seven days, and why the host is protected here."""
 
 

@@ -100,7 +100,7 @@ def incident(facts: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "id": "00000000-0000-7000-8000-000000000000", "key": "INC-0000-000000", "title": "A rehearsal", "kind": "incident",
         "severity": "high", "priority": "p2", "stage": "new", "confirmation": "unconfirmed", "category": "other",
         "tlp": "amber", "pap": "amber", "trust": "normal", "restricted": False, "late": False, "learning": False, "exercise": True,
-        "alert_count": 1, "recurrence": False, "opened_at": now,
+        "alert_count": 1, "recurrence": False, "recovered": False, "opened_at": now,
     }  # fmt: skip
     made = {**blank, **facts}
     made["severity_rank"] = Severity(made["severity"]).rank

@@ -42,7 +42,7 @@ def read(table: Reader) -> dict[str, Any]:
 def make(view: View, spec: Mapping[str, Any], detail: Mapping[str, Any] | None = None) -> Perform:
     """Ask for the task with its templates filled in; one that is urgent pages only where the incident may wake somebody."""
     given = {name: view.render(spec[name]) for name in ("title", "instructions", "assign")}
-    given["checklist"] = _lines(view.render(spec["checklist"]))
+    given["checklist"] = lines(view.render(spec["checklist"]))
     more = {"due": spec["due"], "form": spec["form"], "urgent": spec["urgent"] and may_wake(view)}
     return Perform("task", {**given, **more}, detail=detail or {})
 
@@ -54,6 +54,6 @@ def wait(view: View, event: Event) -> Blocked:
     return Blocked((WaitDraft(kind="task", ref=ref, due_at=due),), detail={"task": ref})
 
 
-def _lines(items: Sequence[Any]) -> list[str]:
-    """The checklist's lines; an entry that is a list itself stands for its lines."""
+def lines(items: Sequence[Any]) -> list[str]:
+    """A list of texts with its templates filled in; an entry that is a list itself stands for its lines."""
     return [str(line) for item in items for line in (item if isinstance(item, list | tuple) else [item])]

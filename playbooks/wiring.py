@@ -19,7 +19,7 @@ from core.errors import NotFound
 from core.journal import Entry
 from core.settings import settings
 from core.types import Ref, Severity
-from incidents import lifecycle, mails, offshoots, queries, reaching, reporter_words, tasks
+from incidents import containment, lifecycle, mails, offshoots, queries, reaching, reporter_words, tasks
 from incidents.models import Incident, Task
 from incidents.visibility import visible_to
 from notify import delivery
@@ -288,15 +288,14 @@ def _open(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
 def _update(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     given, incident_id = dict(request.arguments), UUID(request.subject.id)
     reason = str(given.pop("reason", "") or f"the playbook {request.title}")
-    stage, confirmation, tags = (
-        given.pop("stage", None),
-        given.pop("confirmation", None),
-        given.pop("tags_add", None),
-    )
+    stage, confirmation, tags = (given.pop(key, None) for key in ("stage", "confirmation", "tags_add"))
     if host := given.pop("isolated_by_hand", None):
         hand_measures.put(uow, request.actor, request.subject, "edr.isolate_host", host, key=request.key, reason=reason)
     if host := given.pop("released_by_hand", None):
         hand_measures.end(uow, request.actor, request.subject, "edr.release_host", host)
+    if values := given.pop("watch", None):
+        lasting = timedelta(seconds=given.pop("watch_for"))
+        containment.watch(uow, request.actor, request.subject, values, lasting=lasting, key=request.key, reason=reason)
     if tags:
         given["tags"] = sorted({*request.facts["tags"], *tags})
     if given:

@@ -10,7 +10,7 @@ MOST_OURS = 60
 """So many lines of ours a page shows beside the attacker's; the annex has them all."""
 _LOUD = frozenset({
     "incident.opened", "incident.closed", "incident.reopened", "incident.stage_changed", "incident.confirmation_changed",
-    "incident.severity_raised", "incident.storm_gathered", "alert.containment_doubted", "page.started", "page.escalated",
+    "incident.severity_raised", "incident.storm_gathered", "alert.containment_doubted", "alert.watched_seen", "page.started", "page.escalated",
     "page.acknowledged", "page.exhausted", "action.finished", "action.refused", "action.unknown", "action.held",
     "countermeasure.applied", "countermeasure.verified", "countermeasure.failed", "countermeasure.removed", "run.started",
     "run.ended", "run.parked", "step.asked", "step.refused",

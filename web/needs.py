@@ -65,7 +65,7 @@ def _doubts(session: Session, actor: Actor) -> list[Need]:
             "doubt",
             max(Severity(one.incident.severity), Severity.high, key=lambda severity: severity.rank).value,
             one.incident.key,
-            _("Containment of %(what)s may have failed")
+            (_("%(what)s was seen again") if one.watched else _("Containment of %(what)s may have failed"))
             % {"what": defanged(one.measure.entity_value, one.measure.entity_type)},
             one.incident.title,
             f"/incidents/{one.incident.key}",

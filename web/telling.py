@@ -42,6 +42,7 @@ MARKS: dict[str, tuple[str, str]] = {
     "incident.storm_gathered": ("warn", "bell-ringing"),
     "incident.stage_changed": ("accent", "arrow-right"),
     "alert.containment_doubted": ("bad", "alert-triangle"),
+    "alert.watched_seen": ("bad", "alert-triangle"),
     "page.acknowledged": ("good", "phone-check"),
     "page.lapsed": ("bad", "alert-triangle"),
     "page.exhausted": ("bad", "phone-off"),

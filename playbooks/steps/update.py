@@ -1,7 +1,8 @@
-"""Changes the incident: severity, category, stage, tags, what people have isolated or released by hand for it."""
+"""Changes the incident: severity, category, stage, tags, what people have isolated by hand for it, what is watched."""
 
 from typing import Any
 
+from playbooks import task_drafts
 from playbooks.contract import Body, Done, Event, Outcome, Perform, Skipped, StepKind, View
 
 _STAGES = ("triage", "investigate", "contain", "eradicate", "recover", "review")
@@ -11,7 +12,7 @@ _CONFIRMATIONS = ("suspected", "declared")
 
 
 def parse(body: Body) -> dict[str, Any]:
-    """`update: {severity, category, stage, confirmation, tags_add, isolated_by_hand, released_by_hand, reason}`."""
+    """`update: {severity, category, stage, confirmation, tags_add, isolated_by_hand, released_by_hand, watch, watch_for, reason}`."""
     table = body.table()
     if table is None:
         return {}
@@ -23,15 +24,26 @@ def parse(body: Body) -> dict[str, Any]:
         spec[key] = value
     for key in ("category", *_BY_HAND):
         spec[key] = table.text(key)
+    spec["watch"] = table.texts("watch")
+    spec["watch_for"] = table.duration("watch_for") if spec["watch"] else None
     table.close()
+    if spec["watch"] and spec["watch_for"] is None:
+        table.wrong('"watch" says which values; give "watch_for" too, such as 14d')
     if not any(value for key, value in spec.items() if key != "reason"):
-        table.wrong('"update" changes nothing; give severity, category, stage, confirmation, tags_add, isolated_by_hand or released_by_hand')
+        table.wrong(
+            '"update" changes nothing; give severity, category, stage, confirmation, tags_add, isolated_by_hand, '
+            "released_by_hand or watch"
+        )
     return spec
 
 
 def begin(view: View) -> Outcome:
     """Ask the incident's owner package to change it."""
     changes = {key: value for key, value in view.render(view.step.spec).items() if value}
+    if watched := [value for value in task_drafts.lines(changes.pop("watch", [])) if value]:
+        changes["watch"] = watched
+    else:
+        changes.pop("watch_for", None)
     if view.mode == "watch":
         return Skipped("watch mode: recorded only", would={"update": changes})
     return Perform("update", changes, detail={"changes": changes})
@@ -55,6 +67,8 @@ KIND = StepKind(
             "confirmation": {"type": "string"},
             "tags_add": {"type": "array", "items": {"type": "string"}},
             **{key: {"type": "string", "description": "A host"} for key in _BY_HAND},
+            "watch": {"type": ["array", "string"], "items": {"type": "string"}, "description": "Values of the incident"},
+            "watch_for": {"type": "string", "description": "A duration, such as 14d"},
             "reason": {"type": "string"},
         },
     },

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from connectors import hand_measures
+from connectors import hand_measures, rails
 from connectors.models import ActionCall, Countermeasure
 from core import journal
 from core.actors import SYSTEM
@@ -191,3 +191,44 @@ def test_an_incident_finds_its_doubt_behind_however_many_of_others(case: UUID, c
         listed = containment.doubts(session, BOB)
     assert [one.measure.entity_value for one in mine] == ["web01"]
     assert {one.incident.id for one in listed} == {case, other}, "27 of another, and ours"
+
+
+def watch(case: UUID, *values: str, days: int = 14) -> list[str]:
+    with unit_of_work() as uow:
+        kept = containment.watch(
+            uow, ANN, Ref("incident", str(case)), values, lasting=timedelta(days=days), key=str(new_id()), reason="It comes back"
+        )
+        return [row.entity_value for row in kept]
+
+
+@pytest.mark.parametrize("severity", [Severity.high, Severity.medium])
+def test_what_is_watched_goes_to_the_front_until_its_time_is_over_and_wakes_where_it_was_serious(
+    database: object, clock: Any, drain: Any, severity: Severity
+) -> None:
+    with unit_of_work() as uow:
+        target = (Target("user", str(users.create(uow, SYSTEM, email="lena@example.org", name="Lena", roles=["responder"]).id)),)
+        policy = PolicyDraft("default", (StepDraft(target, delay=300),), target, is_default=True)
+        policy_editing.create_policy(uow, SYSTEM, policy)
+        rails.protect(uow, SYSTEM, kind="network", value="198.18.0.0/15", reason="Our servers", own=True)
+    case = opened(severity=severity, observables=[("host", "web01"), ("ipv4-addr", "198.18.0.9"), ("ipv4-addr", "185.220.101.4")]).id
+    assert watch(case, "web01", "198.18.0.9", "185.220.101.4", "not-of-it", "") == ["web01", "185.220.101.4"], "neither our own nor strange"
+    assert watch(case, "web01", days=1) == ["web01"], "watched already, and for longer"
+    clock.advance(days=13)
+    (done,) = take(low())
+    assert verbs("incident", case).count("alert.watched_seen") == 1
+    assert doubts(case) == 0, "nothing was in its way"
+    drain("core.outbox")
+    assert incident(case).priority == "p1"
+    with reading() as session:
+        pages = [page.title for page in session.scalars(select(Page)) if page.key.startswith("containment:")]
+        (doubt,) = containment.doubts(session, ANN, about=incident(case))
+        assert doubt.watched
+    assert pages == ([f"{incident(case).key}: web01 was seen again"] if severity == Severity.high else [])
+    assert done.outcome
+    clock.advance(days=2)
+    drain("connectors.countermeasures", "core.outbox")
+    with reading() as session:
+        rows = session.scalars(select(Countermeasure)).all()
+    assert {row.state for row in rows} == {"removed"}, "it ends by itself, although it was seen"
+    take(low())
+    assert verbs("incident", case).count("alert.watched_seen") == 1

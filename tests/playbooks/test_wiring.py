@@ -10,7 +10,7 @@ from sqlalchemy import select
 from cli import assemble
 from connectors import rails
 from connectors.contract import Entity
-from connectors.models import ActionCall
+from connectors.models import ActionCall, Countermeasure
 from core import journal
 from core.actors import SYSTEM
 from core.db import reading, unit_of_work
@@ -350,6 +350,32 @@ def test_an_outage_knows_what_else_rang_in_the_same_minute(people) -> None:
     with reading() as session:
         assert sorted(record.facts(session, incident)["same_minute"]) == ["Database is down (wazuh)", "Disk full (wazuh)"]
         assert record.facts(session, other)["same_minute"] == []
+
+
+def test_an_outage_is_over_when_every_source_says_so(people) -> None:
+    (done,) = take(draft(severity=Severity.high, category="availability"))
+    incident = done.incident_id
+    assert incident is not None
+    with reading() as session:
+        assert record.facts(session, incident)["recovered"] is False
+    take(draft(severity=Severity.high, category="availability", status="resolved"))
+    by_hand = opened(category="availability")
+    with reading() as session:
+        assert record.facts(session, incident)["recovered"] is True
+        assert record.facts(session, by_hand)["recovered"] is False, "nobody watches it but people"
+
+
+def test_an_update_watches_values_for_a_time(drain: Drain, people) -> None:
+    publish("""
+    - {id: keep, update: {watch: ["{{ incident.observables.ip }}", "{{ incident.host or '' }}"], watch_for: 14d, reason: They come back}}
+""")
+    incident = opened(observables=[("host", "web01"), ("ipv4-addr", "185.220.101.4")])
+    with unit_of_work() as uow:
+        runs.start(uow, SYSTEM, playbook="p", subject=Ref("incident", str(incident)))
+    drain("core.outbox", "playbooks.runs")
+    with reading() as session:
+        kept = [(row.entity_value, row.state, (row.expires_at - row.created_at).days) for row in session.scalars(select(Countermeasure))]
+    assert sorted(kept) == [("185.220.101.4", "watched", 14), ("web01", "watched", 14)]
 
 
 def test_malware_knows_the_week_of_its_host_and_whether_it_is_protected(people) -> None:
