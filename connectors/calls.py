@@ -27,6 +27,7 @@ from connectors.models import (
     ActionCall,
 )
 from connectors.permissions import RUN_ACTIONS
+from connectors.suiting import suit
 from core.actors import Actor, ActorKind
 from core.auth import factors, permissions
 from core.db import UnitOfWork
@@ -85,15 +86,14 @@ def request(
     if there is not None:
         return there
     mode, targets = standing.resolved(uow, action, instance)
-    model = targets[0].action if targets else instances.known(action)[0]
+    suited = suit(action, mode, targets, inputs)
+    model, targets, named = suited.model, suited.targets, suited.named
     if model.effect.rank >= Effect.disruptive.rank and undoes is None and not ctx.dry_run:
         answered_for(uow, ctx.actor)
-    outside = registry.get(model.connector).kind == "intel"
-    named = guards.read_inputs(model, inputs, outside=outside)
     pairs = [(entity.type, entity.value) for entity in named.entities]
     _check_undo(model, pairs, undo_after)
     stand = standing.rails_for(uow, model)
-    verdict = guards.judge(model, named.entities, asked_by(ctx, undoes=undoes, outside=outside), stand)
+    verdict = guards.judge(model, named.entities, asked_by(ctx, undoes=undoes, outside=suited.outside), stand)
     if undoes is None:
         verdict = holds.judge(uow, ctx.actor, ctx.subject, model, verdict)
     if undo_after is None and applied.contains(model):
@@ -224,8 +224,10 @@ def start(uow: UnitOfWork, row: ActionCall, targets: Sequence[Target], mode: str
         uow.add(row)
         uow.flush()
         for target in targets:
+            named = suit(row.asked, "one", [target], row.inputs).named
             child = ActionCall(
-                **{name: getattr(row, name) for name in _SHARED}, key=f"{row.key}#{target.instance.name}"[:200],
+                **{name: getattr(row, name) for name in _SHARED}, inputs=named.inputs,
+                entities=[[entity.type, entity.value] for entity in named.entities], key=f"{row.key}#{target.instance.name}"[:200],
                 parent_id=row.id, state=INTENDED, due_at=uow.now, created_at=uow.now,
             )  # fmt: skip
             _aim(child, [target], "one")
@@ -238,7 +240,7 @@ def start(uow: UnitOfWork, row: ActionCall, targets: Sequence[Target], mode: str
 
 _SHARED = (
     "asked", "effect", "reason", "subject_kind", "subject_id", "run", "actor_kind", "actor_id", "actor_name", "trust",
-    "tlp", "approved_by", "inputs", "entities", "most_tries", "undoes", "undo_after_seconds", "review_after_seconds",
+    "tlp", "approved_by", "most_tries", "undoes", "undo_after_seconds", "review_after_seconds",
 )  # fmt: skip
 
 

@@ -93,10 +93,9 @@ def perform(
 
 
 def _filled(action: Action, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs with this action's own defaults: another product of the same verb may have been asked first."""
-    return {item.name: item.default for item in action.inputs} | {
-        name: value for name, value in inputs.items() if value is not None
-    }
+    """The inputs that are an action's own, with its own defaults: other products of the same verb take others, and may have been asked first."""
+    mine = {item.name: item.default for item in action.inputs}
+    return mine | {name: value for name, value in inputs.items() if name in mine and value is not None}
 
 
 def poll(

@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from connectors import applied, calls, execute, guards, holds, instances, limits, rails, registry
+from connectors import applied, calls, execute, guards, holds, instances, limits, rails
 from connectors.calls import CallContext
 from connectors.contract import Action, ActionFailed, Entity
 from connectors.guards import Verdict
 from connectors.instances import Target
 from connectors.models import Countermeasure
+from connectors.suiting import suit
 from core.secrets import Unsealable
 
 
@@ -61,12 +62,11 @@ def foresee(
 ) -> Foreseen:
     """What `calls.request` would do with the same words now. Raises Invalid for inputs that cannot be, NotFound."""
     mode, targets = instances.resolve(session, action, instance)
-    model = targets[0].action if targets else instances.known(action)[0]
-    outside = registry.get(model.connector).kind == "intel"
-    named = guards.read_inputs(model, inputs, outside=outside)
+    suited = suit(action, mode, targets, inputs)
+    model, targets, named = suited.model, suited.targets, suited.named
     pairs = [(entity.type, entity.value) for entity in named.entities]
     stand = rails.standing(session, model)
-    asked = calls.asked_by(ctx, undoes=None, outside=outside)
+    asked = calls.asked_by(ctx, undoes=None, outside=suited.outside)
     stays = applied.contains(model)
     ends = applied.default_time(session, pairs) if stays else None
     return Foreseen(

@@ -9,6 +9,7 @@ from connectors.contract import Effect
 from connectors.guards import Asked
 from connectors.models import FAILED, HELD, INTENDED, REFUSED, SUCCEEDED, UNKNOWN, ActionCall
 from connectors.permissions import RELEASE_AUTOMATION, SETTLE_ACTIONS
+from connectors.suiting import suit
 from core.actors import Actor, ActorKind
 from core.auth import permissions
 from core.db import UnitOfWork
@@ -42,8 +43,8 @@ def _go_on(uow: UnitOfWork, actor: Actor, row: ActionCall, *, by_person: bool) -
         targets = sorted(targets, key=lambda target: target.instance.name != row.instance)
     if not targets:
         raise Conflict(f"No configured product can do {row.asked} any more.")
-    model = targets[0].action
-    named = guards.read_inputs(model, row.inputs)
+    suited = suit(row.asked, mode, targets, row.inputs)
+    model, targets, named = suited.model, suited.targets, suited.named
     person = by_person or row.actor_kind in (ActorKind.person, ActorKind.token)
     asked = Asked(by_person=person, approved_by=tuple(row.approved_by), trust=row.trust, tlp=row.tlp)
     verdict = guards.judge(model, named.entities, asked, rails.standing(uow, model))

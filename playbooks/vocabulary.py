@@ -240,6 +240,11 @@ VERBS: dict[str, NeutralVerb] = {
         "Open {{ inputs.service }} in the list of services. Read who owns it, who depends on it and whether a maintenance is announced.",
         _SERVICE, owner=_text("Who owns it?"), maintenance=Value("yesno", "Is a maintenance announced?"),
     ),
+    "service.check": _verb(
+        "Open a service as a user does", "read",
+        "Open {{ inputs.service }} from your phone, with Wi-Fi off. Read what it says, and how long it took.",
+        _SERVICE, up=Value("yesno", "Does it work?"), says=_text("What does it say?"),
+    ),
     "service.list_changes": _verb(
         "List a service's latest changes", "read",
         "Open the list of deployments and the change calendar. List what was changed at {{ inputs.service }} in the last 24 hours.",

@@ -195,6 +195,45 @@ def test_the_next_product_is_asked_with_defaults_of_its_own(okta, vendor, drain)
     assert (refused.call_count, ended.call_count) == (1, 1)
 
 
+ENTRA = {"settings": {"tenant": "t", "client_id": "c"}, "secrets": {"client_secret": "s3cret-value"}}
+
+
+def two_that_end_sessions(vendor, mode="first"):
+    """Microsoft 365, which takes the user alone, then Okta, which takes `oauth_tokens` too: what each of them was sent."""
+    with unit_of_work() as uow:
+        instances.create(uow, SYSTEM, name="entra", connector="microsoft365", **ENTRA)
+        instances.bind(uow, SYSTEM, "identity.revoke_sessions", ["entra", "okta-eu"], mode)
+    vendor.post("https://login.microsoftonline.com/t/oauth2/v2.0/token").respond(json={"access_token": "x"})
+    entra = vendor.post(url__regex=r"https://graph\.microsoft\.com/.*/revokeSignInSessions")
+    return entra, vendor.delete(f"{GET}/sessions", params={"oauthTokens": "false"}).respond(204)
+
+
+@pytest.mark.parametrize("mode", ["first", "all"])
+def test_each_product_of_a_verb_is_asked_with_the_inputs_that_it_takes(okta, vendor, drain, mode):
+    entra, ended = two_that_end_sessions(vendor, mode)
+    entra.respond(403 if mode == "first" else 200, json={})
+    call = ask("identity.revoke_sessions", USER | {"oauth_tokens": False})
+    drain("connectors.calls")
+    assert (now(call).state, entra.call_count, ended.call_count) == ("succeeded", 1, 1)
+    assert now(call).entities == [["user", "jo@acme.example"]]
+    with pytest.raises(Invalid, match="everywhere is not an input"):
+        ask("identity.revoke_sessions", USER | {"everywhere": True})
+
+
+def test_what_was_held_goes_on_with_what_each_product_takes(okta, vendor, drain):
+    entra, ended = two_that_end_sessions(vendor)
+    entra.respond(403)
+    with unit_of_work() as uow:
+        rails.hold_all(uow, SYSTEM, "A drill")
+    call = ask("identity.revoke_sessions", USER | {"oauth_tokens": False})
+    assert now(call).state == "held"
+    with unit_of_work() as uow:
+        rails.release_all(uow, SYSTEM)
+        settling.resume(uow, SYSTEM, call.id)
+    drain("connectors.calls")
+    assert (now(call).state, ended.call_count) == ("succeeded", 1)
+
+
 def test_of_calls_that_are_made_side_by_side_one_that_goes_wrong_stops_no_other(
     okta, vendor, drain, clock, monkeypatch
 ):

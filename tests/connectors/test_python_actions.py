@@ -1,4 +1,4 @@
-"""The actions written in Python: directory accounts on a real OpenLDAP, generic HTTP, VirusTotal's URL look-up."""
+"""The actions written in Python: directory accounts on a real OpenLDAP, generic HTTP, VirusTotal's URL look-up, uptime checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from directory_server import Directory
 from connectors import registry
 from connectors.contract import ActionContext, ActionFailed
 from core.net import Egress
-from core.net.errors import LdapRefused
+from core.net.errors import LdapRefused, NetTimeout, ResponseTooLarge
 from core.net.http import Request, Response
 
 
@@ -165,3 +165,49 @@ def test_a_url_is_looked_up_by_its_identifier_and_never_with_its_query() -> None
     assert run("virustotal.url_report", Asked(404).context(), url="http://www.example.com/") == {
         "found": False
     }
+
+
+# ---------------------------------------------------------------------------------------------------------- uptime
+
+LISTED = "shop https://shop.example.org/login\n\n  mail gateway  http://mail.example.org:8080/  \n"
+
+
+def uptime(answer: Any, listed: str = LISTED) -> ActionContext:
+    return ActionContext({"services": listed}, {}, Egress(), "k1", answer)
+
+
+@pytest.mark.parametrize(("status", "up"), [(200, True), (302, True), (403, False), (500, False)])
+def test_a_service_is_opened_where_users_open_it(status: int, up: bool) -> None:
+    asked = Asked(status)
+    answer = run("uptime.check", uptime(asked), service="Shop")
+    assert (asked.requests[0].url, asked.requests[0].method) == ("https://shop.example.org/login", "GET")
+    assert (answer["up"], answer["status"]) == (up, status)
+    assert answer["says"].startswith(f"It answered {status} after")
+    assert run("uptime.check", uptime(asked), service="mail gateway")["status"] == status
+    run("uptime.check", uptime(asked), service="mail.example.org")
+    assert [one.url for one in asked.requests[1:]] == ["http://mail.example.org:8080/"] * 2
+
+
+def test_no_answer_is_an_answer_and_a_service_that_is_not_listed_is_never_opened() -> None:
+    def silent(_request: Request) -> Response:
+        raise NetTimeout("shop.example.org did not answer in time.", sent=True)
+
+    def large(_request: Request) -> Response:
+        raise ResponseTooLarge("more than 1 MiB", 200)
+
+    said = run("uptime.check", uptime(silent), service="shop")
+    assert (said["up"], said["status"], said["says"]) == (False, None, "No answer: shop.example.org did not answer in time.")
+    assert run("uptime.check", uptime(large), service="shop")["up"] is True
+    for name in ("https://evil.example.net/", "evil.example.net", "../shop"):
+        with pytest.raises(ActionFailed, match="not among the services to check: shop, mail gateway"):
+            run("uptime.check", uptime(no_http), service=name)
+
+
+@pytest.mark.parametrize("listed", ["shop", "https://shop.example.org", "shop ftp://x.example.org", "shop https://u:p@x.example.org", " "])
+def test_a_list_of_services_that_cannot_be_meant_is_said(listed: str) -> None:
+    health = registry.get("uptime").health
+    assert health is not None
+    assert health.run is not None
+    assert health.run(uptime(no_http)) == "2 services can be checked."
+    with pytest.raises(ActionFailed, match=r"shop https://shop\.example\.org/login|between 1 and 200"):
+        health.run(uptime(no_http, listed))
