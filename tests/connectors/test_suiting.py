@@ -44,7 +44,7 @@ def names(found: list[Target]) -> list[str]:
     return [one.action.connector for one in found]
 
 
-BOTH = [Target(BY_HOST, None), Target(BY_NUMBER, None)]  # type: ignore[arg-type]
+BOTH = [Target(BY_HOST, None), Target(BY_NUMBER, None)]  # type: ignore[arg-type]  # which instance it is does not matter here
 
 
 def test_what_any_of_them_takes_is_kept_and_everything_named_is_judged_by_what_changes_most(known: None) -> None:
