@@ -35,7 +35,8 @@ def suit(asked: str, mode: str, targets: Sequence[Target], given: Mapping[str, A
     taken = {item.name for action in known for item in action.inputs}
     suited: list[tuple[Action, Target | None, Named, bool]] = []
     refused: Invalid | None = None
-    for action, target in [(one.action, one) for one in targets] or [(one, None) for one in known]:
+    candidates: list[tuple[Action, Target | None]] = [(one.action, one) for one in targets]
+    for action, target in candidates or [(one, None) for one in known]:
         outside = registry.get(action.connector).kind == "intel"
         try:
             suited.append((action, target, guards.read_inputs(action, own(action, given, taken), outside=outside), outside))
