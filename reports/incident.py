@@ -189,15 +189,14 @@ def _pages(session: Session, incident: Incident) -> tuple[Page, ...]:
     found = notify_queries.pages(session, subjects=[incident.ref], limit=200)
     ledgers = ledger.of_pages(session, found)
     for page in reversed(found):
-        began = page.received_at or page.created_at
         attempts = tuple(
             Attempt(a.shown, a.channel, str(a.state), a.sent_at, a.latency_ms, a.answer or a.failure)
             for a in notify_queries.attempts(session, page.id)
         )
         made.append(
             Page(
-                page.title, page.created_at, str(page.state), _ms(began, page.first_sent_at), page.acknowledged_name,
-                page.acknowledged_at, _ms(began, page.acknowledged_at), attempts,
+                page.title, page.created_at, str(page.state), _ms(page.created_at, page.first_sent_at), page.acknowledged_name,
+                page.acknowledged_at, _ms(page.created_at, page.acknowledged_at), attempts,
                 tuple(PageMoment(m.what, m.at, m.ms) for m in ledger.moments(ledgers[page.id])),
             )
         )  # fmt: skip

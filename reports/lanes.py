@@ -15,6 +15,8 @@ _LOUD = frozenset({
     "countermeasure.applied", "countermeasure.verified", "countermeasure.failed", "countermeasure.removed", "run.started",
     "run.ended", "run.parked", "step.asked", "step.refused",
 })  # fmt: skip
+_ROUTINE = frozenset({"task.ticked", "page.closed"})
+"""What is left out first of what people did."""
 _ABOUT_IT = ("finding.", "review.", "follow_up.", "observable.", "attachment.")
 
 
@@ -36,7 +38,7 @@ def beside(report: IncidentReport, most: int = MOST_OURS) -> tuple[list[Row], in
     telling = [line for line in report.timeline if not line.verb.startswith(_ABOUT_IT)]
     chosen: Sequence[Line] = telling
     if len(telling) > most:
-        chosen = [line for line in telling if not line.automatic or line.verb in _LOUD]
+        chosen = [line for line in telling if (not line.automatic and line.verb not in _ROUTINE) or line.verb in _LOUD]
     if len(chosen) > most:
         chosen = [*chosen[: most * 2 // 3], *chosen[-(most - most * 2 // 3) :]]
     rows = [Row(finding.at, finding, None) for finding in report.findings]

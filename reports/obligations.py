@@ -101,7 +101,7 @@ def decided(owed: Sequence[Obligation]) -> tuple[Decision, ...]:
     """Those that were answered, for the decision log."""
     return tuple(
         Decision(
-            one.at, f"{one.question} ({one.to})" if one.to else one.question, one.state, one.by, one.because or None,
+            one.at, f"{one.to}: {one.question}" if one.to else one.question, one.state, one.by, one.because or None,
             one.options or ("applies", "does not apply"),
         )
         for one in owed

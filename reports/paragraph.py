@@ -101,11 +101,16 @@ def _meant(head: Head, review: Sequence[Point]) -> str:
             return "It did no harm that anybody has written down."
         return "What it meant for services, people, data and money is not written down yet."
     told = [
-        f"{one.area}: {clipped(', '.join(filter(None, (one.result, one.says))), 110).rstrip('.')}{'' if one.state == 'known' else ' (estimated)'}"
+        f"{one.area}: {_with_result(one)}{'' if one.state == 'known' else ', estimated'}"
         for one in points[:3]
     ]
     more = f"; {len(points) - 3} more are below" if len(points) > 3 else ""
     return f"What it meant: {'; '.join(told)}{more}."
+
+
+def _with_result(point: Point) -> str:
+    says = clipped(point.says, 110).rstrip(".")
+    return f"{says} ({clipped(point.result, 50)})" if point.result else says
 
 
 def _over(head: Head, decisions: Sequence[Decision]) -> str:

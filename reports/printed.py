@@ -22,8 +22,8 @@ def worded(report: IncidentReport) -> dict[str, Any]:
     for time in data["times"]:
         time["after"] = _offset(time["after"])
     for page in data["pages"]:
-        for name in ("sent_ms", "acknowledged_ms"):
-            page[name] = duration(page[name] / 1000) if page[name] is not None else "not known"
+        page["acknowledged_ms"] = _after_start(page["acknowledged_ms"], "not known")
+        page["sent_ms"] = _after_start(page["sent_ms"], "inbox only" if page["attempts"] else "not sent")
         page["ledger"] = " → ".join(
             f"{_LEDGER.get(m['what'], m['what'])} {_after(m['ms'])}" for m in page["ledger"]
         )
@@ -75,7 +75,7 @@ def _brief(report: IncidentReport) -> dict[str, Any]:
             {
                 "area": area,
                 "state": found[0].state if found else "not known",
-                "says": clipped("; ".join(" ".join(filter(None, (one.result, one.says))) for one in found), 150),
+                "says": clipped("; ".join(f"{one.says} ({one.result})" if one.result else one.says for one in found), 150),
             }
             for area, found in points.items()
             if area != "safety" or found
@@ -113,11 +113,15 @@ def _after(ms: int) -> str:
     return f"+{duration(ms / 1000)}" if ms else "first"
 
 
+def _after_start(ms: int | None, otherwise: str) -> str:
+    return otherwise if ms is None else duration(ms / 1000)
+
+
 def _offset(seconds: float | None) -> str:
     if seconds is None:
         return "not known"
     said = duration(seconds)
-    return said if seconds < 0 else f"+{said}" if seconds >= 1 else "at once"
+    return "at once" if abs(seconds) < 1 else said if seconds < 0 else f"+{said}"
 
 
 def _moments(value: Any) -> Any:

@@ -27,7 +27,7 @@ class PageMoment:
 
 @dataclass(frozen=True)
 class Page:
-    """One page with its latencies: received → first sent → acknowledged."""
+    """One page with its latencies in milliseconds since it started; its ledger counts from what it is about."""
 
     title: str
     started_at: datetime

@@ -51,8 +51,9 @@ def command(fresh: bool) -> None:
     listening.ready_to(serving.prepare())
     listening.require_port(given)
     logs.configure("WARNING")
-    serving.set_up(given)
-    stage = demonstration.people()
+    if fresh:
+        click.echo("\n  The demo plays what has happened here so far; this takes a few seconds.")
+    stage = demonstration.prepared(given, fresh=fresh)
     app = serving.application()
     with serving.observed("serve"), serving.working():
         threading.Thread(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli import demonstration
+from cli import demo_case, demo_past, demonstration
 from cli.sample_times import moved_to
 from connectors import mapping, registry
 
@@ -29,10 +29,10 @@ def test_the_newest_time_becomes_now_and_the_rest_keeps_its_distance(body: bytes
 
 
 def test_no_alert_of_the_demo_is_late_once_moved() -> None:
-    script = inspect.getsource(demonstration)
-    posted = re.findall(r'_post\(stage, "(\w+)", "([\w.-]+)"|\("(\w+)", "([\w-]+\.\w+)"\)', script)
-    assert len(posted) == 8
-    for tool, sample in (found[:2] if found[0] else found[2:] for found in posted):
+    script = "".join(inspect.getsource(one) for one in (demonstration, demo_past, demo_case))
+    posted = re.findall(r'_post\(stage, "(\w+)", "([\w.-]+)"|\("(\w+)", "([\w-]+\.\w+)"\)|sends\(\d+, "(\w+)", "([\w.-]+)"', script)
+    assert len(posted) == 9
+    for tool, sample in ([word for word in found if word] for found in posted):
         connector = registry.get(tool)
         (known,) = [one for one in connector.samples if one.name == sample]
         body = moved_to(known.body, NOW)
