@@ -148,7 +148,7 @@ def demo(folder: Path) -> Iterator[Shoot]:
     tocsin = Tocsin(folder / "demo")
     tocsin.start("demo --fresh")
     try:
-        welcome = _until(tocsin, r"sign in as (\S+)\s+password (\S+)")
+        welcome = _until(tocsin, r"sign in as (\S+)\s+password (\S+)", seconds=180)
         _until(tocsin, r"a report|approve or not", seconds=90)
         yield Shoot("demo", tocsin.url, welcome[1], welcome[2])
     finally:
