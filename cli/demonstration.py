@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import click
 from sqlalchemy import select
 
 from cli import demo_past, demo_stage, posting, serving
 from cli.demo_stage import SAMPLES, TEAM, Stage, do, newest, open_pages, open_tasks
 from cli.sample_times import moved_to
+from cli.saying import echo
 from connectors import rails
 from core import logs
 from core.actors import Actor
@@ -124,10 +124,10 @@ def _answer(actor: Actor, incident: UUID, **answers: Any) -> None:
 
 
 def _print_welcome(given: Settings, stage: Stage) -> None:
-    click.echo(
+    echo(
         f"\n  Tocsin's demo is on {given.base_url}   sign in as {TEAM[0][0]}   password {stage.password}"
     )
-    click.echo("  Tools are sending alerts now; nothing leaves this machine. Ctrl-C stops it.\n")
+    echo("  Tools are sending alerts now; nothing leaves this machine. Ctrl-C stops it.\n")
 
 
 def _print_links(given: Settings) -> None:
@@ -140,16 +140,16 @@ def _print_links(given: Settings) -> None:
         runs = select(PlaybookRun.id).where(PlaybookRun.state == "waiting")
         run = session.scalar(runs.order_by(PlaybookRun.created_at).limit(1))
     for incident in incidents:
-        click.echo(f"  {incident.stage:16}{given.base_url}/incidents/{incident.key}   {incident.title[:60]}")
+        echo(f"  {incident.stage:16}{given.base_url}/incidents/{incident.key}   {incident.title[:60]}")
     if run:
-        click.echo(f"  a playbook runs {given.base_url}/runs/{run}")
+        echo(f"  a playbook runs {given.base_url}/runs/{run}")
     if approval:
-        click.echo(f"  approve or not  {given.base_url}/approvals/{approval}")
+        echo(f"  approve or not  {given.base_url}/approvals/{approval}")
     for page in open_pages()[:1]:
-        click.echo(f"  a page waits    {given.base_url}/pages/{page}")
+        echo(f"  a page waits    {given.base_url}/pages/{page}")
     for closed in (one for one in incidents if one.closed_at and one.root_cause):
-        click.echo(f"  a report        {given.base_url}/reports/{closed.key}")
-    click.echo("")
+        echo(f"  a report        {given.base_url}/reports/{closed.key}")
+    echo("")
 
 
 def _incident(category: str, source: str | None = None) -> UUID | None:

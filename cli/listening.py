@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 
 from cli import serving, turning_away
+from cli.saying import echo
 from core import certificates, host, logs, reach, supervisor
 from core.auth import passkeys
 from core.certificates import Shown
@@ -70,16 +70,16 @@ def announce(given: Settings) -> None:
     if host.is_any(given.host) and not host.is_loopback(reach.shown_host(given.host)):
         others = [f"{given.base_url.partition('://')[0]}://{name}:{given.port}" for name in host.names()[:1]]
     also = f"   (also {others[0]})" if others and others[0] != given.base_url else ""
-    click.echo(f"Tocsin is ready on {passkeys.home()}{also}")
+    echo(f"Tocsin is ready on {passkeys.home()}{also}")
     if shown := certificate_of(given):
         whose = "signed by itself" if shown.self_signed else "certificate"
-        click.echo(f"  TLS {whose}, until {shown.ends:%Y-%m-%d}, SHA-256 fingerprint {shown.fingerprint}")
+        echo(f"  TLS {whose}, until {shown.ends:%Y-%m-%d}, SHA-256 fingerprint {shown.fingerprint}")
     elif not host.is_loopback(given.host) and given.allow_plain_http:
-        click.echo(
+        echo(
             "  In the clear, as TOCSIN_ALLOW_PLAIN_HTTP says: whoever is on the network can read along."
         )
     elif given.only_proxies:
-        click.echo(
+        echo(
             f"  In the clear, for the proxy that ends TLS: only {', '.join(given.trusted_proxies)} and this machine are let in."
         )
     sys.stdout.flush()

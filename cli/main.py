@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
+from cli.saying import echo
+
 from core.errors import Invalid, TocsinError
 from core.plugins import module_names
 
@@ -41,10 +43,10 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except TocsinError as error:
-            click.echo(f"tocsin: {error.message}", err=True)
+            echo(f"tocsin: {error.message}", err=True)
             if isinstance(error, Invalid):
                 for problem in error.problems:
-                    click.echo(f"  {problem.path}: {problem.message}", err=True)
+                    echo(f"  {problem.path}: {problem.message}", err=True)
             sys.exit(1)
 
 
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _end(code: str | int | None) -> NoReturn:
     """End the process when what is to be done last is done; taking all its objects apart would take half a second more."""
     if isinstance(code, str):
-        click.echo(code, err=True)
+        echo(code, err=True)
         code = 1
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import click
 from sqlalchemy import select
 
 from cli import assemble, first_steps, migrate, waiting, whereabouts
+from cli.saying import echo
 from core import db, live, logs, processes, queue, sealing, telemetry, witness
 from core.actors import SYSTEM
 from core.auth import passkeys, users
@@ -202,8 +202,8 @@ def first_start() -> None:
                 )  # so that what is urgent reaches somebody from the first minute
         except Conflict:  # another process that starts at the same moment was quicker, and prints the link
             return
-    click.echo(
-        f"\n  First start: set your password at {passkeys.home()}{users.start_path(admin)}\n", file=sys.stdout
+    echo(
+        f"\n  First start: set your password at {passkeys.home()}{users.start_path(admin)}\n"
     )
     sys.stdout.flush()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli import serving
+from cli.saying import echo
 from core import auditing, checkpoints, proof_files, sealing, signing
 from core.checkpoints import PublicKey
 from core.db import one_moment, reading
@@ -53,21 +54,21 @@ def verify(file: Path | None, kept: tuple[Path, ...], keys: tuple[str, ...], as_
             waiting = sealing.state(session).waiting
         signer = signing.public_key().text
     if as_json:
-        click.echo(json.dumps({**auditing.told(proof, waiting), "key": signer}))
+        echo(json.dumps({**auditing.told(proof, waiting), "key": signer}))
     else:
-        click.echo(auditing.statement(proof))
+        echo(auditing.statement(proof))
         for problem in proof.problems:
-            click.echo(f"  {problem.where}: {problem.message}")
+            echo(f"  {problem.where}: {problem.message}")
         if proof.found > len(proof.problems):
-            click.echo(f"  … and {proof.found - len(proof.problems):,} more")
+            echo(f"  … and {proof.found - len(proof.problems):,} more")
         covered = (
             f"the last of {proof.last.at:%Y-%m-%d %H:%M:%S} UTC over {proof.last.size:,} entries"
             if proof.last
             else "none yet"
         )
-        click.echo(f"Checkpoints: {proof.stamps:,}, {covered}. Signed by {signer}")
+        echo(f"Checkpoints: {proof.stamps:,}, {covered}. Signed by {signer}")
         if proof.redacted or waiting:
-            click.echo(
+            echo(
                 f"Entries whose erasable part is gone: {proof.redacted:,}. Not sealed yet: {waiting:,}."
             )
     if proof.found:
@@ -89,7 +90,7 @@ def export(output: Path, without_data: bool, as_json: bool) -> None:
     with one_moment() as session:
         written = auditing.export(session, output, data=not without_data)
     told = {"file": str(output), "entries": written, "bytes": output.stat().st_size}
-    click.echo(json.dumps(told) if as_json else f"{output}: {written:,} entries, {told['bytes']:,} bytes")
+    echo(json.dumps(told) if as_json else f"{output}: {written:,} entries, {told['bytes']:,} bytes")
 
 
 @command.command()
@@ -109,9 +110,9 @@ def checkpoint(output: Path | None, as_json: bool) -> None:
         output.write_text(last.note, encoding="utf-8")
     key = signing.public_key().text
     if as_json:
-        click.echo(
+        echo(
             json.dumps({"size": last.size, "at": last.at.isoformat(), "checkpoint": last.note, "key": key})
         )
         return
-    click.echo(last.note)
-    click.echo(f"Public key: {key}")
+    echo(last.note)
+    echo(f"Public key: {key}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli import backing_up, serving
+from cli.saying import echo
 from core.archive import Manifest
 
 
@@ -26,14 +27,14 @@ def command(file: Path, with_secret_key: bool, as_json: bool) -> None:
     if str(file) == "-":
         manifest = backing_up.write(given, sys.stdout.buffer, with_key=with_secret_key)
         sys.stdout.buffer.flush()
-        click.echo(_said(manifest, "standard output"), err=True)
+        echo(_said(manifest, "standard output"), err=True)
         return
     manifest = backing_up.save(given, file, with_key=with_secret_key)
     told = {
         "file": str(file), "bytes": file.stat().st_size, "rows": manifest.rows, "tables": len(manifest.tables),
         "revision": manifest.revision, "made_at": manifest.made_at.isoformat(), "with_key": manifest.with_key,
     }  # fmt: skip
-    click.echo(json.dumps(told) if as_json else _said(manifest, str(file)))
+    echo(json.dumps(told) if as_json else _said(manifest, str(file)))
 
 
 def _said(manifest: Manifest, where: str) -> str:

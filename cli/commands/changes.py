@@ -5,6 +5,7 @@ import json
 import click
 
 from cli import serving
+from cli.saying import echo
 from core import four_eyes
 from core.actors import SYSTEM
 from core.db import reading, unit_of_work
@@ -27,12 +28,12 @@ def listed(as_json: bool) -> None:
             for one in four_eyes.waiting(session)
         ]  # fmt: skip
     if as_json:
-        click.echo(json.dumps(rows))
+        echo(json.dumps(rows))
         return
     for row in rows:
-        click.echo(f"{row['id']}  {row['says']}  ({row['by']})")
+        echo(f"{row['id']}  {row['says']}  ({row['by']})")
     if not rows:
-        click.echo("No change waits for a second person.")
+        echo("No change waits for a second person.")
 
 
 @command.command()
@@ -46,4 +47,4 @@ def agree(change: str, as_json: bool) -> None:
         if change not in known:
             raise Invalid("No such change waits; `tocsin changes list` shows those that do.")
         done = four_eyes.agree(uow, SYSTEM, known[change])
-    click.echo(json.dumps({"id": change, "state": done.state}) if as_json else f"In effect: {done.says}")
+    echo(json.dumps({"id": change, "state": done.state}) if as_json else f"In effect: {done.says}")

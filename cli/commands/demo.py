@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli import demonstration, listening, serving
+from cli.saying import echo
 from core import logs
 from core.errors import Invalid
 from core.settings import Settings, configure
@@ -52,7 +53,7 @@ def command(fresh: bool) -> None:
     listening.require_port(given)
     logs.configure("WARNING")
     if fresh:
-        click.echo("\n  The demo plays what has happened here so far; this takes a few seconds.")
+        echo("\n  The demo plays what has happened here so far; this takes a few seconds.")
     stage = demonstration.prepared(given, fresh=fresh)
     app = serving.application()
     with serving.observed("serve"), serving.working():

@@ -6,6 +6,7 @@ import sys
 import click
 
 from cli import serving
+from cli.saying import echo
 from core.db import reading
 from core.errors import TocsinError
 from reports import doctor
@@ -28,11 +29,11 @@ def command(as_json: bool) -> None:
         with reading() as session:
             shown = doctor.examine(session)
     except TocsinError as error:  # no colour: whoever asks must not take it for yellow
-        click.echo(f"tocsin: {error.message}", err=True)
+        echo(f"tocsin: {error.message}", err=True)
         sys.exit(CANNOT_ASK)
     worst = doctor.worst(shown)
     if as_json:
-        click.echo(json.dumps({"worst": worst, "items": [one.told() for one in shown]}))
+        echo(json.dumps({"worst": worst, "items": [one.told() for one in shown]}))
     else:
         for one in shown:
             _say(one)
@@ -41,8 +42,8 @@ def command(as_json: bool) -> None:
 
 def _say(one: Shown) -> None:
     found = one.finding
-    click.echo(f"{_MARKS[found.state]}  {one.light.title}: {found.says}")
+    echo(f"{_MARKS[found.state]}  {one.light.title}: {found.says}")
     if found.todo:
-        click.echo(
+        echo(
             f"            {found.todo}{f'  {found.command or found.href}' if found.command or found.href else ''}"
         )

@@ -5,6 +5,7 @@ import json
 import click
 
 from cli import first_steps, migrate, serving
+from cli.saying import echo
 from core.actors import SYSTEM
 from core.auth import users
 from core.db import reading, unit_of_work
@@ -35,4 +36,4 @@ def command(email: str, name: str | None, password: str | None, as_json: bool) -
         users.set_password(uow, SYSTEM, user.id, hashed)
         first_steps.on_call(uow, [user])
     told = {"id": str(user.id), "email": user.email}
-    click.echo(json.dumps(told) if as_json else f"{user.email} can sign in at {given.base_url}")
+    echo(json.dumps(told) if as_json else f"{user.email} can sign in at {given.base_url}")

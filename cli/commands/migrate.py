@@ -5,6 +5,7 @@ import json
 import click
 
 from cli import migrate, serving
+from cli.saying import echo
 
 
 @click.command()
@@ -22,7 +23,7 @@ def command(check: bool, as_json: bool) -> None:
     steps = migrate.pending(found)
     if not as_json:
         for step in steps:
-            click.echo(f"{'Would do' if check else 'Doing'} {step.revision}: {step.says}.")
+            echo(f"{'Would do' if check else 'Doing'} {step.revision}: {step.says}.")
     if not check:
         found = migrate.upgrade()
         serving.seed()
@@ -31,7 +32,7 @@ def command(check: bool, as_json: bool) -> None:
         "revision": found, "needed": needed, "current": found == needed,
         "pending" if check else "done": [{"revision": step.revision, "says": step.says} for step in steps],
     }  # fmt: skip
-    click.echo(
+    echo(
         json.dumps(told)
         if as_json
         else f"The database is at {found or '(empty)'}; this version needs {needed}."

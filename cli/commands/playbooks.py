@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli import serving
+from cli.saying import echo
 from core.actors import SYSTEM
 from core.db import unit_of_work
 from core.errors import Invalid, NotFound
@@ -32,12 +33,12 @@ def check(file: Path | None, as_json: bool) -> None:
     path = file or looked_up().playbooks
     problems = publishing.check(path)
     if as_json:
-        click.echo(json.dumps([{"file": p.file, "line": p.line, "message": p.message} for p in problems]))
+        echo(json.dumps([{"file": p.file, "line": p.line, "message": p.message} for p in problems]))
     else:
         for problem in problems:
-            click.echo(str(problem))
+            echo(str(problem))
         if not problems:
-            click.echo(f"{path}: sound")
+            echo(f"{path}: sound")
     if problems:
         raise SystemExit(1)
 
@@ -51,10 +52,10 @@ def apply(file: Path | None, as_json: bool) -> None:
     with unit_of_work() as uow:
         done = publishing.apply(uow, SYSTEM, file or given.playbooks)
     if as_json:
-        click.echo(json.dumps([{"key": d.key, "outcome": d.outcome, "number": d.number} for d in done]))
+        echo(json.dumps([{"key": d.key, "outcome": d.outcome, "number": d.number} for d in done]))
         return
     for one in done:
-        click.echo(
+        echo(
             f"{one.key:32} {one.outcome:8} version {one.number}"
             if one.number
             else f"{one.key:32} {one.outcome}"
@@ -64,7 +65,7 @@ def apply(file: Path | None, as_json: bool) -> None:
 @command.command()
 def schema() -> None:
     """Print the JSON Schema of the language, for an editor that completes and checks YAML."""
-    click.echo(json.dumps(publishing.schema(), indent=2))
+    echo(json.dumps(publishing.schema(), indent=2))
 
 
 @command.command()
@@ -80,10 +81,10 @@ def simulate(file: Path | None, key: str, facts_file: Path | None, as_json: bool
     plans = _sound(file or looked_up().playbooks)
     lines = walking.walk(plans, key, walking.read_facts(facts_file) if facts_file else {})
     if as_json:
-        click.echo(json.dumps([line.told() for line in lines]))
+        echo(json.dumps([line.told() for line in lines]))
         return
     for line in lines:
-        click.echo(str(line))
+        echo(str(line))
 
 
 @command.command("test")
@@ -113,7 +114,7 @@ def prove(
     outcomes, coverage = proving.prove(plans, told)
     shown = [one for one in coverage if key in (None, one.playbook)]
     if as_json:
-        click.echo(
+        echo(
             json.dumps(
                 {"cases": [one.told() for one in outcomes], "branches": [asdict(one) for one in shown]}
             )
@@ -127,19 +128,19 @@ def prove(
 
 def _print_proof(outcomes: list[proving.Outcome], coverage: list[proving.Coverage]) -> None:
     for one in outcomes:
-        click.echo(
+        echo(
             f"{'ok  ' if one.passed else 'FAIL'} {one.playbook}: {one.name}"
             + ("" if one.passed else f" (line {one.line})")
         )
         for problem in one.problems:
-            click.echo(f"    {problem}")
+            echo(f"    {problem}")
     for branch in coverage:
-        click.echo(str(branch))
+        echo(str(branch))
         for where in branch.missing:
-            click.echo(f"    never: {where}")
+            echo(f"    never: {where}")
     failed, spent = sum(not one.passed for one in outcomes), sum(one.milliseconds for one in outcomes)
     said = f"{failed} of {len(outcomes)} cases failed" if failed else f"all {len(outcomes)} cases passed"
-    click.echo(f"{said} in {spent:.0f} ms")
+    echo(f"{said} in {spent:.0f} ms")
 
 
 def _sound(path: Path) -> dict[str, Plan]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from cli import serving
+from cli.saying import echo
 from core.actors import SYSTEM
 from core.clock import now
 from core.db import reading
@@ -36,4 +37,4 @@ def command(key: str, name: str, of: str | None, external: bool, output: Path | 
         return
     path = output or Path(chosen.filename(report, of or ""))
     path.write_bytes(content)
-    click.echo(f"{path} ({len(content):,} bytes, TLP:{report.head.tlp.upper()})")
+    echo(f"{path} ({len(content):,} bytes, TLP:{report.head.tlp.upper()})")

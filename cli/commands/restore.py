@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from cli import backing_up, serving
+from cli.saying import echo
 from core.settings import Settings, looked_up
 
 
@@ -26,14 +27,14 @@ def command(file: Path, hold: bool, other_key: bool, as_json: bool) -> None:
     backup = backing_up.examined(file, looked_up(), other_key=other_key)
     given = serving.prepare_new()
     done = backing_up.restore(
-        given, backup, other_key=other_key, hold=hold, tell=lambda line: None if as_json else click.echo(line)
+        given, backup, other_key=other_key, hold=hold, tell=lambda line: None if as_json else echo(line)
     )
     told = {
         "rows": done.manifest.rows, "made_at": done.manifest.made_at.isoformat(), "revision": done.revision,
         "key_written": done.key_written, "held": hold, "problems": done.problems, "proof": done.proof,
     }  # fmt: skip
     if as_json:
-        click.echo(json.dumps(told))
+        echo(json.dumps(told))
     else:
         _say(given, done, hold)
     if done.problems:
@@ -41,11 +42,11 @@ def command(file: Path, hold: bool, other_key: bool, as_json: bool) -> None:
 
 
 def _say(given: Settings, done: backing_up.Restored, hold: bool) -> None:
-    click.echo(done.proof)
+    echo(done.proof)
     if done.key_written:
-        click.echo(f"The backup's secret key is in {given.data_dir / 'secret.key'} now.")
+        echo(f"The backup's secret key is in {given.data_dir / 'secret.key'} now.")
     if hold:
-        click.echo("All automation is held: let it go on under Settings, Guard rails.")
+        echo("All automation is held: let it go on under Settings, Guard rails.")
     if done.problems:
-        click.echo("Everything was restored, and its journal is not whole: `tocsin audit verify` says where.")
-    click.echo("Start Tocsin; people sign in again.")
+        echo("Everything was restored, and its journal is not whole: `tocsin audit verify` says where.")
+    echo("Start Tocsin; people sign in again.")

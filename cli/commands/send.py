@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cli import posting, serving
+from cli.saying import echo
 from core.db import reading
 from core.errors import Invalid, Unavailable
 from core.net.errors import NetFailed
@@ -50,4 +51,4 @@ def command(
     told = json.loads(answer.content)
     if answer.status != 202:
         raise Invalid(f"{answer.status}: {told.get('detail') or told.get('title')}")
-    click.echo(json.dumps(told) if as_json else f"{told['status']}: {told['receipt']}")
+    echo(json.dumps(told) if as_json else f"{told['status']}: {told['receipt']}")

@@ -9,6 +9,7 @@ import click
 from sqlalchemy import select
 
 from cli import serving
+from cli.saying import echo
 from connectors import registry
 from core import plugins
 from core.actors import SYSTEM
@@ -69,7 +70,7 @@ def add(
         )  # fmt: skip
     _show(source, token, as_json)
     if source.learning_until and not as_json:
-        click.echo(
+        echo(
             f"Until {source.learning_until:%Y-%m-%d %H:%M} UTC it is learned: only what is critical pages."
         )
 
@@ -82,16 +83,16 @@ def list_(as_json: bool) -> None:
     with reading() as session:
         rows = list(session.scalars(select(Source).order_by(Source.name)))
     if as_json:
-        click.echo(json.dumps([_told(row) for row in rows]))
+        echo(json.dumps([_told(row) for row in rows]))
         return
     if not rows:
-        click.echo(
+        echo(
             "No sources yet. Add one:  tocsin source add wazuh   (tocsin source add --help lists the products)"
         )
     for row in rows:
         heard = row.last_seen_at.isoformat(timespec="seconds") if row.last_seen_at else "never heard"
         off = "  disabled" if row.disabled_at else ""
-        click.echo(
+        echo(
             f"{row.name:24} {row.connector:20} {row.proof:12} {row.trust:7} {heard}{off}  {sources.url_of(row)}"
         )
 
@@ -124,14 +125,14 @@ def products(as_json: bool) -> None:
     """Show the products whose alerts Tocsin reads."""
     known = registry.sources()
     if as_json:
-        click.echo(
+        echo(
             json.dumps(
                 [{"name": c.name, "title": c.title, "docs": c.docs, "proofs": list(c.proofs)} for c in known]
             )
         )
         return
     for product in known:
-        click.echo(f"{product.name:22} {product.title:38} {', '.join(product.proofs):24} {product.docs}")
+        echo(f"{product.name:22} {product.title:38} {', '.join(product.proofs):24} {product.docs}")
 
 
 def _told(source: Source) -> dict[str, Any]:
@@ -147,10 +148,10 @@ def _told(source: Source) -> dict[str, Any]:
 def _show(source: Source, token: str | None, as_json: bool) -> None:
     url = sources.url_of(source, token)
     if as_json:
-        click.echo(json.dumps({**_told(source), "url": url, "token": token}))
+        echo(json.dumps({**_told(source), "url": url, "token": token}))
         return
-    click.echo(f"{source.name} ({source.connector}) posts to  {url}")
+    echo(f"{source.name} ({source.connector}) posts to  {url}")
     if token is None:
-        click.echo("Only its newest secret works now.")
+        echo("Only its newest secret works now.")
     elif source.proof != ProofKind.URL_TOKEN:
-        click.echo(f"Its secret ({source.proof}), shown this once:  {token}")
+        echo(f"Its secret ({source.proof}), shown this once:  {token}")

@@ -6,6 +6,7 @@ from datetime import timedelta
 import click
 
 from cli import serving
+from cli.saying import echo
 from core.actors import SYSTEM
 from core.auth import permissions, tokens
 from core.clock import now
@@ -35,4 +36,4 @@ def create(name: str, scopes: tuple[str, ...], days: int, as_json: bool) -> None
             uow, SYSTEM, name=name, scopes=scopes, expires_at=now() + timedelta(days=days)
         )
     told = {"id": str(row.id), "name": row.name, "token": token, "permissions": row.permissions}
-    click.echo(json.dumps(told) if as_json else f"{token}\nKeep it now: it is not shown again.")
+    echo(json.dumps(told) if as_json else f"{token}\nKeep it now: it is not shown again.")

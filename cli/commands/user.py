@@ -5,6 +5,7 @@ import json
 import click
 
 from cli import serving
+from cli.saying import echo
 from core.actors import SYSTEM
 from core.auth import factors, passkeys, users
 from core.db import reading, unit_of_work
@@ -35,4 +36,4 @@ def reset_factor(email: str, as_json: bool) -> None:
     if not users.has_password(user):
         told["link"] = f"{passkeys.home()}{users.start_path(user)}"
         said = f"{user.email} had a passkey alone and sets a password at {told['link']}"
-    click.echo(json.dumps(told) if as_json else said)
+    echo(json.dumps(told) if as_json else said)

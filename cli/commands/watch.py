@@ -12,6 +12,7 @@ import click
 
 from cli import alarming, watching, whereabouts
 from cli.watching import Finding
+from cli.saying import echo
 from core import clock, heartbeat, logs
 from core.settings import looked_up, settings
 
@@ -41,9 +42,9 @@ def command(once: bool, beside: int | None) -> None:
     if once:
         found = watching.look(engine)
         for one in found:
-            click.echo(one.says)
+            echo(one.says)
         if not found:
-            click.echo("All is well.")
+            echo("All is well.")
         sys.exit(1 if found else 0)
     for way in given.watch_notify:
         alarming.checked(way)
