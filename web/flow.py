@@ -158,7 +158,7 @@ def _node(plan: Plan, path: str, attempts: Mapping[str, Sequence[StepAttempt]]) 
     ]
     return Node(
         path=path,
-        name=_titled(step, tried),
+        name=titled(step, tried),
         kind=step.kind,
         glyph=GLYPHS.get(step.kind, ("plain", "point"))[1],
         effect=effect_of(str(step.spec.get("action", ""))) if step.kind == "action" else "",
@@ -171,7 +171,7 @@ def _node(plan: Plan, path: str, attempts: Mapping[str, Sequence[StepAttempt]]) 
     )
 
 
-def _titled(step: Step, tried: Sequence[StepAttempt]) -> str:
+def titled(step: Step, tried: Sequence[StepAttempt]) -> str:
     """The step's name: with the values it ran with, when it ran once; else as it is written."""
     told = {str(one.detail["title"]) for one in tried if one.detail.get("title")}
     return told.pop() if len(told) == 1 else plain(step.name)

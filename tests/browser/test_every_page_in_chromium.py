@@ -46,6 +46,7 @@ class Found:
     shift: float
     wide: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    small: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -190,6 +191,8 @@ def _look(page: Page, address: str) -> Found:
         width = size["width"]
         found.wide += [f"{width}: {one}" for one in page_audit.too_wide(page)]
         page_audit.unfold(page)
+        if size == PHONE:
+            found.small += page_audit.too_small(page)
         found.wide += [f"{width} unfolded: {one}" for one in page_audit.too_wide(page)]
         for theme in THEMES:
             page_audit.paint(page, theme)
@@ -197,6 +200,8 @@ def _look(page: Page, address: str) -> Found:
         for menu in page_audit.menus(page, frame=address == "/"):
             menu.evaluate("menu => { menu.open = true; }")
             found.wide += [f"{width} menu: {one}" for one in page_audit.too_wide(page)]
+            if size == PHONE:
+                found.small += [f"menu: {one}" for one in page_audit.too_small(page)]
             for theme in THEMES:
                 page_audit.paint(page, theme)
                 found.broken += [
@@ -219,6 +224,11 @@ def test_axe_finds_nothing(seen: dict[str, Found]) -> None:
 def test_no_page_is_wider_than_its_screen(seen: dict[str, Found]) -> None:
     wide = [f"{route} {one}" for route, found in seen.items() for one in found.wide]
     assert not wide, "\n".join(wide)
+
+
+def test_a_thumb_hits_whatever_can_be_pressed(seen: dict[str, Found]) -> None:
+    small = [f"{route} {one}" for route, found in seen.items() for one in dict.fromkeys(found.small)]
+    assert not small, "\n".join(small)
 
 
 def test_nothing_jumps_while_a_page_loads(seen: dict[str, Found]) -> None:

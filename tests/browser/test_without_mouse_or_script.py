@@ -171,6 +171,24 @@ def test_the_keyboard_alone_finds_takes_and_notes(chromium: Browser, paged: Tocs
     page.keyboard.press("Enter")
     expect(page.locator("#story")).to_contain_text("Written without a mouse")
     assert marked(page), "the note loaded the page again"
+    expect(page.locator("#story")).to_be_focused()  # the button is gone with the part that was replaced
+
+    change = page.locator("summary", has_text="Change")
+    change.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(change).to_be_focused()
+
+    people = page.locator("#story").get_by_role("link", name="People")
+    people.focus()
+    told = ana.context.request.post(
+        f"{page.url}/comment", form={"csrf": page.locator("[name=csrf]").first.input_value(), "body": "Came in meanwhile"}
+    )
+    assert told.ok
+    expect(page.locator("#story")).to_contain_text("Came in meanwhile")
+    expect(people).to_be_focused()
+    expect(page.locator("#heard")).to_have_text("Story: 1 new or changed")
     ana.close()
 
 

@@ -1,4 +1,4 @@
-"""What can be measured on a page in a browser: axe's rules, width, layout shift, and what was transferred."""
+"""What can be measured on a page in a browser: axe's rules, width, how large a target is, layout shift, bytes."""
 
 from functools import cache
 from playwright.sync_api import Locator, Page
@@ -33,6 +33,25 @@ _SHIFT = """() => new Promise((done) => {
     .observe({type: "layout-shift", buffered: true});
   setTimeout(() => done(sum), 60);
 })"""
+
+# A link within a sentence is as large as its words (WCAG 2.5.8 excepts it); a row that opens as a whole is its link's target.
+_SMALL = """(least) => {
+  const all = [...document.querySelectorAll("a[href], button, summary, select, textarea, input:not([type=hidden])")].filter((e) =>
+    e.checkVisibility({visibilityProperty: true}) && !e.closest("[aria-hidden=true], .skip, .visually-hidden"));
+  const within = (e) => e.matches("a[href]") && getComputedStyle(e).display === "inline"
+    && [...e.parentElement.childNodes].some((n) => n !== e && n.textContent.trim().length > 1);
+  const size = (e) => {
+    const row = e.closest("[data-row]"), labels = e.matches("[type=checkbox], [type=radio]") ? [...e.labels] : [];
+    const boxes = [e, ...labels, ...(row && row.dataset.row === e.getAttribute("href") ? [row] : [])].map((one) => one.getBoundingClientRect());
+    const over = (far, near) => Math.max(...boxes.map((b) => b[far])) - Math.min(...boxes.map((b) => b[near]));
+    return [over("right", "left"), over("bottom", "top")];
+  };
+  return all.filter((e) => !within(e)).map((e) => [e, ...size(e)])
+    .filter(([e, wide, high]) => wide > 1 && (wide < least - .5 || high < least - .5))
+    .map(([e, wide, high]) => e.tagName.toLowerCase() + "." + e.className + " in " + (e.parentElement.className || e.parentElement.tagName)
+      + ' "' + (e.innerText || e.name || e.ariaLabel || "").trim().slice(0, 30) + '" is ' + Math.round(wide) + " x " + Math.round(high) + " px");
+}"""
+THUMB = 44  # px each way: WCAG 2.2, 2.5.5
 
 _TRANSFERRED = """() => {
   const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
@@ -79,6 +98,12 @@ def menus(page: Page, frame: bool) -> list[Locator]:
 def too_wide(page: Page) -> list[str]:
     """Empty when nothing sticks out sideways; else by how much, and what."""
     found: list[str] = page.evaluate(_WIDER)
+    return found
+
+
+def too_small(page: Page) -> list[str]:
+    """What is shown and can be pressed, but is smaller than a thumb needs; empty when nothing is."""
+    found: list[str] = page.evaluate(_SMALL, THUMB)
     return found
 
 

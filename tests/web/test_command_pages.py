@@ -57,6 +57,23 @@ def test_parts_stand_in_the_header_and_in_the_report(people: People) -> None:
     Reader(people.aldo).post(f"{path}/part", 403, part="scribe", person=people.rita.id)
 
 
+def test_a_report_has_all_its_headings_when_nothing_happened(people: People) -> None:
+    told = text_of(Reader(people.rita).get(f"/reports/{opened(title='Odd sign-in').key}"))
+    for heading, nothing in {
+        "What products were asked to do": "No product was asked to do anything.",
+        "Countermeasures": "No countermeasure was put in place.",
+        "Who was woken": "Nobody was paged.",
+        "Messages to others": "No message to others is recorded.",
+        "What those who reported it were told": "Nothing was sent to whoever reported it.",
+        "Tasks": "There was no task.",
+        "Alerts": "No alert belongs to it.",
+        "Observables": "No address, host or user is recorded.",
+        "Time spent waiting": "It waited for nobody.",
+        "Notes": "No note is written down.",
+    }.items():
+        assert f"{heading} {nothing}" in told, heading
+
+
 def test_stop_and_call_the_lead_is_on_the_incident_and_on_its_run(people: People, drain: Drain) -> None:
     case = opened(title="Odd sign-in", severity=Severity.high)
     with unit_of_work() as uow:

@@ -38,6 +38,7 @@ class RunPage(Page, template="run.html", rail="playbooks"):
     hold: SubjectHold | None
     nodes: list[Node]
     step: Step | None
+    step_name: str  # with the values it ran with
     tries: list[StepAttempt]
     calls: dict[str, ActionCall]
     question: UUID | None
@@ -89,6 +90,7 @@ def one(request: Request, run_id: UUID, actor: Actor = allowed("playbook.read"))
             hold=holds.of(session, run.subject) if run.ended_at is None else None,
             nodes=flow.tree(plan, flow.latest(attempts)),
             step=plan.steps.get(chosen),
+            step_name=flow.titled(plan.steps[chosen], tries) if chosen in plan.steps else "",
             tries=tries[-20:],
             calls=calls,
             question=question,

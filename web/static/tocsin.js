@@ -57,6 +57,13 @@
     toastTimer = setTimeout(() => toast.classList.remove("show"), 2200);
   }
 
+  // What came in by itself is told to who listens instead of looking: the part's title, and how many are new there.
+  function tell(part, many) {
+    const heard = document.getElementById("heard");
+    const title = part.querySelector("h1, h2")?.firstChild?.textContent.trim();
+    if (heard && many && title) heard.textContent = title + ": " + many + " " + heard.dataset.fresh;
+  }
+
   // --- clicks ------------------------------------------------------------------------------------------------------
   document.addEventListener("click", (event) => {
     const target = event.target.closest("[data-copy], [data-theme], [data-tick-all], [data-row]");
@@ -131,8 +138,8 @@
     if (event.target.closest("dialog[open]")) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.dataset.send !== undefined) { event.preventDefault(); event.target.form.requestSubmit(); return; }
     if (event.key === "Escape") {
-      $$("details.menu[open], details.more[open]").forEach((d) => { d.open = false; });
-      if (typing) typing.blur();
+      const left = $$("details.menu[open], details.more[open]").filter((d) => { d.open = false; return d.contains(event.target); })[0];
+      if (left) left.querySelector("summary").focus(); else if (typing) typing.blur();
       return;
     }
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -204,6 +211,23 @@
     });
     unsent = new Map();
   });
+  // Whoever was at a button or a link of a part that is replaced is there again; at the part itself when it is gone.
+  const like = (e) => [e.tagName, e.getAttribute("href"), e.name, e.form?.getAttribute("action"), e.textContent.trim()].join(" ");
+  const alike = (part, what) => $$("a[href], button, summary, [tabindex]", part).filter((e) => like(e) === what);
+  let left = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const part = event.detail.target, on = document.activeElement;
+    left = part.id && part !== on && part.contains(on) ? { part: part.id, what: like(on), place: alike(part, like(on)).indexOf(on) } : null;
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    const part = left && document.getElementById(left.part);
+    if (!part || part.contains(document.activeElement)) return;
+    const same = alike(part, left.what);
+    const again = same[Math.min(Math.max(left.place, 0), same.length - 1)];
+    left = null;
+    if (again?.checkVisibility()) again.focus({ preventScroll: true });
+    else { part.tabIndex = -1; part.focus({ preventScroll: true }); }
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const target = event.detail.target;
     if (target.dataset.live !== undefined) seen.set(document.body, new Set($$("[data-item]", target).map((e) => e.dataset.item)));
@@ -212,7 +236,9 @@
     const part = event.detail.elt?.isConnected ? event.detail.elt : event.detail.target;
     const before = seen.get(document.body);
     times(part); sleepers();
-    if (before) $$("[data-item]", part).forEach((e) => { if (!before.has(e.dataset.item)) e.classList.add("fresh"); });
+    const fresh = before ? $$("[data-item]", part).filter((e) => !before.has(e.dataset.item)) : [];
+    fresh.forEach((e) => e.classList.add("fresh"));
+    tell(part, fresh.length);
     seen.delete(document.body);
     ticks();
   });
@@ -220,5 +246,10 @@
   function sleepers() {
     $$("[data-confirm]").forEach((i) => $$("[data-confirmed]", i.form).forEach((b) => { b.disabled = i.value.trim() !== i.dataset.confirm; }));
   }
+  // Where one is in a row of tabs that is wider than its screen.
+  $$(".tabs").forEach((row) => {
+    const here = row.querySelector(".here");
+    if (here) row.scrollLeft = here.offsetLeft - row.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+  });
   paint(); times(); ticks(); sleepers(); listen();
 })();
