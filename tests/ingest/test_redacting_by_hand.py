@@ -297,6 +297,10 @@ def test_what_was_killed_goes_on_where_it_was(spoilt: Incident, people: People, 
     assert "Being taken out" in page
     assert mask(SECRET) in page
     drain()
+    page = Reader(mara).get(f"/incidents/{spoilt.key}/redact")
+    assert "Being taken out" not in page
+    assert re.search(r'id="redacted"[^>]*hx-trigger="live"[^>]*>.*Taken out before', page, re.DOTALL), "an open page shows its end"
+    assert 'id="redactions"' in page
     assert SECRET.encode() not in everything_kept()
     with reading() as session:
         (entry,) = journal.entries(session, ref=spoilt.ref, verbs=["incident.redacted"])
