@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("here", deadline=None)  # how long an example takes depends on what else the machine does
+settings.load_profile("here")
 
 pytest_plugins = ["tables_ready", "held_time", "people_here", "real_servers", "running_tocsin", "at_the_door"]
 

@@ -176,7 +176,7 @@ def test_hashes_are_told_by_length() -> None:
 
 
 @given(st.sampled_from([*TYPES, "ip", "auto"]), st.text(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_text_breaks_it_and_one_spelling_is_stable(kind: str, text: str) -> None:
     found = entity(kind, text)
     extract(text)

@@ -279,7 +279,7 @@ def whatever(connector: Connector, body: bytes) -> None:
 
 
 @given(SHAPED)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_json_breaks_any_connector(value: Any) -> None:
     body = json.dumps(value).encode()
     for connector in registry.sources():
@@ -290,7 +290,7 @@ def test_no_json_breaks_any_connector(value: Any) -> None:
     st.binary(max_size=400)
     | st.text(max_size=300).map(lambda text: b"CEF:0|a|b|c|d|e|5|" + text.encode("utf-8", "surrogatepass"))
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_bytes_break_any_connector(body: bytes) -> None:
     for connector in registry.sources():
         whatever(connector, body)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from celpy.celparser import CELParseError, CELParser
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.expressions.errors import ExpressionError
@@ -141,13 +141,11 @@ def _joined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 sound = st.recursive(st.sampled_from(PIECES), _joined, max_leaves=8)
 
 
-@settings(deadline=None)
 @given(sound)
 def test_what_is_sound_gives_the_same_tree(source: str) -> None:
     assert agree(source), f"{ours(source)} is not {reference(source)}"
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(PIECES + NOISE), sound), max_size=6).map(" ".join))
 @example("a b")
 @example("a[")

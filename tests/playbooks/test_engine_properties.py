@@ -81,7 +81,7 @@ def _numbered(steps: Any, count: list[int]) -> Any:
     return {**inside, **kept}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     steps=PLANS, seed=st.integers(0, 2**32), mode=st.sampled_from(["watch", "ask", "act"]), late=st.booleans()
 )

@@ -234,7 +234,7 @@ _STEPS = st.lists(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )  # fmt: skip
 @given(steps=_STEPS)
 @example(steps=[("write", 1), ("copy_and_truncate", 0), ("write", 1), ("write", 1)])

@@ -146,7 +146,7 @@ def test_boundaries_never_run_backwards(zone: str, one: datetime, other: datetim
     assert wall_time(boundary(first, zone), zone) >= first
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     zone=st.sampled_from(ZONES),
     kind=st.sampled_from(Kind),
@@ -173,7 +173,7 @@ def test_a_full_rotation_has_no_gap_and_no_overlap(
     assert [s.user_id for s in shifts if s.start <= middle < s.end] == [found.user_id]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     zone=st.sampled_from(ZONES),
     starts=near_changes,
