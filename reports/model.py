@@ -47,12 +47,12 @@ class Head:
 
 @dataclass(frozen=True)
 class KeyTime:
-    """One moment on the way, with who established it; `after` is seconds since the incident was opened."""
+    """One moment on the way, with who established it; `after_seconds` counts from the opening, before it below zero."""
 
     kind: str
     says: str
     at: datetime | None
-    after: float | None
+    after_seconds: float | None
     source: str
     set_by: str | None
 
@@ -196,7 +196,7 @@ class Comment:
 class Span:
     """How long something took, in seconds; None when a moment it is counted from or to is not known.
 
-    target: what the team means to need for this severity; within: whether it was met; usual: the median of `among`
+    target_seconds: what the team means to need for this severity; within: whether it was met; usual_seconds: the median of `among`
     declared incidents of the same severity in the year before.
     """
 
@@ -204,9 +204,9 @@ class Span:
     says: str
     seconds: float | None
     counted: str
-    target: float | None = None
+    target_seconds: float | None = None
     within: bool | None = None
-    usual: float | None = None
+    usual_seconds: float | None = None
     among: int = 0
 
 
@@ -274,7 +274,7 @@ class Evidence:
     number: str
     name: str
     kind: str
-    size: int
+    size_bytes: int
     sha256: str
     added_at: datetime
     added_by: str

@@ -20,7 +20,7 @@ def worded(report: IncidentReport) -> dict[str, Any]:
     """The model as plain data, with texts where it has lengths and moments; nothing in it is markup, and nothing in it steers or hides."""
     data: dict[str, Any] = msgspec.to_builtins(report, builtin_types=(datetime,))
     for time in data["times"]:
-        time["after"] = _offset(time["after"])
+        time["after"] = _offset(time["after_seconds"])
     for page in data["pages"]:
         page["acknowledged_ms"] = _after_start(page["acknowledged_ms"], "not known")
         page["sent_ms"] = _after_start(page["sent_ms"], "inbox only" if page["attempts"] else "not sent")
@@ -28,7 +28,7 @@ def worded(report: IncidentReport) -> dict[str, Any]:
             f"{_LEDGER.get(m['what'], m['what'])} {_after(m['ms'])}" for m in page["ledger"]
         )
     for span in data["spans"]:
-        for name, of in (("took", "seconds"), ("target", "target"), ("usual", "usual")):
+        for name, of in (("took", "seconds"), ("target", "target_seconds"), ("usual", "usual_seconds")):
             span[name] = duration(span[of]) if span[of] is not None else None
     for wait in data["waited"]:
         wait["took"] = duration(wait["seconds"])

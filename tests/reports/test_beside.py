@@ -68,14 +68,14 @@ def test_a_length_stands_beside_its_target_and_the_year(people: People) -> None:
     mine = declared(people, contained=5)
     declared(people, contained=50)  # later than mine
     bare = {span.name: span for span in told(people, mine).spans}
-    assert (bare["contain"].seconds, bare["contain"].target, bare["contain"].within) == (5 * 3600, None, None)
-    assert (bare["contain"].usual, bare["contain"].among) == (3 * 3600, 3)
+    assert (bare["contain"].seconds, bare["contain"].target_seconds, bare["contain"].within) == (5 * 3600, None, None)
+    assert (bare["contain"].usual_seconds, bare["contain"].among) == (3 * 3600, 3)
     with unit_of_work() as uow:
         assert targets.put(uow, people.mara, {("high", "contain"): 4 * 3600, ("high", "close"): 86_400}) == 2
     shown = told(people, mine)
     spans = {span.name: span for span in shown.spans}
-    assert (spans["contain"].target, spans["contain"].within) == (4 * 3600, False)
-    assert (spans["close"].target, spans["close"].within, spans["dwell"].seconds) == (86_400, None, None)
+    assert (spans["contain"].target_seconds, spans["contain"].within) == (4 * 3600, False)
+    assert (spans["close"].target_seconds, spans["close"].within, spans["dwell"].seconds) == (86_400, None, None)
     page = contract.get("html").write(shown).decode()
     assert "target 4 h" in page
     assert "median of the year before 3 h, n = 3" in page

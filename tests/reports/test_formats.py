@@ -10,6 +10,7 @@ from stix2validator import ValidationOptions, validate_string
 
 from core.errors import NotFound
 from reports import contract
+from reports.model import IncidentReport
 from reports.wording import duration, listed, moment
 
 
@@ -85,6 +86,51 @@ def test_json_is_the_model() -> None:
     assert told["head"]["opened_at"] == "2026-11-22T03:12:00Z"
     assert told["pages"][0]["acknowledged_ms"] == 14100
     assert told["timeline"][0]["text"] == HOSTILE
+
+
+SHAPE = {
+    "IncidentReport": "made_at made_by head paragraph times timeline actions countermeasures decisions alerts observables pages tasks runs comments "
+    "open_ends proof people spans findings review follow_ups earlier evidence messages notices obligations shared waited external",
+    "Head": "id key title kind severity severity_reason stage confirmation confirmed_by confirmed_at confirmed_because category owner scribe "
+    "communications source trust tlp pap tags techniques late exercise opened_at closed_at closed_by disposition root_cause summary opened_because "
+    "url alert_count",
+    "KeyTime": "kind says at after_seconds source set_by",
+    "Span": "name says seconds counted target_seconds within usual_seconds among",
+    "Waited": "whom seconds times",
+    "Line": "at actor actor_kind automatic verb text",
+    "Action": "at action target effect state asked_by approved_by ended_at answer automatic reason rail verified_at undone_at side_effects",
+    "Countermeasure": "what target state since until review_at verified_at removed_at seen_after note",
+    "Decision": "at question decision by because options informed",
+    "Alert": "title source severity status count first_seen last_seen why",
+    "Observable": "type value shown roles first_seen last_seen elsewhere acted verdict verdict_by verdict_at verdict_says proposed shared",
+    "Task": "title status who created_at due_at ended_at answers reason choices",
+    "Run": "playbook mode state started_at ended_at chose",
+    "Comment": "at author body",
+    "Finding": "number at precision says source confidence technique entities evidence added_by",
+    "Point": "section at area state says result how who added_by options",
+    "FollowUp": "title owner due_at overdue link state ended_at ended_by note key",
+    "Evidence": "number name kind size_bytes sha256 added_at added_by origin note custody",
+    "Page": "title started_at state sent_ms acknowledged_by acknowledged_at acknowledged_ms attempts ledger",
+    "Attempt": "to channel state sent_at latency_ms answer",
+    "PageMoment": "what at ms",
+    "Obligation": "question state because by at due_at options sent_at receipt_at reference to tlp",
+    "Shared": "to what tlp at receipt_at reference by",
+    "Notice": "at to channel title state by",
+    "Message": "at to by via text",
+    "Proof": "entries first last digest redacted statement sealed begins ends checkpoint checkpoint_at witnesses clock verify",
+    "Kept": "name size at",
+}
+"""What others have written programs for: a name may come, none may go or change without a new version of the API."""
+
+
+def test_the_json_has_the_names_that_programs_read_and_fits_its_own_schema() -> None:
+    import jsonschema
+    import msgspec
+
+    schema = msgspec.json.schema(IncidentReport)
+    told = {name: sorted(part["properties"]) for name, part in schema["$defs"].items()}
+    assert told == {name: sorted(words.split()) for name, words in SHAPE.items()}
+    jsonschema.validate(json.loads(contract.get("json").write(report(HOSTILE))), schema)
 
 
 @pytest.mark.parametrize("tlp", ["clear", "green", "amber", "amber+strict", "red"])

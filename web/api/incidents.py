@@ -370,15 +370,19 @@ def _out(session: Session, actor: Actor, incident: Incident, response: Response)
 
 @router.get("/{key}/report")
 def read_report(
-    key: str, name: Annotated[str, Query(alias="format")] = "json", actor: Actor = may("incident.read")
+    key: str,
+    name: Annotated[str, Query(alias="format")] = "json",
+    of: Annotated[str, Query(alias="print")] = "",
+    external: bool = False,
+    actor: Actor = may("incident.read"),
 ) -> Response:
-    """Its report: `format` is json, pdf or stix."""
+    """Its report: `format` is json, html, pdf or stix; `print` of pdf is executive, full or annex; `external`: roles for names."""
     chosen = contract.get(name)
     with reading() as session:
-        report = build_report(session, actor, key, now=clock.now())
+        report = build_report(session, actor, key, now=clock.now(), external=external)
         about = queries.incident(session, actor, key)
     access.note(actor, "took the report of", about.ref, about.key, within=about.id)
-    disposition = f'attachment; filename="{chosen.filename(report)}"'
+    disposition = f'attachment; filename="{chosen.filename(report, of)}"'
     return Response(
-        chosen.write(report), media_type=chosen.media_type, headers={"Content-Disposition": disposition}
+        chosen.written(report, of), media_type=chosen.media_type, headers={"Content-Disposition": disposition}
     )

@@ -92,7 +92,7 @@ def one(
 
 def durations(report: IncidentReport) -> list[tuple[str, float, float]]:
     """The key times as (name, seconds after the opening, share of the longest), for a small chart."""
-    known = [(time.says, time.after) for time in report.times if time.after is not None and time.after >= 0]
+    known = [(time.says, time.after_seconds) for time in report.times if time.after_seconds is not None and time.after_seconds >= 0]
     longest = max((after for _says, after in known), default=0.0) or 1.0
     return [(says, after, after / longest) for says, after in known]
 
