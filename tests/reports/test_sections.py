@@ -44,7 +44,7 @@ def facts() -> list[tuple[str, Callable[[IncidentReport], Any], Any]]:
         ("key times not known", lambda r: [t.kind for t in r.times if t.at is None], ["compromise", "acknowledged", "aware", "contained", "verified", "eradicated", "recovered"]),
         ("spans", lambda r: [s.name for s in r.spans if s.seconds is None], ["detect", "acknowledge", "contain", "recover", "dwell"]),
         ("first hand", lambda r: [t.set_by for t in r.times if t.kind == "looked"], ["Rita Ruiz"]),
-        ("paragraph", lambda r: [r.paragraph[n][:24] for n in (1, 3, 4)], ["It is about web01; the f", "What it meant: money: 9,", "It was closed by Rita Ru"]),
+        ("paragraph", lambda r: [r.paragraph[n][:24] for n in (1, 3, 4)], ["It is about web01; the f", "What it meant: money: So", "It was closed by Rita Ru"]),
         ("reviewers", lambda r: r.reviewers, ("Rita Ruiz",)),
         ("attack", lambda r: [(f.number, f.technique) for f in r.findings], [("A1", "T1204.002"), ("A2", None)]),
         ("attack defanged", lambda r: "203.0.113[.]9" in r.findings[0].entities, True),
