@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import select
 
+from core import chosen
 from core.actors import SYSTEM
 from core.auth import users
 from core.auth.models import User
 from core.db import UnitOfWork
-from core.settings import settings
 from notify import contacts, queries
 from notify.escalation import Target
 from notify.models import Policy
@@ -65,7 +65,7 @@ def on_call(uow: UnitOfWork, people: Sequence[User], *, zone: str = "UTC") -> Po
 def reachable(uow: UnitOfWork, person: User) -> None:
     """Give a person the inbox, and their mail address when mail is set up; what they have already stays."""
     ways: list[tuple[str, dict[str, Any]]] = [("inbox", {"user": str(person.id)})]
-    if settings().smtp_url and person.email != PLACEHOLDER:
+    if person.email != PLACEHOLDER and chosen.effective(uow).smtp_url:
         ways.append(("email", {"to": person.email}))
     has = {method.channel for method in queries.contact_methods(uow, person.id)}
     for channel, address in ways:

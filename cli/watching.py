@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, mak
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import chosen
-from core.settings import settings
+from core.settings import Settings, settings
 from core.types import to_micros
 
 MOST = 20  # findings of one check that are told one by one
@@ -76,11 +76,11 @@ def opened(url: str) -> Engine:
     )
 
 
-def heartbeat_url(engine: Engine) -> str | None:
-    """Where the heartbeat goes: as the environment says, else as a page does, read anew. None: nowhere, or nobody can say."""
+def settings_now(engine: Engine) -> Settings | None:
+    """The settings as the environment says them, else as a page does, read anew. None: the database does not answer."""
     with suppress(SQLAlchemyError), engine.connect() as connection:
-        return chosen.effective(connection).heartbeat_url
-    return settings().heartbeat_url
+        return chosen.effective(connection)
+    return None
 
 
 def look(engine: Engine, limits: Limits | None = None) -> list[Finding]:

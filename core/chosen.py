@@ -3,27 +3,28 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from email.utils import parseaddr
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, String, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core import facts, logs, reach
+from core import facts, logs, reach, witness_places
 from core.actors import Actor
-from core.auth import permissions
+from core.auth import factors, permissions
 from core.auth.permissions import declare
 from core.db import Base, UnitOfWork
 from core.errors import Conflict, Invalid, Problem
 from core.journal import Fact, record
-from core.net import imap
+from core.net import imap, smtp
 from core.secrets import Unsealable, seal, unseal
 from core.settings import CHANGEABLE, Settings, settings
 from core.types import Instant, Ref
 
 log = logs.get(__name__)
 
-MANAGE = declare("settings.manage", "Change the report form, the mailboxes and the outside heartbeat")
+MANAGE = declare("settings.manage", "Change how mail leaves and comes in, the report form, the journal's witness and the outside heartbeat")
 LONGEST = 2000
 SOONEST, LATEST = 5, 86_400
 """Seconds between two looks into a mailbox."""
@@ -47,6 +48,7 @@ class Choice:
     name: str
     secret: bool
     read: Callable[[str], Any]
+    guarded: bool = False  # who changes it shows a second factor
 
     @property
     def variable(self) -> str:
@@ -105,6 +107,29 @@ def _url(text: str) -> str:
     return text
 
 
+def _server(text: str) -> str:
+    smtp.read_url(text)
+    return text
+
+
+def _sender(text: str) -> str:
+    _name, address = parseaddr(text)
+    local, _at, domain = address.rpartition("@")
+    if not local or not domain or not text.isprintable() or len(text) > 320 or any(one in address for one in " <>,"):
+        raise Invalid("Write the address that mail comes from, such as tocsin@example.org or Tocsin <tocsin@example.org>.")
+    return text
+
+
+def _witnesses(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(filter(None, (one.strip() for one in text.replace("\n", ",").split(",")))))
+    for one in found:
+        try:
+            witness_places.name_of(one)
+        except Invalid:
+            raise Invalid("Write a witness as mailto:auditor@example.org or https://archive.example.org/…") from None
+    return found
+
+
 CHOICES = {
     choice.name: choice
     for choice in (
@@ -115,6 +140,9 @@ CHOICES = {
         Choice("mail_listen", False, _place),
         Choice("mail_to", False, _addresses),
         Choice("heartbeat_url", True, _url),
+        Choice("smtp_url", True, _server, guarded=True),
+        Choice("smtp_from", False, _sender, guarded=True),
+        Choice("witness", True, _witnesses, guarded=True),
     )
 }
 """Every setting that may be changed on a page, by its name."""
@@ -160,9 +188,11 @@ def effective(held: Session | Connection) -> Settings:
 def put(uow: UnitOfWork, actor: Actor, wanted: Mapping[str, str]) -> list[str]:
     """Set these, as they are typed; "" goes back to the default. Returns the names of those that changed.
 
-    Raises Forbidden, Conflict (the environment says otherwise), Invalid with every problem.
+    Raises Forbidden, NeedsSecondFactor, Conflict (the environment says otherwise), Invalid with every problem.
     """
     permissions.require(actor, MANAGE.name)
+    if any(name in CHOICES and CHOICES[name].guarded for name in wanted):
+        factors.require_fresh(uow, actor)
     _check(wanted)
     changed = []
     for name, text in wanted.items():

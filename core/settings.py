@@ -200,7 +200,8 @@ def _required(env: Mapping[str, str]) -> bool:
 CHANGEABLE = {
     "report_form": "TOCSIN_REPORT_FORM", "report_code": "TOCSIN_REPORT_CODE", "imap_url": "TOCSIN_IMAP_URL",
     "imap_every": "TOCSIN_IMAP_SECONDS", "mail_listen": "TOCSIN_MAIL_LISTEN", "mail_to": "TOCSIN_MAIL_TO",
-    "heartbeat_url": "TOCSIN_HEARTBEAT_URL",
+    "heartbeat_url": "TOCSIN_HEARTBEAT_URL", "smtp_url": "TOCSIN_SMTP_URL", "smtp_from": "TOCSIN_SMTP_FROM",
+    "witness": "TOCSIN_WITNESS",
 }  # fmt: skip
 """What a page may change where its variable is not set."""
 

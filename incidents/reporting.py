@@ -8,14 +8,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core import journal, limits
+from core import chosen, journal, limits
 from core.actors import SYSTEM, Actor, ActorKind
 from core.auth import permissions
 from core.db import UnitOfWork
 from core.errors import Conflict, Invalid, NotFound, Problem, TooMany
 from core.ids import new_id
 from core.journal import Fact
-from core.settings import settings
 from core.types import Ref, Severity
 from incidents import attachments, facts, lifecycle, named, observables, reporter_links
 from incidents.attachments import Upload
@@ -285,7 +284,7 @@ def _keep_files(
 
 
 def _mail(uow: UnitOfWork, actor: Actor, reporter: Reporter, title: str, text: str) -> Message | None:
-    if reporter.email is None or settings().smtp_url is None:
+    if reporter.email is None or chosen.effective(uow).smtp_url is None:
         return None
     path = "" if reporter.link_ended_at is not None else reporter_links.status_path(reporter)
     return messages.message(

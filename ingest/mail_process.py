@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import literal, select
 
 from connectors.entities import defang, entity
-from core import blobs, logs, metrics, work
+from core import blobs, chosen, logs, metrics, work
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import Conflict, Invalid
 from core.settings import settings
@@ -89,7 +89,7 @@ def understand(raw: bytes) -> Understood:
 
 def _decide(uow: UnitOfWork, row: MailIn, found: Understood) -> None:
     mail = found.mail
-    if why := _not_from_a_person(row, mail):
+    if why := _not_from_a_person(uow, row, mail):
         row.state, row.why = IGNORED, why
         return
     reporter = _thread(uow, row, mail)
@@ -105,12 +105,12 @@ def _decide(uow: UnitOfWork, row: MailIn, found: Understood) -> None:
         reporting.thank(uow, made)
 
 
-def _not_from_a_person(row: MailIn, mail: Mail) -> str:
+def _not_from_a_person(uow: UnitOfWork, row: MailIn, mail: Mail) -> str:
     """Why a mail neither opens nor answers anything; "" when somebody wrote it."""
     host = urlsplit(settings().base_url).hostname or "tocsin.invalid"
     if mail.message_id.casefold().endswith(f"@{host}>".casefold()):
         return "Tocsin sent it itself"
-    if mail.sender.email.casefold() == parseaddr(settings().smtp_from)[1].casefold():
+    if mail.sender.email.casefold() == parseaddr(chosen.effective(uow).smtp_from)[1].casefold():
         return "it comes from our own address"
     if row.via == "smtp" and not row.envelope_from:
         return "an automatic mail: an empty return path"

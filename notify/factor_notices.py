@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
+from core import chosen
 from core.actors import SYSTEM
 from core.auth.models import User
 from core.db import UnitOfWork
 from core.journal import Entry
 from core.outbox import subscriber
-from core.settings import settings
 from core.types import Ref
 from notify import messages
 
@@ -36,7 +36,7 @@ def _tell(uow: UnitOfWork, entry: Entry) -> None:
 def tell_person(uow: UnitOfWork, user: User, title: str, text: str, path: str = "/profile/factor") -> None:
     """A notice to one person: in the inbox, and by mail where mail is set up."""
     channels = ["inbox"]
-    if settings().smtp_url and not user.email.endswith("@localhost"):
+    if not user.email.endswith("@localhost") and chosen.effective(uow).smtp_url:
         channels.append("email")
     for channel in channels:
         messages.message(

@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
+from core import chosen
 from core.actors import SYSTEM
 from core.auth.models import User
 from core.db import UnitOfWork
 from core.journal import Entry
 from core.outbox import subscriber
-from core.settings import settings
 from core.types import Ref
 from notify import contacts, messages, queries
 
@@ -21,7 +21,7 @@ def _follow(uow: UnitOfWork, entry: Entry) -> None:
     if user is None or not former:
         return
     contacts.follow(uow, SYSTEM, user, former)
-    if not settings().smtp_url:
+    if not chosen.effective(uow).smtp_url:
         return
     if not former.endswith(_HERE):
         _tell(uow, user, former)

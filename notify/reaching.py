@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core import chosen
 from core.auth.models import User
 from core.secrets import unseal
-from core.settings import settings
 from notify import registry
 from notify.escalation import Target
 from notify.models import ChannelSettings, ContactMethod, Urgency
@@ -118,7 +118,7 @@ def methods(session: Session, wanted: Wanted, urgency: str) -> list[Method]:
     found = [Method(row.id, row.channel, row.shown, row.delay) for row in out]
     if wanted.user_id is None:
         return found
-    if not found and settings().smtp_url:
+    if not found and chosen.effective(session).smtp_url:
         user = session.get_one(User, wanted.user_id)
         found.append(Method(None, "email", user.email, 0))
     return [*found, Method(None, "inbox", "inbox", 0)]

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from core import crashpoints, logs, metrics, telemetry, work
+from core import chosen, crashpoints, logs, metrics, telemetry, work
 from core.actors import SYSTEM
 from core.concealing import conceal
 from core.db import UnitOfWork, unit_of_work
@@ -72,7 +72,7 @@ class Outcome:
 
 def context_for(uow: UnitOfWork, channel: str, send_id: UUID) -> Context:
     """The surroundings a channel works in, for one sending."""
-    given = settings()
+    given = chosen.effective(uow)
     listens = registry.get(channel).hears is not None
     return Context(
         config=reaching.config_of(uow, channel),

@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 
 from connectors import applied, calls, hand_measures, holds, instances, rails, registry, settling
 from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall, Countermeasure
-from core import logs
+from core import chosen, logs
 from core.actors import SYSTEM, Actor, ActorKind
 from core.auth.models import User
 from core.db import UnitOfWork, database_now
 from core.errors import NotFound
 from core.journal import Entry
-from core.settings import settings
 from core.types import Ref, Severity
 from incidents import containment, lifecycle, mails, offshoots, queries, reaching, reporter_words, tasks
 from incidents.models import Incident, Task
@@ -240,8 +239,8 @@ def _wake(
 
 def _message(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     given, picture = request.arguments, None
-    if given["channel"] == "email" and not settings().smtp_url:
-        return {"undeliverable": "No mail server is configured here, so this mail cannot be sent: an administrator sets TOCSIN_SMTP_URL."}
+    if given["channel"] == "email" and not chosen.effective(uow).smtp_url:
+        return {"undeliverable": "No mail server is set up here, so this mail cannot be sent: an administrator sets one on Settings, Installation."}
     title, text = given["title"], given["text"]
     if given.get("picture") and not request.facts["restricted"]:
         picture = mails.picture(uow, UUID(request.subject.id))

@@ -89,7 +89,7 @@ def _more_places(actor: Actor) -> list[tuple[str, str]]:
         (_("Countermeasures"), "/countermeasures", "connector.read"), (_("All actions"), "/calls", "connector.read"),
         (_("Sources"), "/settings/sources", "source.read"), (_("Connectors"), "/connectors", "connector.read"),
         (_("Grouping rules"), "/settings/rules", "incident.read"), (_("Users"), "/settings/users", "user.read"),
-        (_("Report form, mailboxes, heartbeat"), "/settings/installation", "settings.manage"),
+        (_("Installation: mail, report form, heartbeat, witness"), "/settings/installation", "settings.manage"),
         (_("Health"), "/doctor", "doctor.read"), (_("Keys"), "/keys", "incident.read"),
     ]  # fmt: skip
     return [(word, href) for word, href, permission in every if actor.may(permission)]

@@ -67,11 +67,12 @@ def command(once: bool, beside: int | None) -> None:
         if gone:
             sure.append(Finding("process", "Tocsin's process has ended without having been asked to."))
             memory.last = 0.0
+        given = watching.settings_now(engine) or given
         alarming.round_of(memory, sure, given.watch_notify, given.smtp_from, given.base_url)
         if gone:
             return
         due = not found and time.monotonic() - beaten >= BEAT_EVERY
-        if due and (url := watching.heartbeat_url(engine)) and alarming.beat(url):
+        if due and (url := given.heartbeat_url) and alarming.beat(url):
             beaten = time.monotonic()
             heartbeat.remember(given.data_dir, clock.now())
         _wait(stop, beside)

@@ -15,6 +15,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import getaddresses
 from typing import Any, Self
+from urllib.parse import quote, urlencode
 
 from core.errors import Invalid
 from core.net import egress as ways
@@ -84,6 +85,18 @@ def read_url(url: str) -> Server:
         insecure=given.yes("insecure", "0"),
         name=given.options.get("name"),
     )
+
+
+def write_url(server: Server) -> str:
+    """The URL that read_url() reads as this server."""
+    options = {
+        "starttls": None if server.starttls is None else "1" if server.starttls else "0",
+        "verify": None if server.verify else "0", "insecure": "1" if server.insecure else None, "name": server.name,
+    }  # fmt: skip
+    given = urlencode({name: value for name, value in options.items() if value})
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    who = f"{quote(server.user, safe='')}:{quote(server.password, safe='')}@" if server.user else ""
+    return f"{'smtps' if server.implicit_tls else 'smtp'}://{who}{host}:{server.port}{'?' if given else ''}{given}"
 
 
 def send(

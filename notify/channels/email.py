@@ -25,7 +25,7 @@ _templates = Environment(
 def send(outgoing: Outgoing, address: Mapping[str, str], context: Context) -> Sent:
     """Hand the mail over; the provider id is our Message-ID, the answer the server's own words."""
     if not context.smtp_url:
-        raise Undeliverable("No mail server is configured: set TOCSIN_SMTP_URL.", permanent=True)
+        raise Undeliverable("No mail server is set up: an administrator sets one on Settings, Installation.", permanent=True)
     mail = compose(outgoing, address["to"], context)
     answer = outward.mail(context, mail)
     return Sent(str(mail["Message-ID"]), answer)

@@ -32,7 +32,7 @@ def _mail(at: Look) -> Finding | None:
         f"Mail travels in the clear: other machines reach {given.mail_listen}, and there is no certificate.",
         "Speak TLS, or listen on this machine only, beside your mail server.",
         href="/settings/installation#listener",
-        word="Mail by SMTP",
+        word="Mail in",
     )
 
 

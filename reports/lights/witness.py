@@ -15,18 +15,18 @@ def look(at: Look) -> Finding:
         return Finding(
             State.yellow, "Nobody outside keeps the seal: the record is only as honest as this machine.",
             "Name somebody whose mailbox this machine's administrators cannot alter, such as your auditor.",
-            command="TOCSIN_WITNESS=mailto:auditor@example.org",
+            href="/settings/installation#witness", word="Name a witness",
         )  # fmt: skip
     if not known:
         return Finding(
-            State.yellow, "No witness has been asked yet.", "Start Tocsin with TOCSIN_WITNESS set."
+            State.yellow, "No witness has been asked yet.", "Wait a minute; if it stays so, see whether a worker runs."
         )
     for one in known:
         late = one.at is not None and at.now - one.at > at.settings.witness_every + PATIENCE
         if one.error and (one.at is None or late):
             return Finding(
                 State.red, f"{one.name} does not get the seal: {one.error[:200]}", "Mend the way to it, or name another witness.",
-                href="/journal", word="Journal",
+                href="/settings/installation#witness", word="Witness",
             )  # fmt: skip
     latest = max((one.at for one in known if one.at is not None), default=None)
     names = ", ".join(one.name for one in known)

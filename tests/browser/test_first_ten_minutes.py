@@ -365,7 +365,7 @@ def health(scene: Scene) -> None:
     scene.rail("Settings")
     page.locator("main").get_by_role("link", name="Health").first.click()
     lights = page.locator(".lights li")
-    expect(lights).to_have_count(9)
+    expect(lights).to_have_count(10)
     for light in lights.all():
         assert light.locator(".state-good, a.btn, code").count(), light.inner_text()
     scene.rail("Now")

@@ -248,7 +248,7 @@ def test_a_warning_brings_the_picture_and_without_a_mail_server_a_person_hears_o
     configure(settings().with_(smtp_url=None))
     again = warned()
     assert again["warn"][0] == "failed"
-    assert "an administrator sets TOCSIN_SMTP_URL" in str(again["warn"][2])
+    assert "an administrator sets one on Settings" in str(again["warn"][2])
     with reading() as session:
         (other,) = session.scalars(select(Incident).where(Incident.category == "malware"))
         entries = journal.entries(session, ref=Ref("incident", str(incident)), limit=200)

@@ -26,7 +26,7 @@ from reports import doctor
 from reports.doctor import Finding, State
 
 assemble.load()
-NAMES = ["tls", "backup", "responders", "second_factor", "witness", "heartbeat", "secret_key", "sources", "yours"]
+NAMES = ["tls", "backup", "responders", "mail", "second_factor", "witness", "heartbeat", "secret_key", "sources", "yours"]
 Seen = Callable[..., Finding]
 
 
@@ -53,7 +53,7 @@ def seen(sqlite_database: object, tmp_path: Path, clock: HeldClock) -> Seen:
     return look
 
 
-def test_the_folder_holds_nine_lights_in_their_order() -> None:
+def test_the_folder_holds_ten_lights_in_their_order() -> None:
     assert [light.name for light in doctor.lights()] == NAMES
     assert doctor.worst([]) is State.green
 
@@ -223,3 +223,13 @@ def test_yours(seen: Seen, people: People) -> None:
     with unit_of_work() as uow:
         rails.protect(uow, people.ana, kind="domain", value="example.org", reason="ours", own=True)
     assert seen("yours").state is State.green
+
+
+def test_mail(seen: Seen) -> None:
+    nobody = seen("mail", smtp_url=None)
+    assert (nobody.state, nobody.href) == (State.yellow, "/settings/installation#outgoing")
+    server = {"smtp_url": "smtp://soc:geheim@mail.example.org:587"}
+    assert "most servers refuse" in seen("mail", **server, smtp_from="tocsin@localhost").says
+    found = seen("mail", **server, smtp_from="soc@example.org")
+    assert (found.state, found.says) == (State.green, "Mail leaves by mail.example.org:587 as soc@example.org.")
+    assert seen("mail", smtp_url="ftp://x").state is State.red

@@ -61,7 +61,7 @@ def test_the_form_goes_on_and_off_and_asks_for_its_code(people: People) -> None:
     rita.post(f"{HERE}/form", 403, on="1")
     assert HERE not in rita.get("/settings")
     assert HERE in ana.get("/settings")
-    assert "0 of 4 are on" in ana.get(HERE)
+    assert "0 of 6 are on" in ana.get(HERE)
     Reader().get("/report", 404)
     ana.post(f"{HERE}/form", on="1", code="blue door")
     assert 'name="code"' in Reader().get("/report")
@@ -146,7 +146,7 @@ def test_a_heartbeat_is_sent_at_once_and_the_doctor_leads_there(people: People, 
     with reading() as session:
         shown = {one.light.name: one.finding for one in doctor.examine(session)}
     assert shown["heartbeat"].state is doctor.State.green
-    assert watching.heartbeat_url(db.engine()) == f"{vendor.url}/beat-7f31"
+    assert watching.settings_now(db.engine()).heartbeat_url == f"{vendor.url}/beat-7f31"
     started: list[object] = []
     real = subprocess.Popen
     monkeypatch.setattr(
@@ -155,7 +155,7 @@ def test_a_heartbeat_is_sent_at_once_and_the_doctor_leads_there(people: People, 
     with keeping_watch.watched(settings()):
         wait_until(lambda: started, what="the watch, which a heartbeat set on a page has begin")
     ana.post(f"{HERE}/heartbeat", remove="1")
-    assert watching.heartbeat_url(db.engine()) is None
+    assert watching.settings_now(db.engine()).heartbeat_url is None
 
 
 def test_the_environment_wins_and_says_so(people: People) -> None:

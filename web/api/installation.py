@@ -48,6 +48,12 @@ class TriedOut(Shape):
     mend: str
 
 
+class TestMailIn(Shape):
+    """Whom a test mail goes to."""
+
+    to: Annotated[str, Field(max_length=320)]
+
+
 @router.get("")
 def list_settings(actor: Actor = may("settings.manage")) -> Listing[SettingOut]:
     """All that can be changed while Tocsin runs."""
@@ -84,6 +90,12 @@ def try_mailbox(actor: Actor = may("settings.manage")) -> TriedOut:
 def try_heartbeat(actor: Actor = may("settings.manage")) -> TriedOut:
     """Send one heartbeat."""
     return _told(installation.try_heartbeat(actor))
+
+
+@router.post("/smtp_url/try")
+def try_outgoing(given: TestMailIn, actor: Actor = may("settings.manage")) -> TriedOut:
+    """Send a test mail; `says` holds what the mail server answered."""
+    return _told(installation.try_outgoing(actor, given.to))
 
 
 def _told(tried: Tried) -> TriedOut:

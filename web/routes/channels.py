@@ -6,10 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
+from core import chosen
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem, TocsinError
-from core.settings import settings
 from notify import contacts, links, queries, registry
 from notify.contract import Channel
 from notify.models import ChannelSettings, ContactMethod
@@ -43,6 +43,7 @@ class ChannelsPage(Page, template="oncall_channels.html", rail="oncall"):
     smtp: bool
     sender: str
     may_manage: bool
+    may_set: bool
     problems: list[Problem]
     about: str
     entered: dict[str, str]
@@ -53,14 +54,16 @@ def _page(
     entered: dict[str, str] | None = None,
 ) -> Response:  # fmt: skip
     with reading() as session:
+        given = chosen.effective(session)
         page = ChannelsPage(
             channels=[
                 _told(session, channel) for channel in registry.all_channels().values() if channel.reaches_out
             ],
             places=[way_of(session, place) for place in queries.contact_methods(session, None)],
-            smtp=bool(settings().smtp_url),
-            sender=settings().smtp_from,
+            smtp=bool(given.smtp_url),
+            sender=given.smtp_from,
             may_manage=actor.may("oncall.manage"),
+            may_set=actor.may("settings.manage"),
             problems=problems or [],
             about=about,
             entered=entered or {},

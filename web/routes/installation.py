@@ -1,20 +1,24 @@
-"""The report form, the mailboxes and the outside heartbeat: set on one page, tried out there."""
+"""What an installation needs from outside: mail, report form, heartbeat and witness, set on one page and tried out there."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from core import chosen, heartbeat
+from core import chosen, heartbeat, witness
 from core.actors import Actor
+from core.auth.models import User
 from core.db import reading
 from core.errors import Conflict, Invalid, Problem, TocsinError
-from core.net import imap
+from core.net import imap, smtp
 from core.net.imap import Mailbox
+from core.net.smtp import Server
 from core.settings import CHANGEABLE, Settings
 from ingest import mail_ways
 from ingest.mail_ways import Standing
-from web import installation
+from web import installation, mail_servers
 from web.installation import Tried
 from web.languages import gettext as _
 from web.pages import Page, show, then
@@ -23,7 +27,6 @@ from web.security import Fields, Form, allowed
 router = APIRouter(include_in_schema=False)
 
 HERE = "/settings/installation"
-SECURITIES = ("tls", "starttls", "clear")
 
 
 @dataclass(kw_only=True)
@@ -35,6 +38,11 @@ class InstallationPage(Page, template="installation.html", rail="settings"):
     mailbox: Mailbox | None
     kept: bool
     every: int
+    server: Server | None
+    security: str
+    sender: str
+    mine: str
+    witnesses: list[witness.Kept]
     standing: Standing
     beaten: datetime | None
     fixed: dict[str, str]
@@ -72,7 +80,7 @@ def mailbox(request: Request, form: Form, actor: Actor = allowed("settings.manag
             request, actor, "mailbox", {"imap_url": ""}, _("The mailbox is no longer looked into."), form
         )
     try:
-        wanted = _free({"imap_url": _typed(form), "imap_every": form.get("every")})
+        wanted = _free({"imap_url": mail_servers.mailbox_url(form, _now().imap_url), "imap_every": form.get("every")})
         installation.save(actor, wanted)
     except (Invalid, Conflict) as error:
         return _page(request, "mailbox", form, _problems(error))
@@ -83,6 +91,61 @@ def mailbox(request: Request, form: Form, actor: Actor = allowed("settings.manag
 def try_mailbox(request: Request, actor: Actor = allowed("settings.manage")) -> Response:
     """Sign in there and count what waits."""
     return _page(request, "mailbox", tried=installation.try_mailbox(actor))
+
+
+@router.post("/settings/installation/outgoing")
+def outgoing(request: Request, form: Form, actor: Actor = allowed("settings.manage")) -> Response:
+    """Say by which server mail leaves, and from which address; or that none does."""
+    if form.flag("remove"):
+        wanted = _free({"smtp_url": "", "smtp_from": ""})
+        return _saved(request, actor, "outgoing", wanted, _("No mail leaves any more."), form)
+    given = _now()
+    wanted = {"smtp_from": form.get("sender")}
+    try:
+        if "smtp_url" not in given.fixed:
+            wanted["smtp_url"] = mail_servers.server_url(form, given.smtp_url)
+        if "smtp_from" not in given.fixed and not wanted["smtp_from"]:
+            raise Invalid(_("Write the address that mail comes from, such as tocsin@example.org."), [])
+        installation.save(actor, _free(wanted))
+    except (Invalid, Conflict) as error:
+        return _page(request, "outgoing", form, _problems(error))
+    return then(f"{HERE}#outgoing", _("Saved. Send yourself a test mail now."))
+
+
+@router.post("/settings/installation/outgoing/test")
+def send_test(request: Request, form: Form, actor: Actor = allowed("settings.manage")) -> Response:
+    """Send one mail now, and say what the server answered."""
+    try:
+        return _page(request, "outgoing", tried=installation.try_outgoing(actor, form.get("to")))
+    except (Invalid, Conflict) as error:
+        return _page(request, "outgoing", form, _problems(error))
+
+
+@router.post("/settings/installation/witness")
+def new_witness(request: Request, form: Form, actor: Actor = allowed("settings.manage")) -> Response:
+    """Have one more witness keep the journal's checkpoints, and send the newest one at once."""
+    place = form.get("place")
+    target = f"mailto:{quote(place, safe='@')}" if form.get("kind") == "mail" else place
+    try:
+        return _page(request, "witness", tried=installation.add_witness(actor, target))
+    except (Invalid, Conflict) as error:
+        return _page(request, "witness", form, _problems(error))
+
+
+@router.post("/settings/installation/witness/{number}/remove")
+def no_witness(request: Request, number: UUID, actor: Actor = allowed("settings.manage")) -> Response:
+    """Let a witness go."""
+    try:
+        name = installation.remove_witness(actor, number)
+    except Conflict as error:
+        return _page(request, "witness", None, _problems(error))
+    return then(f"{HERE}#witness", _("%(name)s gets no checkpoints any more.") % {"name": name})
+
+
+@router.post("/settings/installation/witness/{number}/try")
+def try_witness(request: Request, number: UUID, actor: Actor = allowed("settings.manage")) -> Response:
+    """Send the newest checkpoint there now."""
+    return _page(request, "witness", tried=installation.try_witness(actor, number))
 
 
 @router.post("/settings/installation/listener")
@@ -120,10 +183,14 @@ def try_heartbeat(request: Request, actor: Actor = allowed("settings.manage")) -
         return _page(request, "heartbeat", None, _problems(error))
 
 
+def _now() -> Settings:
+    with reading() as session:
+        return chosen.effective(session)
+
+
 def _free(wanted: dict[str, str]) -> dict[str, str]:
     """Without what the environment says: its field is shown and cannot be changed."""
-    with reading() as session:
-        fixed = chosen.effective(session).fixed
+    fixed = _now().fixed
     return {name: text for name, text in wanted.items() if name not in fixed}
 
 
@@ -141,44 +208,25 @@ def _problems(error: TocsinError) -> list[Problem]:
     return (error.problems if isinstance(error, Invalid) else []) or [Problem("", error.message)]
 
 
-def _typed(form: Fields) -> str:
-    """The mailbox that the form describes, as a URL; an empty password stays as it was. Raises Invalid."""
-    with reading() as session:
-        url = chosen.effective(session).imap_url
-    before = imap.read_url(url) if url else None
-    host, user, security = form.get("host"), form.get("user"), form.get("security")
-    password = str(form.form.get("password", "")) or (before.password if before else "")
-    port = form.get("port") or ("993" if security == "tls" else "143")
-    if not host or not user or not password:
-        raise Invalid(_("A mailbox needs a server, a user and a password."), [])
-    if security not in SECURITIES or any(letter in host for letter in "/@?# "):
-        raise Invalid(_("Write the server's name alone, such as mail.example.org."), [])
-    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise Invalid(_("A port is a number from 1 to 65535."), [])
-    if before and before.host != host and not form.form.get("password"):
-        raise Invalid(
-            _("Type the password again: it is never sent to another server than it was typed for."), []
-        )
-    return imap.write_url(
-        Mailbox(
-            host=host, port=int(port), implicit_tls=security == "tls", user=user, password=password,
-            folder=form.get("folder") or "INBOX", done=form.get("done") or None, starttls=security != "clear",
-            verify=before.verify if before and before.host == host else True, insecure=security == "clear",
-        )
-    )  # fmt: skip
-
-
 def _page(
     request: Request, about: str = "", form: Fields | None = None, problems: list[Problem] | None = None,
     tried: Tried | None = None,
 ) -> Response:  # fmt: skip
     with reading() as session:
-        given, kept = chosen.effective(session), chosen.kept(session)
+        given, kept, witnesses = chosen.effective(session), chosen.kept(session), witness.witnesses(session)
+        user = session.get(User, actor_id) if (actor_id := request.state.actor.user_id) else None
     found = imap.read_url(given.imap_url) if given.imap_url else None
-    names = ("host", "port", "user", "folder", "done", "every", "security", "place", "to", "url")
+    names = ("host", "port", "user", "folder", "done", "every", "security", "place", "to", "url", "sender", "kind")
+    on = (given.smtp_url, given.report_form, given.imap_url, given.mail_listen, given.heartbeat_url, given.witness)
+    server = smtp.read_url(given.smtp_url) if given.smtp_url else None
     page = InstallationPage(
         given=given,
-        on=sum(map(bool, (given.report_form, given.imap_url, given.mail_listen, given.heartbeat_url))),
+        on=sum(map(bool, on)),
+        server=server,
+        security=mail_servers.security_of(server) if server else "starttls",
+        sender="" if given.smtp_from.endswith("@localhost") else given.smtp_from,
+        mine=user.email if user and not user.email.endswith("@localhost") else "",
+        witnesses=witnesses,
         mailbox=found,
         kept=found is not None,
         every=int(given.imap_every.total_seconds()),

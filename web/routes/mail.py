@@ -10,7 +10,6 @@ from core import chosen, parked
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound
-from core.settings import settings
 from incidents.models import Incident
 from incidents.visibility import belongs_to_visible, visible_to
 from ingest import mail_door, mail_poll
@@ -64,15 +63,15 @@ def overview(request: Request, actor: Actor = allowed("delivery.read")) -> Respo
         stuck = session.scalar(select(func.count()).select_from(parked_ones.subquery())) or 0
         in_use = or_(Mailbox.due_at.is_not(None), Mailbox.parked_at.is_not(None))
         mailbox = session.scalar(select(Mailbox).where(in_use).limit(1))
-        listens = chosen.effective(session).mail_listen
+        standing = chosen.effective(session)
     shown, more = found[: keyset.SIZE], len(found) > keyset.SIZE
     last = shown[-1] if shown else None
     return show(
         request,
         MailPage(
-            listens=listens,
+            listens=standing.mail_listen,
             mailbox=mailbox,
-            sends=settings().smtp_url is not None,
+            sends=standing.smtp_url is not None,
             mails=shown,
             only=only,
             stuck=stuck,

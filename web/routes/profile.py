@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
 
+from core import chosen
 from core.actors import Actor
 from core.auth import factors, recovery, sessions, users
 from core.auth.models import SecondFactor, User, UserSession
@@ -57,6 +58,7 @@ class ProfilePage(Page, template="profile.html"):
     ways: list[Way]
     channels: list[Channel]
     mail: bool
+    may_set: bool
     seats: list[Seat]
     factors: list[SecondFactor]
     codes: int
@@ -93,7 +95,8 @@ def _page(
                 if one.channel in known and known[one.channel].reaches_out
             ],
             channels=[channel for channel in known.values() if channel.reaches_out],
-            mail=bool(settings().smtp_url),
+            mail=bool(chosen.effective(session).smtp_url),
+            may_set=actor.may("settings.manage"),
             seats=[
                 Seat(held=held, here=sessions.is_of(held, token)) for held in sessions.of_user(session, me.id)
             ],

@@ -10,7 +10,7 @@ from core import chosen, limits, logs
 from core.db import reading, unit_of_work
 from core.errors import Invalid, NotFound, Problem, TocsinError
 from core.secrets import sign, unsign
-from core.settings import Settings, settings
+from core.settings import Settings
 from incidents import mails, reporter_links, reporting
 from incidents.reporting import ReportDraft, Status
 from incidents.stages import Stage
@@ -167,6 +167,7 @@ def _status(
                 _("This link is not valid, or it has been ended. Ask your security team for a new one.")
             )
         told = reporting.status(session, reporter)
+        sends = chosen.effective(session).smtp_url is not None
     vague = (_("We are working on it"), _("We write to you when we need you, or when it is over."))
     how, following = stage_words()[told.stage] if told.stage is not None else vague
     page = StatusPage(
@@ -176,7 +177,7 @@ def _status(
         next=_("Please answer our question below.") if told.waits_for_you and not told.closed else following,
         problems=problems or [],
         entered=entered,
-        mailed=reporter.email is not None and settings().smtp_url is not None,
+        mailed=reporter.email is not None and sends,
     )
     return show(request, page, status=422 if problems else 200)
 

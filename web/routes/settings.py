@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import func, select
 
 from connectors.models import ConnectorInstance, ProtectedEntity
-from core import certificates
+from core import certificates, chosen
 from core.actors import Actor
 from core.auth.models import ApiToken, User
 from core.db import reading
@@ -46,6 +46,8 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
     """Everything that can be set."""
     with reading() as session:
 
+        now = chosen.effective(session)
+
         def number(model: type, *conditions: object) -> int:
             return session.scalar(select(func.count()).select_from(model).where(*conditions)) or 0  # type: ignore[arg-type]  # column expressions
 
@@ -60,7 +62,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         }
     given = settings()
     health = Place(href="/doctor", icon="check", title=_("Health"), number=None, says=_("Whether this installation is looked after"))  # fmt: skip
-    ways = Place(href="/settings/installation", icon="inbox", title=_("Report form, mailboxes, heartbeat"), number=None, says=_("How staff report something, and who outside notices when Tocsin falls silent"))  # fmt: skip
+    ways = Place(href="/settings/installation", icon="inbox", title=_("Installation: mail, report form, heartbeat, witness"), number=None, says=_("How mail leaves and comes in, how staff report something, and who outside keeps watch"))  # fmt: skip
     yours = Place(href="/settings/yours", icon="home", title=_("What is yours?"), number=None, says=_("Networks, servers, domains and people that are never acted against"))  # fmt: skip
     places = [
         Place(href="/settings/sources", icon="plug", title=_("Sources"), number=counts["sources"], says=_("Tools that send alerts")),
@@ -82,7 +84,7 @@ def overview(request: Request, actor: Actor = allowed("source.read")) -> Respons
         (_("TLS"), _certificate(given)),
         (_("Database"), given.database_url.partition(":")[0]),
         (_("Shape"), _("one process") if given.embedded else _("web and workers, woken by Redis")),
-        (_("Mail"), _("configured") if given.smtp_url else _("not configured: set TOCSIN_SMTP_URL")),
+        (_("Mail"), _("configured") if now.smtp_url else _("not configured: set it on the page Installation")),
         (_("Secret key"), _("generated into the data directory: move it elsewhere") if given.secret_key_generated else _("given from outside")),
         (_("Playbooks"), str(given.playbooks.name)),
     ]  # fmt: skip

@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from core import chosen
 from core.actors import SYSTEM, Actor
 from core.auth import factors, passkeys, passwordless, sessions, users
 from core.auth.models import User
 from core.auth.second_step import Shown
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, Problem, TocsinError
-from core.settings import settings
 from web import security
 from web.languages import LANGUAGES
 from web.languages import gettext as _
@@ -243,9 +243,10 @@ def _start_page(
         held = {name: entered.get(name, value) for name, value in held.items()}
     first = user.password is None
     with reading() as session:
+        mail = bool(chosen.effective(session).smtp_url)
         invitation = passkeys.first_invitation(session, user) if first else None
     page = StartPage(
-        problems=problems or [], first=first, mail=bool(settings().smtp_url),
+        problems=problems or [], first=first, mail=mail,
         asked=Asked(*invitation) if invitation else Asked(), **held,
     )  # fmt: skip
     return show(request, page, status=422 if problems else 200)
