@@ -68,6 +68,7 @@ PAGES = {
     "tokens": ("/settings/tokens", None),
     "work": ("/settings/work", None),
     "search": ("/search?q=203.0.113.9", None),
+    "installation": ("/settings/installation", None),
     "missing": ("/no-such-page", None),
 }
 

@@ -166,7 +166,7 @@ def test_the_environment_wins_and_says_so(people: People) -> None:
     assert "TOCSIN_REPORT_FORM is set where Tocsin is started, and wins" in page
     assert "TOCSIN_IMAP_URL is set where Tocsin is started" in page
     assert "geheim" not in page
-    assert not re.search(r'name="password"', page)
+    assert not re.search(r'id="password"', page)
     Reader().get("/report", 404)
     with unit_of_work() as uow, pytest.raises(Conflict, match="TOCSIN_REPORT_FORM"):
         chosen.put(uow, people.ana, {"report_form": "1"})

@@ -213,7 +213,7 @@ def test_a_way_is_added_ordered_tested_and_removed(people: People, drain: Drain)
     assert "Confirm 2 ways you are reached" in rita.get("/profile")
     rita.post(f"/profile/contacts/{second.id}/test")
     drain("notify.messages")
-    assert "No mail server is configured" in rita.get("/profile")
+    assert "No mail server is set up" in rita.get("/profile")
     with reading() as session:
         sent = session.scalars(select(Message)).one()
         code = re.search(r"Your code is ((?:[0-9] ){5}[0-9])\.", sent.text)

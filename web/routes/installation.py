@@ -132,20 +132,20 @@ def new_witness(request: Request, form: Form, actor: Actor = allowed("settings.m
         return _page(request, "witness", form, _problems(error))
 
 
-@router.post("/settings/installation/witness/{number}/remove")
-def no_witness(request: Request, number: UUID, actor: Actor = allowed("settings.manage")) -> Response:
+@router.post("/settings/installation/witness/{witness_id}/remove")
+def no_witness(request: Request, witness_id: UUID, actor: Actor = allowed("settings.manage")) -> Response:
     """Let a witness go."""
     try:
-        name = installation.remove_witness(actor, number)
+        name = installation.remove_witness(actor, witness_id)
     except Conflict as error:
         return _page(request, "witness", None, _problems(error))
     return then(f"{HERE}#witness", _("%(name)s gets no checkpoints any more.") % {"name": name})
 
 
-@router.post("/settings/installation/witness/{number}/try")
-def try_witness(request: Request, number: UUID, actor: Actor = allowed("settings.manage")) -> Response:
+@router.post("/settings/installation/witness/{witness_id}/try")
+def try_witness(request: Request, witness_id: UUID, actor: Actor = allowed("settings.manage")) -> Response:
     """Send the newest checkpoint there now."""
-    return _page(request, "witness", tried=installation.try_witness(actor, number))
+    return _page(request, "witness", tried=installation.try_witness(actor, witness_id))
 
 
 @router.post("/settings/installation/listener")
