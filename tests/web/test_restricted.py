@@ -67,7 +67,7 @@ WORD = "zebrastripe"  # in everything that the secret incident holds
 HOST = f"host-{WORD}"
 PLAYBOOK = Actor(ActorKind.playbook, "secret", "Secret work")
 # Not about incidents: these identifiers name what an administrator configures, or open a session.
-CONFIGURED = {"witness_id", 
+CONFIGURED = {"witness_id",
     "action", "change_id", "channel", "connector", "factor_id", "feed_id", "instance", "method_id", "name", "override_id", "place_id",
     "policy_id", "row_id", "rule_id", "schedule_id", "subscription_id", "token", "token_id", "user_id", "view_id", "wait_id",
 }  # fmt: skip
