@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -10,11 +11,12 @@ from connectors import instances
 from connectors.models import ProtectedEntity
 from core import clock
 from core.actors import Actor
-from core.auth import factors
+from core.auth import factors, users
 from core.auth.models import User
 from ingest.models import Source
 from notify import drills
 from notify.models import ContactMethod
+from web import way_back
 from web.languages import gettext as _
 
 NEW = timedelta(days=7)
@@ -51,8 +53,7 @@ def of(session: Session, actor: Actor) -> list[Step]:
     steps = [
         Step("yours", _("Say what is yours"), _("Networks, servers and people that Tocsin will never act against."),
              "/settings/yours", protected),
-        Step("factor", _("Add a second factor"), _("Without it you cannot agree to what disrupts."),
-             "/profile/factor", factors.enrolled(session, actor.user_id)),
+        _factor(session, actor.user_id),
         Step("source", _("Connect a tool"), _("It gets an address and a secret; its first alert appears by itself."),
              "/settings/sources#connect", connected),
         Step("way", _("Say how you are reached"), _("Your phone, confirmed by the code that a test brings."),
@@ -63,6 +64,16 @@ def of(session: Session, actor: Actor) -> list[Step]:
              "/settings/guardrails#feeds", bool(instances.resolve(session, BLOCKING)[1])),
     ]  # fmt: skip
     return [] if all(step.done for step in steps) else steps
+
+
+def _factor(session: Session, user_id: UUID) -> Step:
+    """A second factor; for the only administrator also something beside the one passkey that lets anybody in."""
+    last = way_back.last_key(session, users.get(session, user_id))
+    if last is not None and last.only_administrator:
+        word, hint = _("Add a second passkey, or a password"), _("Nobody here could let you in again: one passkey is all you have.")
+        return Step("factor", word, hint, "/profile/factor", done=False)
+    word, hint = _("Add a second factor"), _("Without it you cannot agree to what disrupts.")
+    return Step("factor", word, hint, "/profile/factor", factors.enrolled(session, user_id))
 
 
 def following(session: Session, actor: Actor, name: str) -> Step | None:

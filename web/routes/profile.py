@@ -18,13 +18,14 @@ from notify.contract import Channel
 from notify.models import ContactMethod
 from reports import doctor
 from reports.doctor import Finding
-from web import first_steps, security
+from web import first_steps, security, way_back
 from web.first_steps import Step
 from web.languages import LANGUAGES
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Form, allowed
 from web.testing_contacts import Way, confirm, count_try, send_test, way_of
+from web.way_back import LastKey
 from web.zones import zone_names
 
 router = APIRouter(include_in_schema=False)
@@ -55,6 +56,7 @@ class ProfilePage(Page, template="profile.html"):
 
     me: User
     has_password: bool
+    last: LastKey | None
     ways: list[Way]
     channels: list[Channel]
     mail: bool
@@ -89,6 +91,7 @@ def _page(
         page = ProfilePage(
             me=me,
             has_password=users.has_password(me),
+            last=way_back.last_key(session, me),
             ways=[
                 way_of(session, one)
                 for one in methods

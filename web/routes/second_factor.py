@@ -13,11 +13,12 @@ from core.db import reading, unit_of_work
 from core.errors import Conflict, Invalid, NotFound, Problem
 from core.ids import token_digest
 from core.settings import settings
-from web import first_steps, security
+from web import first_steps, security, way_back
 from web.first_steps import Step
 from web.languages import gettext as _
 from web.pages import Page, show, then
 from web.security import Fields, Form, allowed
+from web.way_back import LastKey
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,6 +31,7 @@ class FactorPage(Page, template="factor.html"):
 
     factors: list[SecondFactor]
     has_password: bool
+    last: LastKey | None
     codes: int
     required: bool
     passkeys: bool
@@ -189,10 +191,11 @@ def _page(request: Request, actor: Actor, error: Invalid | Conflict | None = Non
     if actor.user_id is None:
         raise NotFound(_("Only people have second factors."))
     with reading() as session:
-        known = factors.of_user(session, actor.user_id)
+        known, me = factors.of_user(session, actor.user_id), users.get(session, actor.user_id)
         page = FactorPage(
             factors=known,
-            has_password=users.has_password(users.get(session, actor.user_id)),
+            has_password=users.has_password(me),
+            last=way_back.last_key(session, me),
             codes=recovery.left(session, actor.user_id),
             required=settings().second_factor_required,
             passkeys=passkeys.possible(),

@@ -96,12 +96,14 @@ def link_again(request: Request, user_id: UUID, actor: Actor = allowed("user.man
 
 
 @router.post("/settings/users/{user_id}/factor")
-def reset_factor(user_id: UUID, actor: Actor = allowed("user.manage")) -> Response:
+def reset_factor(request: Request, user_id: UUID, actor: Actor = allowed("user.manage")) -> Response:
     """Take somebody's second factors away: for whoever has lost phone and codes."""
     with unit_of_work() as uow:
-        name = factors.reset(uow, actor, user_id).name
+        person = factors.reset(uow, actor, user_id)
+    if not users.has_password(person):  # a passkey was all they had: now this link is
+        return show(request, UserLinkPage(person=person, link=settings().base_url + users.start_path(person)))
     said = _("%(name)s signs in with the password alone until a new second factor is added, and has been told.")
-    return then("/settings/users", said % {"name": name})
+    return then("/settings/users", said % {"name": person.name})
 
 
 @router.post("/settings/users/{user_id}/roles")
