@@ -34,6 +34,12 @@ def remember(folder: Path, at: datetime) -> None:
         new.replace(folder / FILE)
 
 
+def forget(folder: Path) -> None:
+    """It goes elsewhere now, or nowhere: what is remembered says nothing of that."""
+    with suppress(OSError):
+        (folder / FILE).unlink(missing_ok=True)
+
+
 def last(folder: Path) -> datetime | None:
     """When it last got out; None when it never did, or another directory knows."""
     with suppress(OSError, ValueError):

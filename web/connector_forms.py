@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.contract import Field
 from core.errors import Invalid, Problem
-from web import forms
+from web import forms, json_text
 from web.forms import Asked
 from web.languages import gettext as _
 
@@ -66,10 +66,9 @@ def label(name: str) -> str:
 
 def _structure(field: Field, text: str) -> Any:
     try:
-        read = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        message = _("%(name)s is not JSON: %(why)s") % {"name": field.name, "why": str(error)}
-        raise Invalid(message, [Problem(field.name, message)]) from error
+        read = json_text.read(text)
+    except Invalid as error:
+        raise Invalid(f"{label(field.name)}: {error.message}", [Problem(field.name, error.message)]) from error
     if not isinstance(read, list if field.type == "array" else dict):
         message = _("%(name)s must be written as %(form)s.") % {
             "name": field.name,

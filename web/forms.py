@@ -1,5 +1,6 @@
 """Forms declared as JSON schema: which fields to show, and what was answered, in the schema's own types."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,8 @@ def answers(schema: Mapping[str, Any] | None, given: Mapping[str, str]) -> dict[
         elif field.kind == "number":
             try:
                 number = float(text)
+                if not math.isfinite(number):
+                    raise ValueError(text)
             except ValueError as error:
                 message = _("“%(text)s” is not a number.") % {"text": text}
                 raise Invalid(message, [Problem(field.name, message)]) from error

@@ -42,6 +42,8 @@ def save(actor: Actor, wanted: Mapping[str, str]) -> list[str]:
             mail_poll.seed(uow)
         if "witness" in changed or "smtp_url" in changed:
             witness.seed(uow)
+    if "heartbeat_url" in changed:
+        heartbeat.forget(settings().data_dir)
     if "mail_listen" in changed or "mail_to" in changed:
         mail_ways.take_up()
     return changed

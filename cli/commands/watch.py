@@ -67,7 +67,10 @@ def command(once: bool, beside: int | None) -> None:
         if gone:
             sure.append(Finding("process", "Tocsin's process has ended without having been asked to."))
             memory.last = 0.0
-        given = watching.settings_now(engine) or given
+        before_that, given = given, watching.settings_now(engine) or given
+        if given.heartbeat_url != before_that.heartbeat_url:
+            _told_of(given.heartbeat_url)
+            beaten = -BEAT_EVERY  # a new address hears at once
         alarming.round_of(memory, sure, given.watch_notify, given.smtp_from, given.base_url)
         if gone:
             return
@@ -76,6 +79,14 @@ def command(once: bool, beside: int | None) -> None:
             beaten = time.monotonic()
             heartbeat.remember(given.data_dir, clock.now())
         _wait(stop, beside)
+
+
+def _told_of(url: str | None) -> None:
+    """The log says that the heartbeat was switched on, changed or off: no page of ours can tell the switch outside."""
+    if url:
+        log.info("the heartbeat goes to the address that is set now")
+    else:
+        log.warning("the heartbeat was switched off: pause the check that waits for it outside, or it alarms")
 
 
 def _wait(stop: threading.Event, beside: int | None) -> None:

@@ -201,10 +201,18 @@ def test_the_watch_beside_serve_says_that_all_is_well_and_that_it_was_killed(
 ) -> None:
     installation = tocsin(TOCSIN_WATCH_NOTIFY=f"{vendor.url}/alarm").start()
     token = installation.json("token", "create", "--name", "operator", "--scope", "settings.manage")["token"]
-    wanted = [{"name": "heartbeat_url", "value": f"{vendor.url}/beat"}]
-    with installation.client(headers={"Authorization": f"Bearer {token}"}) as operator:
-        assert operator.put("/api/v1/settings", json={"items": wanted}).status_code == 200
+
+    def heartbeat_to(url: str) -> None:
+        with installation.client(headers={"Authorization": f"Bearer {token}"}) as operator:
+            wanted = [{"name": "heartbeat_url", "value": url}]
+            assert operator.put("/api/v1/settings", json={"items": wanted}).status_code == 200
+
+    heartbeat_to(f"{vendor.url}/beat")
     wait_until(lambda: [c for c in vendor.calls if c.path == "/beat"], what="the heartbeat")
+    heartbeat_to(f"{vendor.url}/elsewhere")
+    wait_until(lambda: [c for c in vendor.calls if c.path == "/elsewhere"], what="the new address's first heartbeat")
+    heartbeat_to("")
+    wait_until(lambda: "pause the check that waits for it outside" in installation.log.read_text(encoding="utf-8"), what="the watch's word")
     assert [c for c in vendor.calls if c.path == "/alarm"] == []
     installation.kill()
     wait_until(lambda: [c for c in vendor.calls if c.path == "/alarm"], what="the alarm")

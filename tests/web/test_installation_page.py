@@ -18,7 +18,7 @@ from sqlalchemy import select
 from vendor_server import Answer, Vendor
 
 from cli import assemble, keeping_watch, watching
-from core import chosen, db, journal, work
+from core import chosen, db, heartbeat, journal, work
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Forbidden, Invalid
@@ -154,6 +154,9 @@ def test_a_heartbeat_is_sent_at_once_and_the_doctor_leads_there(people: People, 
     )
     with keeping_watch.watched(settings()):
         wait_until(lambda: started, what="the watch, which a heartbeat set on a page has begin")
+    page = ana.post(f"{HERE}/heartbeat", 200, url=f"{vendor.url}/gone").text
+    assert heartbeat.last(settings().data_dir) is None, "what the former address got says nothing of the new one"
+    assert "Before you switch it off" in page
     ana.post(f"{HERE}/heartbeat", remove="1")
     assert watching.settings_now(db.engine()).heartbeat_url is None
 

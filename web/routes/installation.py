@@ -164,7 +164,7 @@ def outside(request: Request, form: Form, actor: Actor = allowed("settings.manag
     """Have a dead man's switch told every minute, and tell it at once; or no longer."""
     if form.flag("remove"):
         return _saved(
-            request, actor, "heartbeat", {"heartbeat_url": ""}, _("Nobody outside is told any more."), form
+            request, actor, "heartbeat", {"heartbeat_url": ""}, _("Nobody outside is told any more. Pause the check at your switch now, or it alarms."), form
         )
     if form.get("url"):
         try:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from connectors import registry
 from connectors.contract import Connector
+from connectors.mapping import AlertMapping, check_mapping
 from core.actors import Actor
 from core.clock import now
 from core.db import reading, unit_of_work
@@ -26,7 +27,7 @@ from incidents.visibility import alerts_visible_to
 from ingest import looking, queries, sources, subscriptions
 from ingest.models import Delivery, Source, Subscription
 from ingest.visibility import deliveries_visible_to
-from web import connecting, first_steps, four_eyes
+from web import connecting, first_steps, four_eyes, json_text
 from web.first_steps import Step
 from web.languages import gettext as _
 from web.markdown import to_page
@@ -93,6 +94,7 @@ class SourcePage(Page, template="source.html", rail="settings"):
     ignored: int
     topics: list[Subscription]
     config: str
+    mistyped: bool
     trusts: tuple[str, ...]
     waiting: list[Change]
     may_manage: bool
@@ -159,7 +161,7 @@ def create(request: Request, form: Form, connector: str, actor: Actor = allowed(
     product = registry.get(connector)
     entered = {name: form.get(name) for name in ("name", "proof", "trust", "config", "learn")}
     try:
-        config = _config(entered["config"])
+        config = _config(entered["config"], product.name)
         with unit_of_work() as uow:
             source, secret = sources.create(
                 uow,
@@ -216,13 +218,14 @@ def trust(form: Form, name: str, actor: Actor = allowed("source.manage")) -> Res
 def configure(request: Request, form: Form, name: str, actor: Actor = allowed("source.manage")) -> Response:
     """Change the mapping and settings of a source."""
     try:
-        config = _config(form.get("config"))
-        with unit_of_work() as uow:
-            sources.change(uow, actor, sources.get(uow, name).id, config=config)
-    except Invalid as error:
         with reading() as session:
             source = sources.get(session, name)
-        return _one(request, actor, source, None, error.problems or [Problem("config", error.message)])
+        config = _config(form.get("config"), source.connector)
+        with unit_of_work() as uow:
+            sources.change(uow, actor, source.id, config=config)
+    except Invalid as error:
+        wrong = error.problems or [Problem("", error.message)]
+        return _one(request, actor, source, None, wrong, typed=form.get("config"))
     return then(f"/settings/sources/{name}", _("Saved; the next delivery is read this way."))
 
 
@@ -268,23 +271,29 @@ def enable(name: str, actor: Actor = allowed("source.manage")) -> Response:
     return then("/settings/sources", _("%(name)s is listened to again.") % {"name": name})
 
 
-def _config(text: str) -> dict[str, Any]:
+def _config(text: str, connector: str) -> dict[str, Any]:
+    """The settings as they were typed; a mapping in them must be one. Raises Invalid."""
     if not text:
         return {}
     try:
-        read = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        message = _("This is not JSON: %(why)s") % {"why": str(error)}
-        raise Invalid(message, [Problem("config", message)]) from error
+        read = json_text.read(text)
+    except Invalid as error:
+        raise Invalid(error.message, [Problem("", error.message)]) from error
     if not isinstance(read, dict):
         message = _("The settings are an object: {…}")
-        raise Invalid(message, [Problem("config", message)])
+        raise Invalid(message, [Problem("", message)])
+    reader = registry.get(connector).alerts
+    if read.get("mapping") and isinstance(reader, AlertMapping) and reader.from_config:
+        wrong = check_mapping(read["mapping"])[0]
+        if wrong:
+            raise Invalid(" ".join(wrong), [Problem("", one) for one in wrong])
     return read
 
 
 def _one(
-    request: Request, actor: Actor, source: Source, secret: str | None, problems: list[Problem] | None = None
-) -> Response:
+    request: Request, actor: Actor, source: Source, secret: str | None, problems: list[Problem] | None = None,
+    typed: str | None = None,
+) -> Response:  # fmt: skip
     product = registry.get(source.connector)
     with reading() as session:
         rows = session.execute(
@@ -340,7 +349,8 @@ def _one(
         topics=topics,
         trusts=sources.possible_trusts(source),
         waiting=asked,
-        config=json.dumps(source.config, indent=2, ensure_ascii=False) if source.config else "",
+        config=typed if typed is not None else json.dumps(source.config, indent=2, ensure_ascii=False) if source.config else "",
+        mistyped=typed is not None,
         may_manage=actor.may("source.manage"),
         problems=problems or [],
     )
