@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core import bulk, db, lanes, leases, logs, metrics, taking, telemetry
+from core import bulk, db, lanes, leases, logs, metrics, suspects, taking, telemetry
 from core.actors import Actor
 from core.backoff import Backoff
 from core.db import UnitOfWork, unit_of_work
@@ -292,8 +292,8 @@ def drain(name: str, stop: Callable[[], bool] = lambda: False) -> int:
 
 def _one_batch(kind: WorkKind, limit: int) -> int:
     claims = claim(kind, limit)
-    if claims:
-        _run(kind, claims)
+    for group in suspects.apart(kind, claims):
+        _run(kind, group)
     return len(claims)
 
 
@@ -312,7 +312,8 @@ def _next_of_a_lane(kind: WorkKind) -> int:
                 return 0
             if claims := claim(kind, place.room, place.lane):
                 lanes.claimed(len(claims))
-                _run(kind, claims)
+                for group in suspects.apart(kind, claims):
+                    _run(kind, group)
                 return len(claims)
         waiting.remove(place.lane)  # another worker was quicker: look at the next one
     return 0
@@ -361,6 +362,7 @@ def one_by_one(kind: WorkKind, claims: Sequence[Claim]) -> None:
 def _run(kind: WorkKind, claims: list[Claim]) -> None:
     began = time.perf_counter()
     try:
+        suspects.judge(kind, claims)
         with leases.held(kind, claims), logs.tied(claims[0].correlation if len(claims) == 1 else None):
             kind.handle(claims)
         HANDLED.add(kind.name, by=len(claims))

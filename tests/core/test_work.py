@@ -1,6 +1,7 @@
 """Durable work: claimed once, fenced, retried with back-off, parked, replayed; facts reach subscribers exactly once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,7 @@ import pytest
 from held_time import HeldClock
 from sqlalchemy import select, update
 
-from core import backlog, outbox, work
+from core import backlog, outbox, suspects, work
 from core.actors import SYSTEM
 from core.backoff import Backoff
 from core.db import UnitOfWork, reading, unit_of_work
@@ -24,6 +25,10 @@ HEARD = declare("test.heard", "heard")
 CASE = Ref("incident", "1")
 
 
+class Killed(BaseException):
+    """As if the process had died: no handler of errors sees it, and the lease runs out."""
+
+
 @pytest.fixture
 def told() -> Iterator[list[Entry]]:
     """What the subscriber `test.listener` was handed."""
@@ -33,6 +38,8 @@ def told() -> Iterator[list[Entry]]:
     def listen(_uow: UnitOfWork, entry: Entry) -> None:
         if entry.body.get("poison"):
             raise RuntimeError("cannot be handled")
+        if entry.body.get("deadly"):
+            raise Killed
         heard.append(entry)
 
     yield heard
@@ -139,6 +146,49 @@ def test_a_parked_row_can_be_replayed(database: object, told: list[Entry], clock
     assert rows()[0].due_at == clock.now
     with pytest.raises(NotFound), unit_of_work() as uow:
         work.replay(uow, SYSTEM, "core.outbox", row.id)
+
+
+def test_a_fact_that_kills_its_worker_is_parked_alone(
+    database: object, told: list[Entry], clock: HeldClock
+) -> None:
+    happen(deadly=True)
+    for n in range(5):
+        happen(n=n)
+    deaths = 0
+    for _ in range(outbox.KIND.max_attempts + suspects.DEATHS + 5):
+        try:
+            work.drain("core.outbox")
+        except Killed:
+            deaths += 1
+        if deaths > suspects.SUSPECT + 1:
+            assert [e.body["n"] for e in told] == [0, 1, 2, 3, 4], "whoever shared its batch is done, once"
+        clock.advance(seconds=21)
+    (row,) = rows()
+    assert deaths == outbox.KIND.max_attempts + suspects.DEATHS
+    assert row.parked_at is not None
+    assert row.error == f"Deadly: it was taken up {deaths} times, and each time its worker died or hung"
+    with unit_of_work() as uow:
+        work.replay(uow, SYSTEM, "core.outbox", row.id)
+    with pytest.raises(Killed):
+        work.drain("core.outbox")
+
+
+def test_what_failed_with_an_error_again_and_again_is_not_taken_apart(
+    database: object, told: list[Entry], clock: HeldClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        happen(n=n)
+    sizes: list[int] = []
+
+    def fail(claims: list[work.Claim]) -> None:
+        sizes.append(len(claims))
+        raise RuntimeError("the far end is away")
+
+    monkeypatch.setitem(work._kinds, "core.outbox", replace(outbox.KIND, handle=fail))
+    for _ in range(suspects.SUSPECT + 2):
+        work.drain("core.outbox")
+        clock.advance(minutes=10)
+    assert sizes == [3] * (suspects.SUSPECT + 2)
 
 
 def test_a_lease_that_ends_is_taken_over_and_the_first_holder_is_fenced_off(
