@@ -11,6 +11,7 @@ from core import retention
 from core.db import Base, UnitOfWork, unit_of_work
 from core.errors import TooMany
 from core.ids import new_id
+from core.reach import neighbours
 from core.retention import Old
 from core.secrets import proof
 from core.types import Instant
@@ -45,9 +46,9 @@ def count(
 ) -> None:
     """Count a try; raises TooMany when `who` has had `most`, or everybody together `overall`, within that time.
 
-    Two tries at the same moment may both be let in: it is a brake, not a lock.
+    One machine with IPv6 has a whole /64 to try from, so an address stands for its neighbours. Two tries at the same moment may both be let in: it is a brake, not a lock.
     """
-    mine = proof("tries", f"{kind}\0{who}".encode())[:16]
+    mine = proof("tries", f"{kind}\0{neighbours(who)}".encode())[:16]
     since = uow.now - within
     recent = select(func.count()).select_from(Tried).where(Tried.kind == kind, Tried.at > since)
     again = int(within.total_seconds()) // 4

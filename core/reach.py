@@ -79,6 +79,20 @@ def proxies(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def neighbours(address: str) -> str:
+    """Whom an address stands for where tries are counted: itself, or its /64 in IPv6, of which one machine has every address.
+
+    An IPv4 address in IPv6's spelling is that address; what is no address stays as it is.
+    """
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv6Address):
+        return str(known.ipv4_mapped or ipaddress.ip_network((known, 64), strict=False))
+    return str(known)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where something listens: a name or an address, and a port."""

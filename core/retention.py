@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from core import facts, journal, logs
 from core.actors import SYSTEM
-from core.auth.models import UserSession
+from core.auth.models import SignInFailure, UserSession
 from core.bulk import among
 from core.db import UnitOfWork, database_now, reading, unit_of_work
 from core.journal import Fact
@@ -150,6 +150,20 @@ def _tell(old: Old, gone: int, keep: timedelta) -> None:
     with unit_of_work() as uow:
         body = {"what": old.name, "count": gone, "older_than_days": keep.days}
         journal.record(uow, SYSTEM, Fact(facts.FORGOTTEN, (), body))
+
+
+def _failed(session: Session, before: datetime, _after: UUID) -> Looked:
+    found = session.scalars(select(SignInFailure.key).where(SignInFailure.last_at < before).limit(BITE)).all()
+    return list(found), first_id(before) if len(found) == BITE else None
+
+
+def _forgive(uow: UnitOfWork, before: datetime, keys: Sequence[str]) -> int:
+    old = (SignInFailure.key.in_(keys), SignInFailure.last_at < before)
+    return deleted(uow, delete(SignInFailure).where(*old))
+
+
+FAILURES = declare(Old("failed sign-ins", lambda _: timedelta(days=1), _failed, _forgive))
+"""The throttle looks back an hour; strangers make these rows."""
 
 
 def _over(before: datetime) -> Sequence[ColumnElement[bool]]:

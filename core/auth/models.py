@@ -87,7 +87,7 @@ class SignInFailure(Base):
 
     __tablename__ = "sign_in_failures"
 
-    key: Mapped[str] = mapped_column(Text, primary_key=True)  # "user:<email>", "from:<address>"…
+    key: Mapped[str] = mapped_column(Text, primary_key=True)  # "user:<digest>", "from:<digest>"…
     failures: Mapped[int]
     last_at: Mapped[datetime] = mapped_column(Instant)
 

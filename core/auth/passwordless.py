@@ -11,7 +11,7 @@ from core.journal import Fact, record
 
 def sign_in(ticket: str, answer: str, *, address: str | None = None, agent: str | None = None) -> str:
     """Check what the passkey answered and start a session; returns the cookie's token. Raises Unauthenticated, TooMany."""
-    keys = [f"from:{address or 'unknown'}"]
+    keys = [throttle.place(address)]
     with reading() as session:
         throttle.check(session, keys)
     with unit_of_work() as uow:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core.actors import Actor
 from core.auth import facts, passkeys, recovery, throttle, totp, users
-from core.auth.models import UserSession
+from core.auth.models import User, UserSession
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import Invalid, Problem
 from core.ids import token_digest
@@ -31,10 +31,13 @@ class Shown:
 
 def check(user_id: UUID, shown: Shown, *, address: str | None = None) -> str:
     """Which factor it was: totp, passkey or recovery. Raises Invalid (and counts it), TooMany."""
-    keys = [f"factor:{user_id}"]
+    keys = [throttle.factor(user_id)]
     with reading() as session:
         throttle.check(session, keys)
     with unit_of_work() as uow:
+        # Many codes sent at once would all be let in before the first has failed: one after the other, each is asked again.
+        uow.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+        throttle.check(uow, keys)
         kind = _accepted(uow, user_id, shown)
         me = users.actor_of(users.get(uow, user_id))
         ref = Ref("user", str(user_id))

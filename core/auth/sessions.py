@@ -41,7 +41,8 @@ def sign_in(email: str, password: str, *, address: str | None = None, agent: str
     Raises Unauthenticated without saying which part was wrong, NeedsSecondStep for those who have a second factor, or
     TooMany after repeated failures.
     """
-    keys = _throttle_keys(email.strip().lower(), address or "unknown")
+    account = email.strip().lower()
+    keys = [throttle.pair(account, address), throttle.account(account), throttle.place(address)]
     with reading() as session:
         throttle.check(session, keys)
         user = users.by_email(session, email)
@@ -101,8 +102,8 @@ def start(
     return token
 
 
-def actor_for(token: str) -> Actor | None:
-    """The actor of a live session, or None; remembers that it was used."""
+def actor_for(token: str, *, used: bool = True) -> Actor | None:
+    """The actor of a live session, or None; remembers that it was used, unless a person did nothing (`used`)."""
     at = db.present()
     query = (
         select(UserSession, User, db.moment(told=bool(at)))
@@ -116,7 +117,7 @@ def actor_for(token: str) -> Actor | None:
     held, user, at = found
     if held.ended_at or held.expires_at <= at or held.seen_at <= at - IDLE or user.disabled_at:
         return None
-    if held.seen_at <= at - _SEEN_EVERY:
+    if used and held.seen_at <= at - _SEEN_EVERY:
         _touch(held.id, at)
     return users.actor_of(user, held.proved_at)
 
@@ -167,7 +168,3 @@ def end_others(uow: UnitOfWork, actor: Actor, token: str) -> int:
 def _touch(session_id: UUID, at: datetime) -> None:
     with unit_of_work() as uow:
         uow.execute(update(UserSession).where(UserSession.id == session_id).values(seen_at=at))
-
-
-def _throttle_keys(email: str, address: str) -> list[str]:
-    return [f"pair:{email}|{address}", f"user:{email}", f"from:{address}"]

@@ -250,8 +250,12 @@ def _flush(uow: UnitOfWork, email: str) -> None:
         raise Conflict(f"{email} has just become somebody else's; use another address.") from error
 
 
-def _keep_an_administrator(session: Session, leaving: User) -> None:
-    others = [u for u in with_role(session, "administrator") if u.id != leaving.id and u.password]
+def _keep_an_administrator(uow: UnitOfWork, leaving: User) -> None:
+    """Two who leave at the same moment take turns: the second sees that the first has gone."""
+    there = [user.id for user in with_role(uow, "administrator")]
+    locked = select(User).where(User.id.in_(there)).order_by(User.id).with_for_update(key_share=True)
+    left = uow.scalars(locked.execution_options(populate_existing=True)).all()
+    others = [u for u in left if u.id != leaving.id and u.password and not u.disabled_at and "administrator" in u.roles]
     if not others:
         raise Conflict("This is the last administrator who can sign in; make another one first.")
 

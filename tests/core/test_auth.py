@@ -1,13 +1,16 @@
 """Coming in: passwords, sessions, start links, tokens, and the throttle against guessing."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 from held_time import HeldClock
+from sqlalchemy import select
 
+from core import retention
 from core.actors import SYSTEM, Actor
 from core.auth import permissions, sessions, tokens, users
-from core.auth.models import User
+from core.auth.models import SignInFailure, User
 from core.db import reading, unit_of_work
 from core.errors import Conflict, Forbidden, Invalid, TooMany, Unauthenticated
 from core.journal import entries
@@ -86,6 +89,31 @@ def test_guessing_is_slowed_down_but_keeps_nobody_out(sqlite_database: object, c
     assert sessions.sign_in(user.email, PASSWORD, address="203.0.113.9")
 
 
+def test_a_machine_with_a_whole_network_of_addresses_guesses_no_oftener(database: object, clock: HeldClock) -> None:
+    user = someone()
+    for last in range(1, 6):
+        with pytest.raises(Unauthenticated):
+            sessions.sign_in(user.email, "guess", address=f"2001:db8:0:7::{last:x}")
+    with pytest.raises(TooMany):
+        sessions.sign_in(user.email, PASSWORD, address="2001:db8:0:7:ffff::1")
+    assert sessions.sign_in(user.email, PASSWORD, address="2001:db8:0:8::1")
+
+
+def test_what_a_stranger_types_as_an_address_is_not_kept(database: object, clock: HeldClock) -> None:
+    long = "".join(f"{n * 7919 % 99991:x}" for n in range(2000))  # too long for an index of PostgreSQL
+    for typed in (long, "my-password-in-the-wrong-field"):
+        with pytest.raises(Unauthenticated):
+            sessions.sign_in(typed, "guess", address="192.0.2.1")
+    with reading() as session:
+        held = session.scalars(select(SignInFailure.key)).all()
+    assert len(held) == 5
+    assert all(len(key) < 50 and "password" not in key for key in held)
+    clock.advance(timedelta(hours=25))
+    retention.Round().turn()
+    with reading() as session:
+        assert not session.scalars(select(SignInFailure.key)).all()
+
+
 def test_a_start_link_works_once_and_for_a_week(sqlite_database: object) -> None:
     with unit_of_work() as uow:
         user = users.create(uow, SYSTEM, email="new@example.org", name="New", roles=["responder"])
@@ -112,6 +140,26 @@ def test_the_last_administrator_stays(sqlite_database: object) -> None:
     someone("second@example.org", ("administrator",))
     with unit_of_work() as uow:
         users.disable(uow, SYSTEM, admin.id)
+
+
+def test_two_administrators_who_leave_at_the_same_moment_do_not_both_go(postgresql_database: object) -> None:
+    one, other = (someone(f"{name}@example.org", ("administrator",)) for name in ("one", "other"))
+    stayed: list[Conflict] = []
+
+    def leave() -> None:
+        try:
+            with unit_of_work() as uow:
+                users.disable(uow, SYSTEM, other.id)
+        except Conflict as refused:
+            stayed.append(refused)
+
+    leaving = threading.Thread(target=leave)
+    with unit_of_work() as uow:
+        users.disable(uow, SYSTEM, one.id)
+        leaving.start()
+        leaving.join(0.5)  # long enough to go, if nothing held it
+    leaving.join()
+    assert len(stayed) == 1
 
 
 def test_people_change_their_own_name_but_not_their_roles(sqlite_database: object) -> None:

@@ -63,3 +63,14 @@ def test_a_certificate_is_for_every_name_that_a_reader_may_use(monkeypatch: pyte
     ]  # fmt: skip
     assert reach.own_names("127.0.0.1", "https://127.0.0.1:8000") == ["127.0.0.1", "localhost", "::1"]
     assert reach.own_names("fd00:0::5", "https://wärme.example")[:2] == ["xn--wrme-loa.example", "fd00::5"]
+
+
+@pytest.mark.parametrize(
+    ("address", "stands_for"),
+    [
+        ("192.0.2.1", "192.0.2.1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("2001:db8:0:7::1", "2001:db8:0:7::/64"),
+        ("2001:db8:0:7:ffff::1%eth0", "2001:db8:0:7::/64"), ("+34600000001", "+34600000001"), ("", ""),
+    ],
+)  # fmt: skip
+def test_an_address_of_ipv6_stands_for_its_network(address: str, stands_for: str) -> None:
+    assert reach.neighbours(address) == stands_for

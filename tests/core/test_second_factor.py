@@ -1,7 +1,9 @@
 """A second factor: set up, asked for at sign-in, never accepted twice, and shown again before what disrupts."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from threading import Barrier
 
 import pyotp
 import pytest
@@ -111,6 +113,21 @@ def test_sign_in_takes_both_steps_and_a_code_works_once(database: object, clock:
         second(first, code)  # whoever looked over the shoulder has nothing
     clock.advance(timedelta(seconds=30))
     assert second(first, ana.code())
+
+
+def test_codes_that_are_sent_all_at_once_are_guesses_one_after_the_other(database: object, clock: HeldClock) -> None:
+    ana = with_app()
+    ready = Barrier(12)
+
+    def guess(_: int) -> type[Exception]:
+        ready.wait()
+        with pytest.raises((Invalid, TooMany)) as refused:
+            second_step.check(ana.user.id, Shown("000000"))
+        return refused.type
+
+    with ThreadPoolExecutor(12) as pool:
+        told = list(pool.map(guess, range(12)))
+    assert told.count(Invalid) == 5
 
 
 @pytest.mark.parametrize(("drift", "good"), [(-30, True), (31, True), (-65, False), (65, False), (0, True)])
