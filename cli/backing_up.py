@@ -52,9 +52,9 @@ class Restored:
     problems: int
 
 
-def proof_of_key() -> str:
+def proof_of_key(key: bytes | None = None) -> str:
     """What proves that two installations have the same secret key, without telling it."""
-    return secrets.proof("backup", b"the same key").hex()
+    return secrets.proof("backup", b"the same key", key).hex()
 
 
 def save(given: Settings, path: Path, *, with_key: bool) -> Manifest:
@@ -106,7 +106,9 @@ def examined(path: Path, looked_up: Settings, *, other_key: bool) -> Backup:
     """
     backup = Backup(path, *archive.examine(path))
     _refuse_unknown(backup.manifest)
-    if not looked_up.secret_key and backup.key is None and not other_key:
+    if looked_up.secret_key:
+        _key_to_write(looked_up, backup, other_key)
+    elif backup.key is None and not other_key:
         raise Conflict(_KEY_AWAY)
     return backup
 
@@ -117,7 +119,9 @@ def restore(given: Settings, backup: Backup, *, other_key: bool, hold: bool, tel
     Raises Conflict when the database holds something, or the backup was sealed with another secret key (unless `other_key`).
     """
     manifest = backup.manifest
-    tell(f"{backup.path} is whole: {manifest.rows} rows from {manifest.database}, made {_said(manifest.made_at)}.")
+    tell(
+        f"{backup.path} is whole: {manifest.rows} rows from {manifest.database}, made {_said(manifest.made_at)}."
+    )
     _refuse_full()
     own_key = _key_to_write(given, backup, other_key)
     migrate.upgrade(manifest.revision)
@@ -181,7 +185,7 @@ def _full(found: dict[str, int]) -> str:
 
 def _key_to_write(given: Settings, backup: Backup, other_key: bool) -> bytes | None:
     """The backup's own key if it has to be put in place here, so that what is sealed in the backup can be opened."""
-    if proof_of_key() == backup.manifest.key or other_key:
+    if proof_of_key(given.secret_key) == backup.manifest.key or other_key:
         return None
     if backup.key is None:
         raise Conflict(_KEY_AWAY)

@@ -43,7 +43,12 @@ def prepare() -> Settings:
 
 
 def prepare_new() -> Settings:
-    """As prepare(), where the database must answer at once. Raises Unavailable."""
+    """As prepare(), where the database must answer at once. Raises Unavailable, having made nothing, when it does not."""
+    logs.configure()
+    looked = looked_up()
+    if whereabouts.there(looked):
+        db.configure(looked)
+        waiting.for_database(timedelta(0))
     given = prepare()
     waiting.for_database(timedelta(0))
     return given

@@ -79,9 +79,9 @@ def unseal(sealed: str, purpose: str) -> str:
     return opened.decode()
 
 
-def proof(purpose: str, data: bytes) -> bytes:
-    """32 bytes that only this installation can make of `data`: the same ones each time."""
-    return hmac.digest(_key(settings().secret_key, "proof:" + purpose), data, "sha256")
+def proof(purpose: str, data: bytes, key: bytes | None = None) -> bytes:
+    """32 bytes that only this installation (or who has this `key`) can make of `data`: the same ones each time."""
+    return hmac.digest(_key(key or settings().secret_key, "proof:" + purpose), data, "sha256")
 
 
 def sign(purpose: str, payload: dict[str, Any], expires_in: int) -> str:

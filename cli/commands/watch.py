@@ -37,7 +37,7 @@ def command(once: bool, beside: int | None) -> None:
     """  # noqa: D301 - \b keeps click from folding the lines
     logs.configure()
     whereabouts.require_there(looked_up())
-    given = settings()
+    given = looked_up() if once else settings()  # who only looks makes nothing
     engine = watching.opened(given.database_url)
     if once:
         found = watching.look(engine)
