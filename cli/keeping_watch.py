@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from core import chosen, logs
+from core import chosen, logs, stopping
 from core.db import reading
 from core.errors import TocsinError
 from core.settings import Settings
@@ -45,7 +45,7 @@ def watched(given: Settings) -> Iterator[None]:
         stop.set()
         for one in running:
             one.terminate()
-        keeper.join(3)
+        keeper.join(stopping.WATCH)
 
 
 def _wanted(given: Settings) -> bool:

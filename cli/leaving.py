@@ -9,12 +9,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http import httptools_impl
 
-from core import live
-
-LEAVING = 1.0
-"""Seconds in which kept-alive connections are still served, each answer saying that it is the last."""
-SETTLING = 0.4
-"""Seconds that a connection accepted at the last moment has to send its request."""
+from core import live, stopping
 
 FILES = 8192
 """Connections are files, and a process must run out of patience before it runs out of those."""
@@ -36,11 +31,11 @@ class Server(uvicorn.Server):
         live.end()  # open event streams would be waited for
         last = (b"connection", b"close")
         self.server_state.default_headers = [*self.server_state.default_headers, last]
-        await self._wait(lambda: not self.server_state.connections, LEAVING)
+        await self._wait(lambda: not self.server_state.connections, stopping.GOODBYE)
         # Nothing is awaited between the last turn, which took whoever had knocked, and this.
         for server in self.servers:
             server.close()
-        await self._wait(lambda: not self.server_state.connections, SETTLING)
+        await self._wait(lambda: not self.server_state.connections, stopping.LATECOMERS)
         await super().shutdown(sockets)
 
     async def _wait(self, enough: Callable[[], bool], at_most: float) -> None:

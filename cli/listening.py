@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cli import serving, turning_away
 from cli.saying import echo
-from core import certificates, host, logs, reach, supervisor
+from core import certificates, host, logs, reach, stopping, supervisor
 from core.auth import passkeys
 from core.certificates import Shown
 from core.errors import Invalid
@@ -107,7 +107,7 @@ def serve(given: Settings, app: "ASGIApp", *, quiet: bool = False) -> None:
     fresh = Fresh(given) if given.tls_certificate else None
     config = uvicorn.Config(
         turning_away.front(given, app), host=given.host, port=given.port, log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=2, limit_concurrency=2000, backlog=2048,
+        timeout_graceful_shutdown=stopping.REQUESTS, limit_concurrency=2000, backlog=2048,
         proxy_headers=False,  # ours is in front of the application already
         timeout_keep_alive=75,  # longer than proxies keep their side: theirs must be the first to end
         ssl_context_factory=(lambda *_: fresh.context) if fresh else None,

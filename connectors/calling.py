@@ -25,7 +25,7 @@ from connectors.models import (
     SubjectHold,
     Switch,
 )
-from core import bulk, callbacks, crashpoints, lanes, logs, metrics, side_by_side, telemetry, work
+from core import bulk, callbacks, crashpoints, lanes, logs, metrics, side_by_side, stopping, telemetry, work
 from core.actors import ActorKind
 from core.db import UnitOfWork, reading, unit_of_work
 from core.errors import Conflict, NotFound, TocsinError, Unavailable
@@ -365,7 +365,7 @@ KIND = work.register(
         lane="instance",
         lane_batches=8,
         lane_rows=8,
-        ends_within=timedelta(seconds=execute.MOST_SECONDS + 5),  # one exchange, and its outcome is written
+        ends_within=stopping.CALLS,
         about=[select(ActionCall.id, ActionCall.subject_kind, ActionCall.subject_id)],
     )
 )

@@ -26,7 +26,7 @@ from connectors.models import (
     Countermeasure,
 )
 from connectors.permissions import REMOVE_COUNTERMEASURES
-from core import work
+from core import stopping, work
 from core.actors import SYSTEM, Actor
 from core.backoff import Backoff
 from core.auth import permissions
@@ -295,7 +295,7 @@ KIND = work.register(
         batch=1,
         concurrency=8,
         lane="instance",
-        ends_within=timedelta(seconds=execute.MOST_SECONDS + 5),
+        ends_within=stopping.CALLS,
         about=[select(Countermeasure.id, Countermeasure.subject_kind, Countermeasure.subject_id)],
     )
 )

@@ -9,10 +9,11 @@ from urllib.parse import quote
 from connectors.answers import evaluate
 from connectors.contract import Action, ActionFailed, Request
 from connectors.products import Product, settings_of
+from core import stopping
 from core.expressions import TemplateError, render
 from core.net import http
 
-MOST_SECONDS = 45.0  # one exchange; a call ends well before its lease
+MOST_SECONDS = stopping.EXCHANGE  # one exchange; a call ends well before its lease
 
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _LAST_FILTER = re.compile(r"\|\s*(path|base64url)\s*$")

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.pool import QueuePool
 
-from core import db, logs, metrics
+from core import db, logs, metrics, stopping
 from core.db import Base, database_now, unit_of_work
 from core.errors import TocsinError
 from core.ids import new_id
@@ -73,7 +73,7 @@ def announced(role: str) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(3)
+        thread.join(stopping.PRESENCE)
 
 
 def _live(role: str, stop: threading.Event) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from core import checkpoints, facts, logs, signing
+from core import checkpoints, facts, logs, signing, stopping
 from core.actors import SYSTEM
 from core.checkpoints import PublicKey
 from core.db import UnitOfWork, database_now, is_postgres, one_moment, reading, unit_of_work
@@ -136,7 +136,7 @@ def running() -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(2)
+        thread.join(stopping.SEALER)
 
 
 def _keep_sealing(stop: threading.Event) -> None:

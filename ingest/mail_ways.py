@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
-from core import chosen, logs
+from core import chosen, logs, stopping
 from core.db import reading
 from core.errors import TocsinError
 from core.settings import Settings
@@ -53,7 +53,7 @@ class _Keeper:
         """Listen no longer."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(5.0)
+        self._thread.join(stopping.MAIL)
         self._close()
 
     def look_again(self) -> None:

@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import system_units
 import yaml
 from tables_ready import ROOT
 
 from cli import assemble
 from connectors.execute import MOST_SECONDS
-from core import supervisor, work
+from core import stopping, supervisor, work
 from core.settings import Settings
 
 UNITS = ROOT / "docs" / "systemd"
@@ -48,17 +49,34 @@ def test_the_service_is_hardened_kept_alive_and_gets_its_key_as_a_credential() -
         "NoNewPrivileges": "yes", "ProtectHome": "yes", "PrivateTmp": "yes", "CapabilityBoundingSet": "CAP_NET_BIND_SERVICE",
     }.items():  # fmt: skip
         assert service[word] == value, word
-    assemble.load()
-    longest = max(kind.ends_within.total_seconds() for kind in work.kinds().values())
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    assert longest >= MOST_SECONDS, "a call under way is waited for"
-    assert int(service["TimeoutStopSec"]) > longest + 2
-    assert int(compose["services"]["worker"]["stop_grace_period"].removesuffix("s")) > longest + 2
     assert service["LoadCredential"].startswith("secret_key:")
     assert "TOCSIN_SECRET_KEY_FILE=%d/secret_key" in service["Environment"]
     assert service["ExecStart"].split() == ["/opt/tocsin/.venv/bin/tocsin", "serve"]
     assert "backup" in unit("tocsin-backup.service")["Service"]["ExecStart"]
     assert unit("tocsin-backup.timer")["Timer"]["Persistent"] == "yes"
+
+
+def test_everybody_waits_as_long_as_a_stop_may_take() -> None:
+    """Program, compose, units and documentation say the same numbers."""
+    assemble.load()
+    kinds = work.kinds()
+    assert max(kind.ends_within for kind in kinds.values()) == stopping.CALLS
+    assert MOST_SECONDS == stopping.EXCHANGE < stopping.CALLS.total_seconds()
+    for name in ("connectors.calls", "connectors.countermeasures"):
+        assert kinds[name].ends_within == stopping.CALLS, "an exchange under way is waited for"
+    assert stopping.LONGEST < stopping.GRACE, "nobody is killed while it still stops in order"
+    grace = f"{stopping.GRACE.total_seconds():.0f}"
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    ours = {
+        name: one["stop_grace_period"]
+        for name, one in compose["services"].items()
+        if one["image"].startswith("tocsin:")
+    }
+    assert ours == dict.fromkeys(("migrate", "web", "worker", "mail", "watch", "beat"), f"{grace}s")
+    assert unit("tocsin.service")["Service"]["TimeoutStopSec"] == grace
+    told = " ".join((ROOT / "docs" / "operate.md").read_text(encoding="utf-8").split())
+    assert f"docker stop -t {grace}" in told
+    assert f"at most {stopping.CALLS.total_seconds():.0f} seconds" in told
 
 
 def test_its_settings_are_settings_and_hold_no_secret(tmp_path: Path) -> None:
@@ -72,10 +90,18 @@ def test_its_settings_are_settings_and_hold_no_secret(tmp_path: Path) -> None:
         assert not name.endswith(("KEY", "PASSWORD"))
 
 
-def test_systemd_accepts_them(tmp_path: Path) -> None:
+def test_they_say_nothing_that_systemd_does_not_know_and_systemd_itself_agrees_where_it_is(
+    tmp_path: Path,
+) -> None:
+    """The words are compared with our own list everywhere; only what `systemd-analyze verify` adds needs systemd."""
     for name in NAMES:
         text = (UNITS / name).read_text(encoding="utf-8")
         assert text.startswith("# "), f"{name} does not say what it is for"
+        assert system_units.read(text)
+        with pytest.raises(AssertionError, match="ProtectHomes"):
+            system_units.read(
+                text.replace("[Service]", "[Service]\nProtectHomes=yes") + "\n[Unit]\nProtectHomes=yes"
+            )
         (tmp_path / name).write_text(text.replace("/opt/tocsin", str(ROOT)), encoding="utf-8")
     if analyze := shutil.which("systemd-analyze"):
         asked = [analyze, "verify", *(f"./{name}" for name in NAMES)]
@@ -100,6 +126,48 @@ def test_the_shell_script_is_one() -> None:
     script = ROOT / "bundle" / "install.sh"
     assert os.access(script, os.X_OK)
     assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+
+
+def program(path: Path, *lines: str) -> None:
+    """A small shell script that can be started."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")), encoding="utf-8")
+    path.chmod(0o755)
+
+
+def test_an_installation_that_was_killed_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    """What `.venv` points to and what somebody is making just now stay."""
+    script = tmp_path / "install.sh"
+    text = (ROOT / "bundle" / "install.sh").read_text(encoding="utf-8")
+    script.write_text(text.replace("@PYTHON@", "3").replace("@COMMA@", "3, 11"), encoding="utf-8")
+    program(tmp_path / "killer", 'if [ "$1" = -m ]; then mkdir "$4"; kill -9 $PPID; fi')
+    asked, env = ["sh", str(script)], {"PATH": os.environ["PATH"], "PYTHON": str(tmp_path / "killer")}
+    killed = subprocess.run(asked, env=env, check=False)
+    (left,) = tmp_path.glob(".venv.*")
+    assert killed.returncode == -9
+    assert left.is_dir()
+    alive, dead_link = tmp_path / f".venv.{os.getpid()}", tmp_path / f"{left.name}.link"
+    alive.mkdir()
+    dead_link.symlink_to("nowhere")
+    program(tmp_path / ".venv.0000" / "bin" / "python")
+    program(tmp_path / ".venv.0000" / "bin" / "tocsin", "echo it runs")
+    (tmp_path / ".venv.0000" / "made-in").write_text(f"{tmp_path.resolve()}\n", encoding="utf-8")
+    (tmp_path / ".venv").symlink_to(".venv.0000")
+    again = subprocess.run([*asked, "serve"], env=env, capture_output=True, text=True, check=True)
+    assert again.stdout == "it runs\n"
+    assert sorted(one.name for one in tmp_path.glob(".venv*")) == sorted([".venv", ".venv.0000", alive.name])
+
+
+def test_what_the_tests_miss_is_named_and_stops_them(tmp_path: Path) -> None:
+    asked = ["/bin/sh", str(ROOT / "tests" / "support" / "packages.sh")]
+    program(tmp_path / "id", "echo 1000")
+    for name in ("slapd", "dovecot"):
+        program(tmp_path / name)
+    missing = subprocess.run(asked, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert missing.returncode == 1
+    assert "not here: chromium\n" in missing.stderr
+    program(tmp_path / "chromium")
+    assert subprocess.run(asked, env={"PATH": str(tmp_path)}, check=False).returncode == 0
 
 
 FILE = """

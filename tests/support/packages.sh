@@ -2,7 +2,7 @@
 # Installs the programs the tests drive, Chromium, OpenLDAP's slapd and Dovecot, or says how to.
 missing=""
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
-command -v chromium >/dev/null 2>&1 || missing="chromium"
+command -v chromium >/dev/null 2>&1 || missing=" chromium"
 command -v slapd >/dev/null 2>&1 || missing="$missing slapd"
 command -v dovecot >/dev/null 2>&1 || missing="$missing dovecot-imapd"
 [ -z "$missing" ] && exit 0
@@ -15,6 +15,6 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     # shellcheck disable=SC2086  # each name an argument of its own
     apt-get update -q >/dev/null && apt-get install -q -y --no-install-recommends $missing >/dev/null && exit 0
 fi
-echo "The tests also drive real programs that are not here:$missing" >&2
-echo "Install them first (Debian: sudo apt-get install$missing); until then their tests fail and say so." >&2
-exit 0
+echo "The tests also drive real programs that are not here: ${missing# }" >&2
+echo "Install them first (Debian: sudo apt-get install ${missing# }); only what needs none of them can be tested until then: make check." >&2
+exit 1
