@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from core.errors import Conflict, Invalid, NotFound, Problem
 from core.ids import new_id
 from core.journal import Fact, Verb
 from core.types import Ref
-from incidents import facts
+from incidents import facts, form_formats
 from incidents.models import Incident, Task
 from incidents.permissions import EDIT, WORK_TASKS
 from incidents.visibility import belongs_to_visible, visible_to
@@ -171,12 +172,18 @@ def problems_of(form: Mapping[str, Any], answers: Mapping[str, Any]) -> list[Pro
     """What is wrong with the answers to a form, each with the field's path."""
     import jsonschema  # it and what it brings take long to import; few requests need it
 
-    validator = jsonschema.Draft202012Validator(dict(form))
+    formats = jsonschema.FormatChecker(formats=())
+    for name in form_formats.FORMATS:
+        formats.checks(name)(partial(form_formats.is_of, name))
+    validator = jsonschema.Draft202012Validator(dict(form), format_checker=formats)
     found = []
     for error in sorted(validator.iter_errors(dict(answers)), key=lambda error: error.json_path):
         if error.validator == "required":
             missing = next((name for name in error.validator_value if name not in error.instance), "?")
             found.append(Problem(missing, "An answer is needed."))
+        elif error.validator == "format":
+            path = ".".join(str(part) for part in error.absolute_path)
+            found.append(Problem(path, form_formats.said(str(error.validator_value), error.instance)))
         else:
             found.append(
                 Problem(".".join(str(part) for part in error.absolute_path) or "form", error.message[:300])

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from incidents.form_formats import FORMATS
 from playbooks import task_drafts
 from playbooks.answers import blank_answers, in_order
 from playbooks.asking import left_out
 from playbooks.contract import Body, Done, Event, Failed, Outcome, Skipped, StepKind, View
 from playbooks.language import plain
 
+_FORMATS = ("text", *FORMATS)
 _FIELD_TYPES = ("string", "boolean", "integer", "number", "array")
 
 
@@ -37,10 +39,22 @@ def _check_form(table: Any, form: dict[str, Any]) -> dict[str, Any]:
     for name, field in fields.items():
         if not isinstance(field, dict) or field.get("type", "string") not in _FIELD_TYPES:
             table.wrong(f'form field "{name}": "type" must be one of {", ".join(_FIELD_TYPES)}', "form")
+        else:
+            _check_kind(table, name, field)
     for name in form.get("required") or []:
         if name not in fields:
             table.wrong(f'the form requires "{name}", which is not among its properties', "form")
     return in_order({"type": "object", **plain(form)})
+
+
+def _check_kind(table: Any, name: str, field: Mapping[str, Any]) -> None:
+    """A field's values may be of a named kind; a regular expression of one's own is refused: it may take for ever."""
+    items = field.get("items")
+    for one in (field, items if isinstance(items, Mapping) else {}):
+        if "pattern" in one:
+            table.wrong(f'form field "{name}": "pattern" is not known; "format" is one of {", ".join(_FORMATS)}', "form")
+        if one.get("format", "text") not in _FORMATS:
+            table.wrong(f'form field "{name}": "format" is "{one["format"]}", but must be one of {", ".join(_FORMATS)}', "form")
 
 
 def blank_form(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -103,6 +103,26 @@ def test_forms_are_typed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("{type: string, format: mail}", '"format" is "mail", but must be one of text, ip, email, url, domain, host, hash'),
+        ("{type: array, items: {type: string, format: adress}}", '"format" is "adress", but must be one of'),
+        ('{type: string, pattern: "(a+)+$"}', '"pattern" is not known; "format" is one of text, ip'),
+    ],
+)
+def test_a_field_asks_for_a_named_kind_and_for_no_regular_expression(field: str, said: str) -> None:
+    (found,) = problems(f"""
+        version: 1
+        playbooks:
+          p:
+            steps:
+              - id: ask
+                task: {{title: Look, form: {{type: object, properties: {{value: {field}}}}}}}
+    """)
+    assert f'form field "value": {said}' in found
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "playbooks.yaml:1: the file is empty; it needs version: 1 and playbooks:"),
