@@ -36,6 +36,8 @@ SUBJECT_STOPPED = declare("automation.stopped", "stopped the automation of the i
 SUBJECT_LET_GO = declare("automation.let_go", "let the automation of the incident go on")
 AUTOMATION_RELEASED = declare("automation.released", "let automation go on")
 
+OWNERS_CHANGED = declare("owners.changed", "changed who owns what")
+
 FEED_CHANGED = declare("blocklist.feed_changed", "changed a block-list feed")
 FEED_FETCHED = declare("blocklist.fetched", "fetched the block list after it had changed")
 FEED_SILENT = declare("blocklist.silent", "saw that a block list is no longer fetched")

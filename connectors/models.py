@@ -184,6 +184,15 @@ class ProtectedEntity(Identified, Dated, Base):
     own: Mapped[bool] = mapped_column(Boolean, default=False)  # ours: never sent to anybody for enrichment
 
 
+class AssetOwner(Identified, Dated, Base):
+    """Who owns a host, a domain or a service: whom a playbook tells."""
+
+    __tablename__ = "asset_owners"
+
+    asset: Mapped[str] = mapped_column(String(255), unique=True)  # in small letters
+    owner: Mapped[str] = mapped_column(String(255))  # a mail address
+
+
 class ActionBudget(Dated, Base):
     """How often automation may do something in an hour; `name` is an action, a verb or an effect."""
 

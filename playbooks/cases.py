@@ -13,7 +13,7 @@ from playbooks.language import Notes, Reader, Rows, Table, did_you_mean, line_of
 from playbooks.plan import Plan
 from playbooks.weighing import UNKNOWN
 
-_CASE = ("name", "playbook", "mode", "on", "alert", "incident", "mail", "inputs", "people", "products", "expect")
+_CASE = ("name", "playbook", "mode", "on", "alert", "incident", "mail", "owners", "inputs", "people", "products", "expect")
 _EXPECT = ("end", "done", "left_out", "tasks", "asks", "calls", "pages", "messages", "reporter", "opened", "incident", "took")
 ENDS = {"done": "succeeded", "failed": "failed", "refused": "refused", "waiting": "waiting"}
 SAMPLES = Path(registry.__file__).parent / "samples"
@@ -21,7 +21,7 @@ SAMPLES = Path(registry.__file__).parent / "samples"
 
 @dataclass(frozen=True)
 class Case:
-    """One case: `incident` holds facts, `mail` what was read from a kept mail, `people` and `products` answers, `expect` what must follow; `line` in its file."""
+    """One case: `incident` holds facts, `mail` what was read from a kept mail, `owners` who owns what, `people` and `products` answers, `expect` what must follow; `line` in its file."""
 
     name: str
     playbook: str
@@ -31,6 +31,7 @@ class Case:
     incident: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     mail: Mapping[str, Any] = field(default_factory=dict)
+    owners: Mapping[str, Any] = field(default_factory=dict)
     people: Mapping[str, Any] = field(default_factory=dict)
     products: Mapping[str, Any] = field(default_factory=dict)
     expect: Mapping[str, Any] = field(default_factory=dict)
@@ -95,6 +96,7 @@ def _case(row: Any, notes: Notes, plans: Mapping[str, Plan], folder: Path) -> Ca
         incident=facts,
         inputs=reader.mapping("inputs"),
         mail=reader.mapping("mail"),
+        owners=reader.mapping("owners"),
         people=reader.mapping("people"),
         products=reader.mapping("products"),
         expect=reader.mapping("expect"),

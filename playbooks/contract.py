@@ -91,7 +91,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Perform:
-    """Ask a port (call, task, page, message, update, mail, reporter, open, proof) for something, in the run's own transaction."""
+    """Ask a port (call, task, page, message, update, mail, reporter, open, proof, owners) for something, in the run's own transaction."""
 
     port: str
     arguments: Mapping[str, Any]

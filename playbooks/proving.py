@@ -113,13 +113,7 @@ class _Played:
         self._turns: dict[str, int] = {}
         self._due: list[tuple[datetime, int, NewWait, Event]] = []
         self.run: Rehearsal = rehearse(
-            plan,
-            self.facts,
-            now=START,
-            answer=self._perform,
-            inputs=case.inputs,
-            mode=case.mode,
-            is_bound=self._bound,
+            plan, self.facts, now=START, answer=self._perform, inputs=case.inputs, mode=case.mode, is_bound=self._bound
         )
 
     @property
@@ -190,6 +184,8 @@ class _Played:
                 return {"key": f"INC-0000-{len(self.opened):06d}"}
             case "mail":
                 return {"mail": dict(self.case.mail) or None}
+            case "owners":
+                return {"of": given["of"], "owners": {one: self.case.owners[one] for one in given["of"] if one in self.case.owners}}
             case "proof":
                 return {"proof": "pending" if self._unconfirmed(asked.attempt.path) else "holds"}
             case "reporter":

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from connectors import applied, calls, hand_measures, holds, instances, rails, registry, settling
+from connectors import applied, calls, hand_measures, holds, instances, owners, rails, registry, settling
 from connectors.models import CALLING, FINAL, HELD, UNKNOWN, ActionCall, Countermeasure
 from core import chosen, logs
 from core.actors import SYSTEM, Actor, ActorKind
@@ -74,15 +74,9 @@ def _call(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
         run=str(request.run_id),
     )
     row = calls.request(
-        uow,
-        context,
-        given["action"],
-        given["inputs"],
-        instance=given.get("instance"),
-        key=request.key,
-        undo_after=_span(given.get("undo_after")),
-        review_after=_span(given.get("review_after")),
-    )
+        uow, context, given["action"], given["inputs"], instance=given.get("instance"), key=request.key,
+        undo_after=_span(given.get("undo_after")), review_after=_span(given.get("review_after")),
+    )  # fmt: skip
     # A call to all products of a verb is on its way as soon as it is asked for.
     state = "intended" if row.state == CALLING else row.state
     return {"ref": f"call:{row.id}", "state": state, "reason": row.note, "output": row.output}
@@ -279,6 +273,10 @@ def _reporter(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     return {"told": reporter_words.tell(uow, request.actor, incident_id, given["text"])}
 
 
+def _owners(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
+    return {"of": request.arguments["of"], "owners": owners.of(uow, request.arguments["of"])}
+
+
 def _open(uow: UnitOfWork, request: Request) -> Mapping[str, Any]:
     made = offshoots.open_from(uow, request.actor, UUID(request.subject.id), **request.arguments)
     return {"key": made.key}
@@ -383,6 +381,7 @@ PORTS = Ports(
         "reporter": _reporter,
         "open": _open,
         "proof": _proof,
+        "owners": _owners,
     },
     refuse_first=frozenset({"call", "page"}),
     may_answer=_may_answer,

@@ -30,6 +30,7 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "propose": ("plain", "help"),
     "reporter": ("plain", "message"),
     "open": ("plain", "flame"),
+    "owners": ("plain", "user"),
     "repeat": ("plain", "repeat"),
 }
 

@@ -22,7 +22,7 @@ STEP = "version: 1\nplaybooks:\n  p:\n    inputs: {user: string}\n    steps:\n  
         ("{id: a, action: edr.isolate_host}", '6: step "a": "edr.isolate_host" needs the input "host"'),
         ("{id: a, action: edr.isolate_host, with: {host: x, hots: y}}",
          '6: step "a": "edr.isolate_host" has no input "hots"; it has: host'),
-        ("{id: a, taks: Look}", ('6: step "a": it does nothing; give it one of: action, approve, choose, mail, message, open, page, '
+        ("{id: a, taks: Look}", ('6: step "a": it does nothing; give it one of: action, approve, choose, mail, message, open, owners, page, '
          'parallel, playbook, propose, repeat, reporter, set, task, update, wait; did you mean "task"?')),
         ("{id: a, task: Look, wait: 5m}", '6: step "a": it has task and wait; a step does one thing'),
         ("{id: a, task: Look, tiemout: 5m}", '6: step "a": unknown key "tiemout"; did you mean "timeout"?'),

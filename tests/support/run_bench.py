@@ -47,7 +47,7 @@ class Pretend:
         return Ports(
             facts=lambda _session, _subject: playbook_bench.facts(**self.incident),
             bound=lambda _session: lambda _action: True,
-            perform={name: self.perform(name) for name in ("call", "task", "page", "message", "update", "mail", "reporter", "open", "proof")},
+            perform={name: self.perform(name) for name in ("call", "task", "page", "message", "update", "mail", "reporter", "open", "proof", "owners")},
             withdraw=lambda _uow, _actor, ref, _reason: self.withdrawn.append(ref),
             task_answer=lambda _session, _task: self.task_said,
         )

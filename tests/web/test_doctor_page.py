@@ -88,10 +88,21 @@ def test_what_is_yours_is_asked_kept_and_told_in_the_journal(people: People) -> 
     assert ana.post("/settings/yours", networks="", first="1").headers["location"] == "/profile/factor"
 
 
+def test_who_owns_what_is_asked_and_kept_or_changes_nothing(people: People) -> None:
+    ana = Reader(people.ana)
+    refused = ana.post("/settings/yours/owners", 422, owners="shop ana@example.org\nmail <b>Luis</b>")
+    assert "is no line such as: shop ana@example.org" in text_of(refused.text)
+    assert "<b>Luis</b>" not in refused.text, "what was typed stands there again, as text"
+    assert ana.post("/settings/yours/owners", owners="shop Ana@example.org").headers["location"].startswith("/settings/yours#owners")
+    assert "shop ana@example.org</textarea>" in ana.get("/settings/yours")
+    assert 'id="owners"' not in ana.get("/settings/yours?first=1"), "the first minutes ask for less"
+
+
 def test_only_who_may_change_guards_is_asked(people: People) -> None:
     Reader(people.mara).get("/settings/yours")
     rita = Reader(people.rita)
     rita.get("/settings/yours", 403)
+    rita.post("/settings/yours/owners", 403, owners="shop ana@example.org")
     rita.post("/settings/yours", 403, networks="203.0.113.0/24")
     with unit_of_work() as uow:
         assert not rails.protected(uow)

@@ -1,11 +1,11 @@
-"""What is yours: networks, servers, domains and people that Tocsin will never act against, asked once and whenever they change."""
+"""What is yours: what Tocsin will never act against, asked once and whenever it changes; and who owns what."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
-from connectors import ours, rails
+from connectors import ours, owners, rails
 from core.actors import Actor
 from core.db import reading, unit_of_work
 from core.errors import Invalid, Problem
@@ -34,6 +34,8 @@ class YoursPage(Page, template="yours.html", rail="settings"):
     """The questions, answered as far as this machine can."""
 
     questions: list[Question]
+    owners: str
+    owners_problems: list[Problem]
     lines: int
     protected: int
     first: bool
@@ -66,8 +68,29 @@ def answer(request: Request, form: Form, actor: Actor = allowed("guard.change"))
     return then(on, told % {"num": new} if new else "")
 
 
-def _page(request: Request, problems: list[Problem] | None = None, entered: Fields | None = None) -> Response:
+@router.post("/settings/yours/owners")
+def keep_owners(request: Request, form: Form, actor: Actor = allowed("guard.change")) -> Response:
+    """Make these lines all there are, or say what cannot be meant and change nothing."""
+    text = form.get("owners")[:500_000]
+    try:
+        with unit_of_work() as uow:
+            changed = owners.keep(uow, actor, owners.read(text))
+    except Invalid as error:
+        return _page(request, owners_problems=error.problems, owners_text=text)
+    told = ngettext("%(num)s line has changed.", "%(num)s lines have changed.", changed)
+    return then("/settings/yours#owners", told % {"num": changed} if changed else _("Nothing has changed."))
+
+
+def _page(
+    request: Request,
+    problems: list[Problem] | None = None,
+    entered: Fields | None = None,
+    *,
+    owners_problems: list[Problem] | None = None,
+    owners_text: str | None = None,
+) -> Response:
     with reading() as session:
+        kept = "\n".join(map(str, owners.listed(session))) if owners_text is None else owners_text
         known = len(rails.protected(session))
         guess = ours.suggested(session, urlsplit(settings().base_url).hostname or "")
     asked = {
@@ -85,5 +108,8 @@ def _page(request: Request, problems: list[Problem] | None = None, entered: Fiel
         questions.append(Question(kind.name, title, hint, example, text))
     first = (entered.flag("first") if entered else False) or request.query_params.get("first") == "1"
     lines = min(8, max(one.text.count("\n") for one in questions) + 2)
-    page = YoursPage(questions=questions, lines=lines, protected=known, problems=problems or [], first=first)
-    return show(request, page, status=422 if problems else 200)
+    page = YoursPage(
+        questions=questions, lines=lines, protected=known, problems=problems or [], first=first, owners=kept,
+        owners_problems=owners_problems or [],
+    )  # fmt: skip
+    return show(request, page, status=422 if problems or owners_problems else 200)

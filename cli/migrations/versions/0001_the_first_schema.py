@@ -81,6 +81,14 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_api_tokens')),
     sa.UniqueConstraint('digest', name=op.f('uq_api_tokens_digest'))
     )
+    op.create_table('asset_owners',
+    sa.Column('asset', sa.String(length=255), nullable=False),
+    sa.Column('owner', sa.String(length=255), nullable=False),
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('created_at', Instant(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_asset_owners')),
+    sa.UniqueConstraint('asset', name=op.f('uq_asset_owners_asset'))
+    )
     op.create_table('blobs',
     sa.Column('digest', sa.Text(), nullable=False),
     sa.Column('media_type', sa.Text(), nullable=False),
