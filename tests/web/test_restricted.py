@@ -17,6 +17,7 @@ from every_route import routes
 from incident_bench import SOURCE, draft, take
 from people_here import People
 from run_bench import publish
+from starlette.requests import Request
 from sqlalchemy import select
 
 from cli import assemble
@@ -346,7 +347,8 @@ def test_the_stream_says_nothing_of_it(people: People) -> None:
     changed = [Ref(*topic.split(":")) for topic in own]
 
     async def heard(actor: Actor) -> str:
-        answer = await live.stream(actor, ",".join([*own, "incident"]))
+        asked = Request({"type": "http", "headers": []})
+        answer = await live.stream(asked, actor, ",".join([*own, "incident"]))
         lines = aiter(answer.body_iterator)
         told = [str(await anext(lines))]
         changes.publish(changed)
